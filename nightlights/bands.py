@@ -1,0 +1,212 @@
+"""Bands, their units and display, and the one place where values are scaled for a network.
+
+Band numbers, wavelengths and the Collection 2 scale factors are those of the Landsat 8-9 Collection 2
+Level 2 Science Product Guide (USGS LSDS-1619).
+"""
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+RADIANCE_UNIT = "nW/cm²/sr"
+"""The unit of every radiance that is shown, stored or scored."""
+
+Quantity = Literal["reflectance", "brightness temperature", "radiance", "other"]
+
+
+class Band(BaseModel):
+    """One band of a daytime image.
+
+    ``display_low`` and ``display_high`` are the values shown as black and white, in ``unit``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, max_length=64)
+    title: str = ""
+    quantity: Quantity = "other"
+    unit: str = ""
+    wavelength_um: float | None = None
+    display_low: float = 0.0
+    display_high: float = 1.0
+
+
+def _optical(number: int, title: str, wavelength: float, high: float) -> Band:
+    return Band(
+        name=f"SR_B{number}",
+        title=title,
+        quantity="reflectance",
+        unit="1",
+        wavelength_um=wavelength,
+        display_high=high,
+    )
+
+
+def _thermal(number: int, wavelength: float) -> Band:
+    return Band(
+        name=f"B{number}",
+        title=f"Thermal infrared {number - 9}",
+        quantity="brightness temperature",
+        unit="K",
+        wavelength_um=wavelength,
+        display_low=285.0,
+        display_high=320.0,
+    )
+
+
+LANDSAT_BANDS: tuple[Band, ...] = (
+    _optical(1, "Coastal aerosol", 0.443, 0.25),
+    _optical(2, "Blue", 0.482, 0.25),
+    _optical(3, "Green", 0.561, 0.3),
+    _optical(4, "Red", 0.655, 0.35),
+    _optical(5, "Near infrared", 0.865, 0.5),
+    _optical(6, "Shortwave infrared 1", 1.609, 0.5),
+    _optical(7, "Shortwave infrared 2", 2.201, 0.4),
+    _thermal(10, 10.9),
+    _thermal(11, 12.0),
+)
+"""The nine inputs of the study: surface reflectance (unit 1) and brightness temperature (K)."""
+
+COMPOSITES: dict[str, tuple[str, ...]] = {
+    "True colour": ("SR_B4", "SR_B3", "SR_B2"),
+    "False colour": ("SR_B5", "SR_B4", "SR_B3"),
+    "Thermal": ("B10",),
+}
+"""Band names shown as red, green and blue, or as one grey band."""
+
+
+class Scaling(BaseModel):
+    """How the bands of an image become the inputs of a network, band by band.
+
+    A value is limited to ``lower`` .. ``upper`` (both in the band's unit), then ``(value - center) /
+    spread``. Missing values become 0, the value of an average pixel.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bands: tuple[str, ...] = Field(min_length=1)
+    center: tuple[float, ...]
+    spread: tuple[float, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _lengths_agree(self) -> Self:
+        for name in ("center", "spread", "lower", "upper"):
+            values = getattr(self, name)
+            if len(values) != len(self.bands):
+                raise ValueError(f"{name} has {len(values)} values for {len(self.bands)} bands")
+            if not all(np.isfinite(values)):
+                raise ValueError(f"{name} must be finite")
+        if min(self.spread) <= 0:
+            raise ValueError("spread must be above 0")
+        return self
+
+    @classmethod
+    def study(cls, bands: Sequence[Band]) -> "Scaling":
+        """The study's scaling: reflectance as it is, temperature 273.15 .. 373.15 K to 0 .. 1.
+
+        Raises
+        ------
+        ValueError
+            When a band is neither reflectance nor brightness temperature.
+        """
+        center, spread, lower, upper = [], [], [], []
+        for band in bands:
+            if band.quantity == "reflectance":
+                limits = (0.0, 1.0, 0.0, 1.0)
+            elif band.quantity == "brightness temperature":
+                limits = (273.15, 100.0, 273.15, 373.15)
+            else:
+                raise ValueError(f"the study's scaling does not know band {band.name}")
+            for values, value in zip((center, spread, lower, upper), limits, strict=True):
+                values.append(value)
+        return cls(
+            bands=tuple(band.name for band in bands),
+            center=tuple(center),
+            spread=tuple(spread),
+            lower=tuple(lower),
+            upper=tuple(upper),
+        )
+
+    @classmethod
+    def fitted(cls, bands: Sequence[str], samples: NDArray[np.floating[Any]]) -> "Scaling":
+        """Mean 0 and standard deviation 1 over ``samples``, limited to 6 standard deviations.
+
+        Parameters
+        ----------
+        bands:
+            Names, in order.
+        samples:
+            Shape (pixels, bands), in the bands' units; NaN where missing. A band without spread keeps 1.
+        """
+        values = np.asarray(samples, dtype=np.float64).reshape(-1, len(bands))
+        known = np.isfinite(values)
+        count = np.maximum(known.sum(axis=0), 1)
+        mean = np.where(known, values, 0).sum(axis=0) / count
+        deviation = np.sqrt((np.where(known, values - mean, 0) ** 2).sum(axis=0) / count)
+        deviation = np.where(deviation > 1e-12, deviation, 1.0)
+        return cls(
+            bands=tuple(bands),
+            center=tuple(mean.tolist()),
+            spread=tuple(deviation.tolist()),
+            lower=tuple((mean - 6 * deviation).tolist()),
+            upper=tuple((mean + 6 * deviation).tolist()),
+        )
+
+    def apply(self, image: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+        """Scale ``image``, shape (..., bands), in the bands' units; float32 of the same shape."""
+        limits = [np.asarray(values, np.float32) for values in (self.lower, self.upper)]
+        center, spread = np.asarray(self.center, np.float32), np.asarray(self.spread, np.float32)
+        scaled = (np.clip(image, *limits) - center) / spread
+        return np.nan_to_num(scaled.astype(np.float32), nan=0.0)
+
+
+class RadianceTransform(BaseModel):
+    """How radiance becomes the number that a network predicts, and back.
+
+    ``linear`` divides by ``scale``; ``square root`` and ``inverse hyperbolic sine`` also stabilise the
+    variance of light that spans four decades. All three are odd functions, so the small negative
+    radiances of VIIRS survive.
+
+    Attributes
+    ----------
+    kind:
+        The function.
+    scale:
+        Radiance in nW/cm2/sr that maps to about 1.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["linear", "square root", "inverse hyperbolic sine"] = "inverse hyperbolic sine"
+    scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+
+    def forward(self, radiance: Any, array_module: ModuleType | Any = np) -> Any:
+        """Radiance in nW/cm2/sr to the predicted number; any shape.
+
+        ``array_module`` is numpy, or ``keras.ops`` for tensors.
+        """
+        ratio = radiance / self.scale
+        if self.kind == "linear":
+            return ratio
+        if self.kind == "square root":
+            return array_module.sign(ratio) * array_module.sqrt(array_module.abs(ratio))
+        return array_module.arcsinh(ratio)
+
+    def inverse(self, value: Any, array_module: ModuleType | Any = np) -> Any:
+        """The predicted number back to radiance in nW/cm2/sr; any shape."""
+        if self.kind == "linear":
+            return value * self.scale
+        if self.kind == "square root":
+            return value * array_module.abs(value) * self.scale
+        # Beyond 12 the radiance would pass 80,000 times the scale and soon float32.
+        return array_module.sinh(array_module.clip(value, -12.0, 12.0)) * self.scale
+
+
+STUDY_TRANSFORM = RadianceTransform(kind="linear", scale=60.0)
+"""The study divided VIIRS by 60 nW/cm2/sr and predicted 0 .. 1 with a sigmoid."""

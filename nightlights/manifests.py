@@ -1,0 +1,321 @@
+"""The records that the workspace keeps beside its rasters and models, validated on the way in and out."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nightlights.bands import RADIANCE_UNIT, Band, RadianceTransform, Scaling
+from nightlights.errors import WorkspaceError
+from nightlights.files import write_text
+from nightlights.grid import Window
+
+SCHEMA_VERSION: Final = 1
+
+Role = Literal["train", "evaluate", "predict"]
+ROLES: tuple[Role, ...] = ("train", "evaluate", "predict")
+JobKind = Literal["export", "train", "evaluate", "predict"]
+JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+Loss = Literal["pixel squared error", "pixel absolute error", "pixel Huber", "footprint squared error"]
+Optimizer = Literal["SGD", "Adam", "AdamW"]
+Resampling = Literal["nearest", "bilinear"]
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+
+
+def now() -> datetime:
+    """The present moment in UTC, to the second."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+class Record(BaseModel):
+    """Base of every record: no unknown keys, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class WindowRecord(Record):
+    """A :class:`~nightlights.grid.Window` as JSON, in VIIRS pixels."""
+
+    column: int
+    row: int
+    width: int
+    height: int
+
+    @classmethod
+    def of(cls, window: Window) -> "WindowRecord":
+        """The record of ``window``."""
+        return cls(column=window.column, row=window.row, width=window.width, height=window.height)
+
+    @property
+    def window(self) -> Window:
+        """The window itself."""
+        return Window(self.column, self.row, self.width, self.height)
+
+
+class SourceRecord(Record):
+    """Which source the imagery came from, without secrets."""
+
+    kind: Literal["simulated", "rasters", "earthengine"]
+    label: str
+    simulated: bool
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class RadianceSummary(Record):
+    """Distribution of the VIIRS radiance of a region, in nW/cm2/sr.
+
+    ``counts`` are numbers of VIIRS pixels between neighbouring ``edges``.
+    """
+
+    mean: float
+    maximum: float
+    lit_share: Share = Field(description="share of pixels above 0.5 nW/cm2/sr")
+    edges: list[float]
+    counts: list[int]
+
+
+class DatasetRegion(Record):
+    """One region of a dataset: a daytime raster on the analysis grid, a VIIRS raster on its own."""
+
+    name: Name
+    role: Role
+    geometry: dict[str, Any] = Field(description="GeoJSON geometry, EPSG:4326")
+    window: WindowRecord
+    daytime: str
+    nighttime: str
+    truth: str | None = None
+    sha256: dict[str, str] = Field(default_factory=dict, description="file name to digest")
+    missing_share: Share = Field(description="share of analysis pixels with a missing band")
+    radiance: RadianceSummary
+
+
+class DatasetManifest(Record):
+    """``datasets/NAME/dataset.json``. File names are relative to the dataset's folder."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: Name
+    created: datetime
+    source: SourceRecord
+    regions_name: str
+    period_start: str | None = None
+    period_end: str | None = None
+    bands: list[Band]
+    radiance_unit: str = RADIANCE_UNIT
+    point_spread_fwhm_m: float
+    regions: list[DatasetRegion]
+
+
+class ExportRequest(Record):
+    """What to export: the arguments of an export job."""
+
+    dataset: Name
+    regions: Name = Field(description="name of a region collection of the workspace")
+    source: Literal["simulated", "rasters"] = "simulated"
+    planet_seed: int = 1
+    daytime_files: list[str] = Field(default_factory=list, description="rasters source: paths or patterns")
+    nighttime_files: list[str] = Field(default_factory=list)
+    daytime_nodata: float | None = None
+    nighttime_nodata: float | None = None
+    ignore_nodata_tag: bool = Field(
+        default=False, description="rasters source: treat a tagged nodata value as valid"
+    )
+    bands: list[str] | None = Field(default=None, description="all bands of the source unless given")
+    period_start: str | None = None
+    period_end: str | None = None
+    fwhm_m: float = 742.0
+    overwrite: bool = False
+
+
+class TrainingSettings(Record):
+    """Everything that a training run depends on besides its dataset."""
+
+    network: str = "unet-small"
+    epochs: int = Field(default=10, ge=1, le=10_000)
+    patches_per_region: int = Field(default=64, ge=1, le=100_000, description="patches a region an epoch")
+    patch_size: int = Field(default=256, ge=32, le=2048, multiple_of=16, description="analysis pixels")
+    batch_size: int = Field(default=8, ge=1, le=4096)
+    learning_rate: float = Field(default=1e-3, gt=0, le=10)
+    optimizer: Optimizer = "AdamW"
+    loss: Loss = "footprint squared error"
+    label_resampling: Resampling = "bilinear"
+    rotate: bool = True
+    mirror: bool = True
+    seed: int = Field(default=1, ge=0, lt=2**31)
+    train_regions: list[str] | None = Field(default=None, description="all of role train unless given")
+    evaluate_regions: list[str] | None = Field(default=None, description="all of role evaluate unless given")
+    maximum_missing_share: float = Field(default=0.2, ge=0, lt=1)
+    evaluation_patches: int = Field(default=32, ge=1, description="patches for each RMSE curve, fixed")
+
+
+class TrainingRequest(Record):
+    """The arguments of a training job."""
+
+    run: Name
+    dataset: Name
+    settings: TrainingSettings = TrainingSettings()
+    notes: str = ""
+    overwrite: bool = False
+
+
+class Score(Record):
+    """How well a method reproduces VIIRS in one region, or in all ("all regions": sums over pixels).
+
+    ``rmse``, ``mae``, ``bias`` (prediction minus measurement) and the means are in ``unit``; ``pixels``
+    counts VIIRS pixels.
+    """
+
+    method: str
+    region: str
+    role: Role | None = None
+    rmse: float
+    mae: float
+    bias: float
+    r2: float | None = Field(description="None where the measurement does not vary")
+    pixels: int
+    mean_predicted: float
+    mean_measured: float
+    unit: str = RADIANCE_UNIT
+
+
+class Scores(Record):
+    """``metrics.json``: scores at the VIIRS grid."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    simulated: bool
+    grid: str = "VIIRS, 15 arc-seconds"
+    scores: list[Score]
+
+
+class ModelConfig(Record):
+    """``config.json`` beside ``model.keras``: all that is needed to use the network."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    network: str
+    bands: list[Band]
+    scaling: Scaling
+    transform: RadianceTransform
+    radiance_unit: str = RADIANCE_UNIT
+    patch_size: int
+    point_spread_fwhm_m: float
+    dataset_sha256: str
+    simulated: bool
+
+
+class RunRecord(Record):
+    """``runs/ID/run.json``. The RMSE figures are in nW/cm2/sr at the VIIRS grid."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: Name
+    created: datetime
+    finished: datetime | None = None
+    dataset: Name
+    source: SourceRecord
+    settings: TrainingSettings
+    train_regions: list[str]
+    evaluate_regions: list[str]
+    parameters: int = Field(default=0, description="trainable weights")
+    device: str = ""
+    epochs_done: int = 0
+    train_rmse: float | None = None
+    evaluation_rmse: float | None = None
+    seconds: float = 0.0
+    notes: str = ""
+
+
+class EpochRecord(Record):
+    """One row of ``runs/ID/history.csv``: both RMSE columns measured the same way, in nW/cm2/sr."""
+
+    epoch: int
+    loss: float
+    train_rmse: float
+    evaluation_rmse: float | None
+    learning_rate: float
+    seconds: float
+    patches_per_second: float
+
+
+class PredictionRequest(Record):
+    """The arguments of a prediction job."""
+
+    run: Name
+    region: str = Field(description="name of a region of the run's dataset")
+    dataset: Name | None = Field(default=None, description="the run's own dataset unless given")
+    prediction: Name
+    overwrite: bool = False
+
+
+class PredictionRecord(Record):
+    """``predictions/NAME/prediction.json``. ``layers`` maps layer to file name.
+
+    Layers: ``daytime``, ``viirs``, ``prediction`` (analysis grid), ``observed`` (the prediction as VIIRS
+    would see it), ``difference`` (observed minus VIIRS), ``truth`` where known.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: Name
+    created: datetime
+    run: Name
+    dataset: Name
+    region: str
+    role: Role
+    source: SourceRecord
+    window: WindowRecord
+    bands: list[Band]
+    layers: dict[str, str]
+    score: Score | None
+    total_predicted: float = Field(description="sum over VIIRS pixels of radiance x area, nW/cm2/sr km2")
+    total_measured: float
+    unit: str = RADIANCE_UNIT
+
+
+class JobProgress(Record):
+    """How far a job is."""
+
+    done: float = 0
+    total: float = 0
+    unit: str = ""
+    message: str = ""
+    updated: datetime
+    seconds_left: float | None = None
+
+    @property
+    def fraction(self) -> float:
+        """From 0 to 1."""
+        return min(self.done / self.total, 1.0) if self.total > 0 else 0.0
+
+
+class Failure(Record):
+    """Why a job failed, and what to do about it."""
+
+    message: str
+    remedy: str = ""
+
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+def read_record(path: Path, kind: type[AnyRecord]) -> AnyRecord:
+    """Read and validate the JSON file at ``path``.
+
+    Raises
+    ------
+    WorkspaceError
+        When the file is missing, is not JSON, or does not hold a valid record.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise WorkspaceError(f"{path} is missing.", "Was it deleted? Make it again.") from error
+    except (OSError, ValidationError) as error:
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
+        raise WorkspaceError(
+            f"{path} cannot be read: {reason}.", "Restore it from a copy, or delete its folder."
+        ) from error
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write ``record`` as JSON to ``path``, whole."""
+    write_text(path, record.model_dump_json(indent=2) + "\n")

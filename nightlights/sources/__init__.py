@@ -1,0 +1,1 @@
+"""Where imagery comes from: the simulated planet, the user's rasters, Earth Engine."""

@@ -1,0 +1,64 @@
+"""What every imagery source offers."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightlights.bands import Band
+from nightlights.grid import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What fetching a window will take, before it is done.
+
+    Attributes
+    ----------
+    stored_bytes:
+        Size on disk afterwards, in bytes.
+    seconds:
+        Time on this machine, in seconds.
+    """
+
+    stored_bytes: int
+    seconds: float
+
+
+class ImagerySource(Protocol):
+    """A pair of images, by day and by night, of any window.
+
+    Arrays are float32 with NaN where a pixel is missing, north first.
+    """
+
+    @property
+    def kind(self) -> str:
+        """Short name as in manifests: ``simulated``, ``rasters`` or ``earthengine``."""
+
+    @property
+    def label(self) -> str:
+        """One line for people, for example "Simulated planet (seed 1)"."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the imagery is simulated, which must be said wherever a result is shown."""
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """The bands of :meth:`daytime`, in order."""
+
+    def describe(self) -> dict[str, Any]:
+        """What a manifest needs to make this source again, as JSON values, without secrets."""
+
+    def estimate(self, window: Window) -> Estimate:
+        """What fetching ``window`` will take."""
+
+    def daytime(self, window: Window) -> NDArray[np.float32]:
+        """The daytime image, shape (bands, 16 height, 16 width), in the bands' units."""
+
+    def nighttime(self, window: Window) -> NDArray[np.float32]:
+        """VIIRS radiance in nW/cm2/sr, shape (height, width)."""
+
+    def truth(self, window: Window) -> NDArray[np.float32] | None:
+        """The hidden fine radiance in nW/cm2/sr, shape (16 height, 16 width), or None where unknown."""

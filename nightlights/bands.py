@@ -115,22 +115,16 @@ class Scaling(BaseModel):
         ValueError
             When a band is neither reflectance nor brightness temperature.
         """
-        center, spread, lower, upper = [], [], [], []
+        known = {
+            "reflectance": (0.0, 1.0, 0.0, 1.0),
+            "brightness temperature": (273.15, 100.0, 273.15, 373.15),
+        }
         for band in bands:
-            if band.quantity == "reflectance":
-                limits = (0.0, 1.0, 0.0, 1.0)
-            elif band.quantity == "brightness temperature":
-                limits = (273.15, 100.0, 273.15, 373.15)
-            else:
+            if band.quantity not in known:
                 raise ValueError(f"the study's scaling does not know band {band.name}")
-            for values, value in zip((center, spread, lower, upper), limits, strict=True):
-                values.append(value)
+        center, spread, lower, upper = zip(*(known[band.quantity] for band in bands), strict=True)
         return cls(
-            bands=tuple(band.name for band in bands),
-            center=tuple(center),
-            spread=tuple(spread),
-            lower=tuple(lower),
-            upper=tuple(upper),
+            bands=tuple(band.name for band in bands), center=center, spread=spread, lower=lower, upper=upper
         )
 
     @classmethod

@@ -38,6 +38,24 @@ def clear_os_errors(path: Path) -> Iterator[None]:
         raise WorkspaceError(f"Cannot write {path}: {reason}.", remedy) from error
 
 
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` and its parents where they are missing.
+
+    Raises
+    ------
+    WorkspaceError
+        When it cannot be made: a file stands in its way, or nothing may be written there.
+    """
+    with clear_os_errors(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, FileNotFoundError) as error:
+            raise WorkspaceError(
+                f"Cannot make the folder {folder}: {(error.strerror or 'it is impossible').lower()}.",
+                "Choose another folder.",
+            ) from error
+
+
 def _partial(path: Path) -> Path:
     return path.with_name(f"{PARTIAL_PREFIX}{uuid.uuid4().hex[:8]}-{path.name}")
 
@@ -62,8 +80,8 @@ def replacing(path: Path) -> Iterator[Path]:
     WorkspaceError
         When the disk is full or the folder may not be written.
     """
+    make_folder(path.parent)
     with clear_os_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         partial = _partial(path)
         try:
             yield partial
@@ -83,8 +101,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     An older folder of that name is removed only after the new one is complete. The temporary folder is
     removed when the block raises.
     """
+    make_folder(path.parent)
     with clear_os_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         partial = _partial(path)
         partial.mkdir()
         old = _partial(path)

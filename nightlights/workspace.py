@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nightlights.errors import WorkspaceError
-from nightlights.files import PARTIAL_PREFIX, clear_os_errors, replacing
+from nightlights.files import PARTIAL_PREFIX, clear_os_errors, write_bytes
 from nightlights.names import checked_name
 
 
@@ -28,16 +28,13 @@ class Workspace:
         WorkspaceError
             When the folder cannot be made or written.
         """
-        with clear_os_errors(root):
-            try:
-                root.mkdir(parents=True, exist_ok=True)
-            except FileExistsError as error:
-                raise WorkspaceError(
-                    f"Cannot use {root} as the workspace: it is a file.", "Choose another folder."
-                ) from error
-            with replacing(root / ".writable") as probe:
-                probe.write_bytes(b"")
-            (root / ".writable").unlink(missing_ok=True)
+        if root.is_file():
+            raise WorkspaceError(
+                f"Cannot use {root} as the workspace: it is a file.", "Choose another folder."
+            )
+        probe = root / ".writable"
+        write_bytes(probe, b"")
+        probe.unlink(missing_ok=True)
         return cls(root.resolve())
 
     @property
@@ -99,6 +96,7 @@ class Workspace:
         WorkspaceError
             When ``folder`` is not inside this workspace.
         """
+        folder = folder.resolve()
         if folder == self.root or self.root not in folder.parents:
             raise WorkspaceError(f"{folder} is not in the workspace.")
         if folder.exists():

@@ -1,0 +1,118 @@
+"""The workspace: safe names, complete things only, settings from the environment."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nightlights.errors import SettingsError, WorkspaceError
+from nightlights.manifests import Failure, WindowRecord, read_record, write_record
+from nightlights.names import checked_name, suggested_name
+from nightlights.settings import Settings
+from nightlights.workspace import Workspace
+
+
+@given(st.text(max_size=80))
+def test_every_suggested_name_is_valid(text: str) -> None:
+    name = suggested_name(text)
+    assert checked_name(name) == name
+
+
+def test_a_suggested_name_reads_like_the_text() -> None:
+    assert suggested_name("São Paulo, north") == "sao-paulo-north"
+    assert suggested_name("東京") == "unnamed"
+
+
+@given(st.text(max_size=80))
+def test_a_checked_name_never_leaves_its_folder(text: str) -> None:
+    try:
+        name = checked_name(text)
+    except WorkspaceError as error:
+        assert "letters, digits" in str(error)
+    else:
+        assert Path("/w", name).resolve() == Path("/w") / name
+        assert not name.startswith((".", "-"))
+
+
+@pytest.mark.parametrize("bad", ["", "..", "a/b", "a\\b", "a\n", ".hidden", "x" * 65, "nul", "ä"])
+def test_a_name_that_could_do_harm_is_refused(bad: str) -> None:
+    with pytest.raises(WorkspaceError):
+        checked_name(bad)
+
+
+def test_only_complete_folders_are_listed(tmp_path: Path) -> None:
+    workspace = Workspace.open(tmp_path / "w")
+    for name in ("done", "half", ".partial-123-other"):
+        folder = workspace.root / "datasets" / name
+        folder.mkdir(parents=True)
+        if name != "half":
+            (folder / "dataset.json").write_text("{}")
+    assert workspace.dataset_names() == ["done"]
+    assert workspace.run_names() == []
+
+
+def test_delete_removes_a_folder_of_the_workspace_and_nothing_else(tmp_path: Path) -> None:
+    workspace = Workspace.open(tmp_path / "w")
+    folder = workspace.run_folder("a")
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text("{}")
+    workspace.delete(folder)
+    assert not list((workspace.root / "runs").iterdir())
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for place in (outside, workspace.root, workspace.root.parent):
+        with pytest.raises(WorkspaceError, match="not in the workspace"):
+            workspace.delete(place)
+    assert outside.is_dir()
+
+
+def test_a_delete_cannot_climb_out_by_dots(tmp_path: Path) -> None:
+    workspace = Workspace.open(tmp_path / "w")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    with pytest.raises(WorkspaceError, match="not in the workspace"):
+        workspace.delete(workspace.root / ".." / "outside")
+    assert outside.is_dir()
+
+
+def test_a_workspace_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "w").write_text("")
+    with pytest.raises(WorkspaceError, match="it is a file"):
+        Workspace.open(tmp_path / "w")
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a read-only file system")
+def test_an_unwritable_workspace_is_refused_with_a_remedy() -> None:
+    with pytest.raises(WorkspaceError, match=r"Cannot make the folder /proc/.*Choose"):
+        Workspace.open(Path("/proc/nightlights"))
+
+
+def test_settings_come_from_the_environment() -> None:
+    settings = Settings.from_environment({"NIGHTLIGHTS_MAXIMUM_REGION_KM2": "123.5", "OTHER": "1"})
+    assert settings.maximum_region_km2 == 123.5
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("NIGHTLIGHTS_PATCH_SIZE", "100"), ("NIGHTLIGHTS_FWHM_M", "wide"), ("NIGHTLIGHTS_PLANET_SEED", "-1")],
+)
+def test_a_setting_that_cannot_be_used_is_named(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=variable):
+        Settings.from_environment({variable: value})
+
+
+def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    record = WindowRecord(column=1, row=2, width=3, height=4)
+    write_record(tmp_path / "a.json", record)
+    assert read_record(tmp_path / "a.json", WindowRecord) == record
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"message": 3}', '{"message": "a", "more": 1}', "\x00\xff"])
+def test_a_broken_record_is_named_with_a_remedy(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(WorkspaceError, match=r"a\.json cannot be read: .*Restore it"):
+        read_record(path, Failure)
+    with pytest.raises(WorkspaceError, match="missing"):
+        read_record(tmp_path / "b.json", Failure)

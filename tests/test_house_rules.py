@@ -31,6 +31,7 @@ FLOORS: dict[str, int] = {
         0,
     ),
     **dict.fromkeys(["sources", "planet", "places", "region_files", "presets", "datasets", "cog", "maps"], 1),
+    **dict.fromkeys(["encodings", "dataset_export", "patches"], 1),
     **dict.fromkeys(["networks", "losses", "training", "prediction", "metrics", "splits", "baselines"], 2),
     **dict.fromkeys(["pipeline", "jobs", "worker", "experiments", "report"], 3),
     **dict.fromkeys(["cli", "commands", "interface", "__main__"], 4),

@@ -1,0 +1,386 @@
+"""Exporting imagery: a pair of rasters a region, tile by tile, resumable, listed only when complete."""
+
+import contextlib
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightlights import cog, files
+from nightlights.bands import RADIANCE_UNIT, Band
+from nightlights.encodings import encodings_of
+from nightlights.errors import DatasetError, NightlightsError, SourceError, WorkspaceError
+from nightlights.grid import Window
+from nightlights.manifests import (
+    SCHEMA_VERSION,
+    DatasetManifest,
+    DatasetRegion,
+    ExportRequest,
+    RadianceSummary,
+    SourceRecord,
+    WindowRecord,
+    now,
+    read_record,
+    write_record,
+)
+from nightlights.progress import Progress
+from nightlights.regions import Region
+from nightlights.sources.base import ImagerySource
+from nightlights.workspace import Workspace
+
+_TILE = 64
+"""Side of a tile in VIIRS pixels: 1024 x 1024 analysis pixels, 38 MB for nine bands."""
+
+LIT_RADIANCE = 0.5
+"""Radiance in nW/cm2/sr above which a pixel counts as lit."""
+
+_NEGATIVE_EDGES = (-1.0, -0.5, -0.2, -0.1, -0.05, -0.02, -0.01, 0.0, 0.01, 0.02)
+RADIANCE_EDGES: tuple[float, ...] = (
+    *_NEGATIVE_EDGES,
+    *(round(0.05 * 10 ** (step / 10), 6) for step in range(51)),
+)
+"""Edges of every radiance histogram in nW/cm2/sr: ten a decade from 0.05 to 5000, finer around zero.
+
+They are the same for every region, so histograms add up. The first and the last count also hold whatever
+lies beyond them.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportEstimate:
+    """What an export will take.
+
+    Attributes
+    ----------
+    stored_bytes:
+        Size on disk afterwards, in bytes.
+    seconds:
+        Time on this machine, in seconds.
+    patches:
+        For each region, how many patches fit side by side.
+    """
+
+    stored_bytes: int
+    seconds: float
+    patches: dict[str, int]
+
+
+def estimate_export(source: ImagerySource, regions: Sequence[Region], patch_size: int) -> ExportEstimate:
+    """What exporting ``regions`` from ``source`` will take; patches have ``patch_size`` analysis pixels.
+
+    Raises
+    ------
+    SourceError
+        When the source has nothing at one of the regions.
+    """
+    estimates = [source.estimate(region.window) for region in regions]
+    return ExportEstimate(
+        stored_bytes=sum(estimate.stored_bytes for estimate in estimates),
+        seconds=sum(estimate.seconds for estimate in estimates),
+        patches={region.name: region.patches(patch_size) for region in regions},
+    )
+
+
+def export_dataset(
+    workspace: Workspace,
+    request: ExportRequest,
+    source: ImagerySource,
+    regions: Sequence[Region],
+    progress: Progress,
+    *,
+    clock: Callable[[], datetime] = now,
+) -> DatasetManifest:
+    """Export the imagery of ``regions`` into the dataset ``request.dataset``.
+
+    Regions that an interrupted export of the same request finished are kept and not fetched again. The
+    dataset appears in the workspace at the very end, by one rename.
+
+    Parameters
+    ----------
+    source:
+        Where the imagery comes from; the source that ``request`` names.
+    regions:
+        What to export; all windows are checked before anything is fetched.
+    progress:
+        Told after every tile, in megabytes of imagery.
+    clock:
+        Gives the time of creation.
+
+    Raises
+    ------
+    DatasetError
+        When there are no regions, two have one name, or the dataset's name is in use and ``overwrite`` is
+        not asked for.
+    SourceError
+        When the source lacks a band that was asked for, or has nothing in a region.
+    WorkspaceError
+        When the disk is full or the workspace cannot be written.
+    Cancelled
+        When ``progress`` says so; a later export goes on from there.
+    """
+    target = workspace.dataset_folder(request.dataset)
+    _check(target, request, regions)
+    work = _Export(workspace, request, source, tuple(regions), progress)
+    for region in regions:
+        source.estimate(region.window)
+    partial = target.with_name(f"{files.PARTIAL_PREFIX}export-{request.dataset}")
+    with files.clear_os_errors(target):
+        with work.folder(partial):
+            records = [work.region(partial, region) for region in regions]
+        manifest = DatasetManifest(
+            name=request.dataset,
+            created=clock(),
+            source=work.source_record,
+            regions_name=request.regions,
+            period_start=request.period_start,
+            period_end=request.period_end,
+            bands=list(work.bands),
+            point_spread_fwhm_m=request.fwhm_m,
+            regions=records,
+        )
+        write_record(partial / "data" / "dataset.json", manifest)
+        if target.exists():
+            workspace.delete(target)
+        (partial / "data").rename(target)
+        shutil.rmtree(partial, ignore_errors=True)
+    return manifest
+
+
+def _check(target: Path, request: ExportRequest, regions: Sequence[Region]) -> None:
+    if not regions:
+        raise DatasetError(
+            f"The regions {request.regions} are empty, so there is nothing to export.",
+            "Draw or upload at least one region.",
+        )
+    names = [region.name.casefold() for region in regions]
+    for region in regions:
+        if names.count(region.name.casefold()) > 1:
+            raise DatasetError(f"Two regions are named {region.name}.", "Give every region its own name.")
+    if (target / "dataset.json").exists() and not request.overwrite:
+        raise DatasetError(
+            f"The dataset name {request.dataset} is in use.",
+            "Choose another name, or ask for it to be overwritten.",
+        )
+
+
+@dataclass
+class _Export:
+    """One export: what is asked for, and how far it is."""
+
+    workspace: Workspace
+    request: ExportRequest
+    source: ImagerySource
+    regions: tuple[Region, ...]
+    progress: Progress
+    bands: tuple[Band, ...] = field(init=False)
+    source_record: SourceRecord = field(init=False)
+    _order: list[int] = field(init=False)
+    _done: float = field(init=False, default=0.0)
+
+    def __post_init__(self) -> None:
+        known = {band.name: index for index, band in enumerate(self.source.bands)}
+        wanted = self.request.bands if self.request.bands is not None else list(known)
+        lacking = [name for name in wanted if name not in known]
+        if lacking or not wanted or len(set(wanted)) < len(wanted):
+            what = f"has no band {lacking[0]!r}" if lacking else "needs one or more bands, each once"
+            raise SourceError(f"{self.source.label} {what}.", f"Its bands: {', '.join(known)}.")
+        self._order = [known[name] for name in wanted]
+        self.bands = tuple(self.source.bands[index] for index in self._order)
+        self.source_record = SourceRecord.model_validate(
+            {
+                "kind": self.source.kind,
+                "label": self.source.label,
+                "simulated": self.source.simulated,
+                "parameters": self.source.describe(),
+            }
+        )
+
+    def _fingerprint(self) -> str:
+        """Tells whether regions of an interrupted export may be kept."""
+        content = {
+            "schema": SCHEMA_VERSION,
+            "request": self.request.model_dump(mode="json", exclude={"overwrite"}),
+            "source": self.source_record.model_dump(mode="json"),
+            "bands": [band.model_dump(mode="json") for band in self.bands],
+            "regions": [region.to_feature() for region in self.regions],
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @contextlib.contextmanager
+    def folder(self, partial: Path) -> Iterator[None]:
+        """The folder of the unfinished export: the one that is there where it is of the same request.
+
+        It stays when the block raises and a region was finished, so that the next export goes on from it.
+        """
+        mark, wanted = partial / "request.sha256", self._fingerprint()
+        if not mark.exists() or mark.read_text(encoding="utf-8") != wanted:
+            shutil.rmtree(partial, ignore_errors=True)
+            (partial / "data").mkdir(parents=True)
+            (partial / "finished").mkdir()
+            files.write_text(mark, wanted)
+        try:
+            yield
+        except BaseException:
+            if not any((partial / "finished").iterdir()):
+                shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+    def region(self, partial: Path, region: Region) -> DatasetRegion:
+        """Export one region, or take the record of an earlier export that finished it."""
+        finished = partial / "finished" / f"{region.name}.json"
+        record = _kept(finished, partial / "data")
+        if record is None:
+            record = _RegionExport(self, region, partial / "data").run()
+            write_record(finished, record)
+        else:
+            self.advance(region, _megabytes(region.window, len(self.bands)), "kept from before")
+        return record
+
+    def advance(self, region: Region, megabytes: float, what: str) -> None:
+        """Tell the progress of ``megabytes`` more imagery."""
+        self._done += megabytes
+        total = sum(_megabytes(each.window, len(self.bands)) for each in self.regions)
+        place = f"{region.name} ({self.regions.index(region) + 1} of {len(self.regions)})"
+        self.progress.update(self._done, total, unit="MB", message=f"{place}: {what}")
+
+    def daytime(self, window: Window) -> NDArray[np.float32]:
+        """The wanted bands, shape (bands, 16 height, 16 width)."""
+        image = self.source.daytime(window)
+        return image if self._order == list(range(len(image))) else image[self._order]
+
+
+def _megabytes(window: Window, bands: int) -> float:
+    height, width = window.fine_shape
+    return height * width * bands * 4 / 1e6
+
+
+def _kept(finished: Path, data: Path) -> DatasetRegion | None:
+    """The record of a finished region whose files are still what they were, or None."""
+    if not finished.exists():
+        return None
+    try:
+        record = read_record(finished, DatasetRegion)
+        intact = all(files.sha256(data / name) == digest for name, digest in record.sha256.items())
+    except (OSError, WorkspaceError):
+        return None
+    return record if intact else None
+
+
+class _RegionExport:
+    """One region's rasters: daytime and truth on the analysis grid, VIIRS on its own."""
+
+    def __init__(self, export: _Export, region: Region, data: Path) -> None:
+        self._export = export
+        self._region = region
+        self._window = region.window
+        self._data = data
+        self._missing = 0
+        self._counts = np.zeros(len(RADIANCE_EDGES) - 1, np.int64)
+        self._known = 0
+        self._lit = 0
+        self._sum = 0.0
+        self._maximum = -np.inf
+
+    def run(self) -> DatasetRegion:
+        names = {kind: f"{self._region.name}/{kind}.tif" for kind in ("daytime", "viirs", "truth")}
+        tiles = list(self._window.tiles(_TILE, _TILE))
+        bands = self._export.bands
+        tags = {"source": self._export.source.label, "region": self._region.name}
+        # The night first: a region without VIIRS is found before the long work.
+        self._write(names["viirs"], self._nights(tiles), False, ["avg_rad"], [RADIANCE_UNIT], tags)
+        cog.write_geotiff(
+            self._data / names["daytime"],
+            self._days(tiles),
+            window=self._window,
+            fine=True,
+            bands=[band.name for band in bands],
+            units=[band.unit for band in bands],
+            encodings=encodings_of(bands),
+            tags=tags,
+        )
+        if self._export.source.truth(next(iter(self._window.tiles(1, 1)))) is not None:
+            self._write(names["truth"], self._truths(tiles), True, ["truth"], [RADIANCE_UNIT], tags)
+        else:
+            del names["truth"]
+        pixels = int(np.prod(self._window.fine_shape))
+        if self._missing == pixels:
+            raise self._nothing("daytime")
+        return DatasetRegion(
+            name=self._region.name,
+            role=self._region.role,
+            geometry=self._region.to_feature()["geometry"],
+            window=WindowRecord.of(self._window),
+            daytime=names["daytime"],
+            nighttime=names["viirs"],
+            truth=names.get("truth"),
+            sha256={name: files.sha256(self._data / name) for name in names.values()},
+            missing_share=self._missing / pixels,
+            radiance=self._summary(),
+        )
+
+    def _write(
+        self,
+        name: str,
+        blocks: Iterator[cog.Block],
+        fine: bool,
+        bands: Sequence[str],
+        units: Sequence[str],
+        tags: dict[str, str],
+    ) -> None:
+        cog.write_geotiff(
+            self._data / name, blocks, window=self._window, fine=fine, bands=bands, units=units, tags=tags
+        )
+
+    def _days(self, tiles: Sequence[Window]) -> Iterator[cog.Block]:
+        for number, tile in enumerate(tiles, start=1):
+            image = self._export.daytime(tile)
+            self._missing += int(np.isnan(image).any(axis=0).sum())
+            yield tile, image
+            size = _megabytes(tile, len(self._export.bands))
+            self._export.advance(self._region, size, f"tile {number} of {len(tiles)}")
+
+    def _nights(self, tiles: Sequence[Window]) -> Iterator[cog.Block]:
+        for tile in tiles:
+            radiance = self._export.source.nighttime(tile)
+            self._count(radiance[np.isfinite(radiance)].astype(np.float64))
+            yield tile, radiance
+        if self._known == 0:
+            raise self._nothing("night-time")
+
+    def _truths(self, tiles: Sequence[Window]) -> Iterator[cog.Block]:
+        for tile in tiles:
+            truth = self._export.source.truth(tile)
+            if truth is not None:
+                yield tile, truth
+
+    def _nothing(self, what: str) -> NightlightsError:
+        west, south, east, north = self._window.bounds
+        return SourceError(
+            f"{self._export.source.label} has no known {what} pixel in region {self._region.name} "
+            f"({west:.3f} to {east:.3f} E, {south:.3f} to {north:.3f} N).",
+            "Check which value means missing, or move the region.",
+        )
+
+    def _count(self, known: NDArray[np.float64]) -> None:
+        if known.size:
+            limited = np.clip(known, RADIANCE_EDGES[0], RADIANCE_EDGES[-1])
+            self._counts += np.histogram(limited, RADIANCE_EDGES)[0]
+            self._known += known.size
+            self._lit += int((known > LIT_RADIANCE).sum())
+            self._sum += float(known.sum())
+            self._maximum = max(self._maximum, float(known.max()))
+
+    def _summary(self) -> RadianceSummary:
+        return RadianceSummary(
+            mean=self._sum / self._known,
+            maximum=self._maximum,
+            lit_share=self._lit / self._known,
+            edges=list(RADIANCE_EDGES),
+            counts=self._counts.tolist(),
+        )

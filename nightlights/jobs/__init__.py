@@ -1,0 +1,6 @@
+"""Background jobs: export, training, evaluation and prediction as processes of their own."""
+
+from nightlights.jobs.kinds import KINDS, EvaluationRequest, Kind
+from nightlights.jobs.store import Job, JobStore
+
+__all__ = ["KINDS", "EvaluationRequest", "Job", "JobStore", "Kind"]

@@ -1,0 +1,120 @@
+"""The kinds of jobs: their arguments, what they read and write, and who does the work."""
+
+import contextlib
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from nightlights.errors import JobError, WorkspaceError
+from nightlights.manifests import (
+    ExportRequest,
+    JobKind,
+    Name,
+    PredictionRequest,
+    Record,
+    RunRecord,
+    TrainingRequest,
+    read_record,
+)
+from nightlights.workspace import Workspace
+
+KINDS_REFERENCE: Final = "nightlights.jobs.kinds:KINDS"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a kind of job is.
+
+    Attributes
+    ----------
+    request:
+        The record of its arguments.
+    handler:
+        ``module:function``, imported only by the process that does the work; called with the workspace,
+        the request, the progress and whether an earlier attempt is to be resumed.
+    target:
+        Name of what it makes, from the request.
+    writes, reads:
+        Paths within the workspace, from the workspace and the request.
+    """
+
+    request: type[Record]
+    handler: str
+    target: Callable[[Any], str]
+    writes: Callable[[Workspace, Any], Sequence[str]]
+    reads: Callable[[Workspace, Any], Sequence[str]]
+
+
+def load_reference(reference: str) -> Any:
+    """The object that ``module:attribute`` names."""
+    module, _, attribute = reference.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def checked_request(kind: Kind, request: Mapping[str, Any]) -> Record:
+    """The request as its record.
+
+    Raises
+    ------
+    JobError
+        Naming the first field that cannot be used.
+    """
+    try:
+        return kind.request.model_validate(request)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise JobError(f"The request cannot be used: {field}: {first['msg']}.", "Submit it anew.") from error
+
+
+class EvaluationRequest(Record):
+    """The arguments of an evaluation job."""
+
+    run: Name
+
+
+def _dataset_of_run(workspace: Workspace, run: str) -> list[str]:
+    with contextlib.suppress(WorkspaceError):
+        return [f"datasets/{read_record(workspace.run_folder(run) / 'run.json', RunRecord).dataset}"]
+    return []
+
+
+def _prediction_reads(workspace: Workspace, request: PredictionRequest) -> list[str]:
+    dataset = [f"datasets/{request.dataset}"] if request.dataset else _dataset_of_run(workspace, request.run)
+    return [f"runs/{request.run}", *dataset]
+
+
+KINDS: dict[JobKind, Kind] = {
+    "export": Kind(
+        ExportRequest,
+        "nightlights.pipeline:run_export",
+        target=lambda request: str(request.dataset),
+        writes=lambda _, request: [f"datasets/{request.dataset}"],
+        reads=lambda _, __: [],
+    ),
+    "train": Kind(
+        TrainingRequest,
+        "nightlights.pipeline:run_train",
+        target=lambda request: str(request.run),
+        writes=lambda _, request: [f"runs/{request.run}"],
+        reads=lambda _, request: [f"datasets/{request.dataset}"],
+    ),
+    "evaluate": Kind(
+        EvaluationRequest,
+        "nightlights.pipeline:run_evaluate",
+        target=lambda request: str(request.run),
+        writes=lambda _, request: [f"runs/{request.run}"],
+        reads=lambda workspace, request: _dataset_of_run(workspace, request.run),
+    ),
+    "predict": Kind(
+        PredictionRequest,
+        "nightlights.pipeline:run_predict",
+        target=lambda request: str(request.prediction),
+        writes=lambda _, request: [f"predictions/{request.prediction}"],
+        reads=_prediction_reads,
+    ),
+}
+"""What the handlers are is known here by name alone: nothing heavy is imported by listing jobs."""

@@ -1,0 +1,367 @@
+"""Background jobs: export, training, evaluation and prediction as processes of their own.
+
+A job is a folder of the workspace, so it outlives the app that started it, and any process can see how
+far it is. Two jobs never write the same thing, and none reads what another one writes.
+"""
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import psutil
+
+from nightlights.errors import JobError, WorkspaceError
+from nightlights.files import clear_os_errors, replacing_folder
+from nightlights.jobs.kinds import KINDS_REFERENCE, Kind, checked_request, load_reference
+from nightlights.jobs.perform import perform
+from nightlights.jobs.records import ACTIVE_STATES, JobFiles, JobRecord, ProcessRecord, StateRecord
+from nightlights.manifests import (
+    Failure,
+    JobKind,
+    JobProgress,
+    JobState,
+    Record,
+    now,
+    read_record,
+    write_record,
+)
+from nightlights.names import checked_name
+from nightlights.progress import Progress
+from nightlights.workspace import Workspace
+
+CANCEL_GRACE_SECONDS: Final = 20.0
+"""How long a cancelled job may take to stop by itself before it is killed."""
+
+_RESERVE_BYTES = 32_768
+_TITLES: dict[JobKind, str] = {
+    "export": "Export dataset",
+    "train": "Train run",
+    "evaluate": "Evaluate run",
+    "predict": "Predict",
+}
+
+
+class Job(Record):
+    """One job as it is at the moment of reading."""
+
+    id: str
+    kind: JobKind
+    title: str
+    target: str
+    state: JobState
+    attempt: int
+    created: datetime
+    started: datetime | None
+    finished: datetime | None
+    progress: JobProgress
+    failure: Failure | None
+    writes: list[str]
+    reads: list[str]
+    request: dict[str, Any]
+
+    @property
+    def active(self) -> bool:
+        """Whether it is queued or running."""
+        return self.state in ACTIVE_STATES
+
+    @property
+    def resumable(self) -> bool:
+        """Whether :meth:`JobStore.resume` may start it again."""
+        return self.state in ("failed", "cancelled", "interrupted")
+
+    @property
+    def state_text(self) -> str:
+        """The state in words: "running 42 %", "failed: why"."""
+        if self.state == "running":
+            return f"running {100 * self.progress.fraction:.0f} %"
+        return f"{self.state}: {self.failure.message}" if self.failure else self.state
+
+
+_children: list[subprocess.Popen[bytes]] = []
+
+
+def _reap() -> None:
+    """Collect the children of this process that have ended, so that none stays a zombie."""
+    _children[:] = [child for child in list(_children) if child.poll() is None]
+
+
+class JobStore:
+    """The jobs of a workspace.
+
+    Parameters
+    ----------
+    workspace:
+        Where they lie.
+    kinds:
+        ``module:attribute`` of the registry of kinds, which a worker imports too.
+    clock:
+        The present time.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        kinds: str = KINDS_REFERENCE,
+        clock: Callable[[], datetime] = now,
+    ) -> None:
+        self.workspace = workspace
+        self._reference = kinds
+        self._kinds: Mapping[JobKind, Kind] = load_reference(kinds)
+        self._clock = clock
+
+    def submit(self, kind: JobKind, request: Record, title: str = "") -> Job:
+        """Start a job in the background.
+
+        Raises
+        ------
+        JobError
+            When a running job writes what this one would write or read, or reads what it would write.
+        WorkspaceError
+            When the workspace cannot be written.
+        """
+        with self._exclusively():
+            files = self._create(kind, request, title)
+            self._start(files)
+        return self.get(files.folder.name)
+
+    def run_in_foreground(
+        self, kind: JobKind, request: Record, progress: Progress | None = None, title: str = ""
+    ) -> Job:
+        """Do the work in this process, with the same records, so that the app sees it too.
+
+        Raises
+        ------
+        NightlightsError
+            Why it did not succeed; :class:`~nightlights.errors.Cancelled` after Ctrl-C.
+        """
+        with self._exclusively():
+            files = self._create(kind, request, title)
+            write_record(files.process, ProcessRecord.of(os.getpid(), leads_session=False))
+        perform(self.workspace, files, self._kinds[kind], progress)
+        return self.get(files.folder.name)
+
+    def resume(self, job_id: str) -> Job:
+        """Start a job again that failed, was cancelled or interrupted, on the same folder.
+
+        Raises
+        ------
+        JobError
+            When it runs or is done, or another job is in its way.
+        """
+        with self._exclusively():
+            job = self.get(job_id)
+            if not job.resumable:
+                raise JobError(f"Job {job_id} cannot be resumed: it is {job.state_text}.")
+            self._check_free(job.writes, job.reads)
+            files = self._files(job_id)
+            files.cancel.unlink(missing_ok=True)
+            files.process.unlink(missing_ok=True)
+            self._write_queued(files, attempt=job.attempt + 1)
+            self._start(files)
+        return self.get(job_id)
+
+    def cancel(self, job_id: str, grace_seconds: float = CANCEL_GRACE_SECONDS) -> Job:
+        """Ask a job to stop; it is killed when it has not stopped after ``grace_seconds``.
+
+        Returns at once; :meth:`wait` for the end.
+
+        Raises
+        ------
+        JobError
+            When it is not running.
+        """
+        job = self.get(job_id)
+        if not job.active:
+            raise JobError(f"Job {job_id} cannot be cancelled: it is {job.state_text}.")
+        files = self._files(job_id)
+        with clear_os_errors(files.cancel):
+            files.cancel.touch()
+        owner = files.read_process()
+        process = owner.process() if owner else None
+        if owner and process:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGTERM)
+            threading.Thread(target=_kill_after, args=(owner, grace_seconds), daemon=True).start()
+        return self.get(job_id)
+
+    def delete(self, job_id: str) -> None:
+        """Remove the records of a job that has ended; what it made stays.
+
+        Raises
+        ------
+        JobError
+            When it still runs.
+        """
+        with self._exclusively():
+            job = self.get(job_id)
+            if job.active:
+                raise JobError(f"Job {job_id} cannot be deleted: it is {job.state_text}.", "Cancel it first.")
+            self.workspace.delete(self._files(job_id).folder)
+
+    def get(self, job_id: str) -> Job:
+        """One job.
+
+        Raises
+        ------
+        JobError
+            When there is none of that name, or its folder is broken.
+        """
+        _reap()
+        try:
+            return self._read(self._files(job_id))
+        except WorkspaceError as error:
+            raise JobError(
+                f"There is no job {job_id[:80]!r}.", "List the jobs to see their names."
+            ) from error
+
+    def list(self, kind: JobKind | None = None) -> list[Job]:
+        """All jobs, the newest first; folders that cannot be read are left out."""
+        _reap()
+        jobs = []
+        for path in self.workspace.jobs_folder.glob("[!.]*/job.json"):
+            with contextlib.suppress(WorkspaceError):
+                jobs.append(self._read(JobFiles(path.parent)))
+        return sorted(
+            (job for job in jobs if kind in (None, job.kind)),
+            key=lambda job: (job.created, job.id),
+            reverse=True,
+        )
+
+    def user_of(self, path: str) -> Job | None:
+        """The active job that reads or writes ``path``, such as ``runs/first``, or None."""
+        return next((job for job in self.list() if job.active and path in job.writes + job.reads), None)
+
+    def log(self, job_id: str, last_bytes: int = 20_000) -> str:
+        """The end of what the job printed."""
+        try:
+            with self._files(job_id).log.open("rb") as log:
+                log.seek(max(log.seek(0, os.SEEK_END) - last_bytes, 0))
+                return log.read().decode("utf-8", errors="replace")
+        except OSError:
+            return ""
+
+    def wait(self, job_id: str, timeout_seconds: float = 600.0) -> Job:
+        """Wait until a job has ended.
+
+        Raises
+        ------
+        JobError
+            When it has not ended in time.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        while (job := self.get(job_id)).active:
+            if time.monotonic() > deadline:
+                raise JobError(f"Job {job_id} has not ended after {timeout_seconds:g} s.")
+            time.sleep(0.05)
+        return job
+
+    def _files(self, job_id: str) -> JobFiles:
+        return JobFiles(self.workspace.job_folder(job_id))
+
+    def _read(self, files: JobFiles) -> Job:
+        record = read_record(files.job, JobRecord)
+        state = files.read_state(self._clock())
+        shared = record.model_dump(exclude={"schema_version"})
+        return Job(**shared, **state.model_dump(exclude={"queued"}))
+
+    @contextlib.contextmanager
+    def _exclusively(self) -> Iterator[None]:
+        """Let one process at a time start or remove jobs; the system frees the lock of a dead process."""
+        lock = self.workspace.jobs_folder / ".lock"
+        with clear_os_errors(lock):
+            try:
+                lock.parent.mkdir(parents=True, exist_ok=True)
+            except FileExistsError as error:
+                remedy = "Move it away, or choose another workspace folder."
+                raise WorkspaceError(f"{lock.parent} is a file, not a folder.", remedy) from error
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _check_free(self, writes: Collection[str], reads: Collection[str]) -> None:
+        for job in self.list():
+            mine, theirs = set(writes), set(job.writes)
+            shared = (mine & (theirs | set(job.reads))) | (set(reads) & theirs)
+            if job.active and shared:
+                verb = "written" if shared & theirs else "read"
+                raise JobError(
+                    f"{min(shared)} is being {verb} by job {job.id} ({job.title}, {job.state_text}).",
+                    "Wait until it ends, or cancel it.",
+                )
+
+    def _create(self, kind: JobKind, request: Record, title: str) -> JobFiles:
+        description = self._kinds[kind]
+        checked_request(description, request.model_dump(mode="json"))
+        writes = list(description.writes(self.workspace, request))
+        reads = list(description.reads(self.workspace, request))
+        self._check_free(writes, reads)
+        moment = self._clock()
+        target = description.target(request)
+        job_id = checked_name(f"{moment:%Y%m%d-%H%M%S}-{kind}-{uuid.uuid4().hex[:4]}", "job name")
+        files = JobFiles(self.workspace.job_folder(job_id))
+        record = JobRecord(
+            id=job_id,
+            kind=kind,
+            title=title or f"{_TITLES[kind]} {target}",
+            created=moment,
+            target=target,
+            writes=writes,
+            reads=reads,
+            request=request.model_dump(mode="json"),
+        )
+        with replacing_folder(files.folder) as partial:
+            new = JobFiles(partial)
+            write_record(new.job, record)
+            self._write_queued(new, attempt=1)
+            new.reserve.write_bytes(bytes(_RESERVE_BYTES))
+        return files
+
+    def _write_queued(self, files: JobFiles, attempt: int) -> None:
+        moment = self._clock()
+        progress = JobProgress(updated=moment, message="Starting")
+        write_record(
+            files.state, StateRecord(state="queued", attempt=attempt, queued=moment, progress=progress)
+        )
+
+    def _start(self, files: JobFiles) -> None:
+        """Start the worker in a session of its own, so that neither Ctrl-C nor the app's end reaches it."""
+        command = [sys.executable, "-m", "nightlights.worker", str(self.workspace.root), files.folder.name]
+        with clear_os_errors(files.log), files.log.open("ab") as log:
+            worker = subprocess.Popen(
+                [*command, "--kinds", self._reference],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+        _children.append(worker)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            write_record(files.process, ProcessRecord.of(worker.pid, leads_session=True))
+
+
+def _kill_after(owner: ProcessRecord, grace_seconds: float) -> None:
+    """Kill a process, and the group that it leads, if it still lives after ``grace_seconds``."""
+    process = owner.process()
+    if process is None:
+        return
+    with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+        try:
+            process.wait(timeout=grace_seconds)
+        except psutil.TimeoutExpired:
+            if owner.leads_session:
+                os.killpg(owner.pid, signal.SIGKILL)
+            else:
+                process.kill()

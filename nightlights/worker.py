@@ -1,0 +1,47 @@
+"""The process behind a background job: ``python -m nightlights.worker WORKSPACE JOB``."""
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nightlights.errors import NightlightsError, WorkspaceError
+from nightlights.jobs.kinds import KINDS_REFERENCE, load_reference
+from nightlights.jobs.perform import perform
+from nightlights.jobs.records import JobFiles, JobRecord, ProcessRecord
+from nightlights.manifests import read_record, write_record
+from nightlights.workspace import Workspace
+
+NICENESS = 5
+"""Background work yields to the pages."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one job; 0 when done, 1 when it did not succeed, 2 when it could not begin."""
+    parser = argparse.ArgumentParser(description="Run one background job.")
+    parser.add_argument("workspace", type=Path)
+    parser.add_argument("job")
+    parser.add_argument("--kinds", default=KINDS_REFERENCE, help="registry of the kinds of jobs")
+    options = parser.parse_args(arguments)
+    with contextlib.suppress(OSError):
+        os.nice(NICENESS)
+    try:
+        workspace = Workspace(options.workspace.resolve())
+        files = JobFiles(workspace.job_folder(options.job))
+        write_record(files.process, ProcessRecord.of(os.getpid(), leads_session=True))
+        kind = load_reference(options.kinds)[read_record(files.job, JobRecord).kind]
+    except WorkspaceError as error:
+        print(error, file=sys.stderr)
+        return 2
+    try:
+        perform(workspace, files, kind)
+    except NightlightsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

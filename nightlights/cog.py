@@ -19,7 +19,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.windows import Window as PixelWindow
 
-from nightlights.encodings import MISSING, Encoding
+from nightlights.encodings import MISSING, Encoding, decode
 from nightlights.errors import GridError, RasterError, WorkspaceError
 from nightlights.files import clear_os_errors, replacing
 from nightlights.grid import CRS, Window
@@ -160,32 +160,33 @@ def read(path: Path | str, window: Window | None = None) -> NDArray[np.float32]:
     GridError
         When ``window`` reaches beyond the raster.
     """
+    stored, encodings = read_stored(path, window)
+    if encodings is None:
+        return stored.astype(np.float32, copy=False)
+    return decode(stored, encodings, band_axis=0)
+
+
+def read_stored(
+    path: Path | str, window: Window | None = None
+) -> tuple[NDArray[Any], tuple[Encoding, ...] | None]:
+    """The numbers as they lie in the file, and the code of each band (None: they are the values).
+
+    Arguments, shape and errors as :func:`read`.
+    """
     with opened(path) as dataset:
         outer, fine = _on_grid(dataset)
         if outer is None:
             raise RasterError(f"{path} does not lie on the grid.", "Export it again.")
-        part = _pixels(window or outer, outer, fine)
-        return _decoded(dataset.read(window=part), _encodings(dataset))
+        stored = dataset.read(window=_pixels(window or outer, outer, fine))
+        if dataset.dtypes[0] != "uint16":
+            return stored, None
+        codes = zip(dataset.scales, dataset.offsets, strict=True)
+        return stored, tuple(Encoding(*code) for code in codes)
 
 
 def _pixels(window: Window, outer: Window, fine: bool) -> PixelWindow:
     rows, columns = window.fine_slices_in(outer) if fine else window.slices_in(outer)
     return PixelWindow.from_slices(rows, columns)
-
-
-def _encodings(dataset: Any) -> tuple[Encoding, ...] | None:
-    if dataset.dtypes[0] != "uint16":
-        return None
-    return tuple(Encoding(*pair) for pair in zip(dataset.scales, dataset.offsets, strict=True))
-
-
-def _decoded(stored: NDArray[Any], encodings: tuple[Encoding, ...] | None) -> NDArray[np.float32]:
-    if encodings is None:
-        return stored.astype(np.float32, copy=False)
-    values = np.empty(stored.shape, np.float32)
-    for band, encoding in enumerate(encodings):
-        values[band] = encoding.decode(stored[band])
-    return values
 
 
 def require_space(folder: Path, size: int) -> None:

@@ -21,6 +21,7 @@ from nightlights.dataset_export import (
 from nightlights.errors import DatasetError
 from nightlights.grid import Window
 from nightlights.manifests import DatasetManifest, DatasetRegion, Role, read_record
+from nightlights.patches import PatchBatch, PatchSampler
 from nightlights.workspace import Workspace
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "RADIANCE_EDGES",
     "Dataset",
     "ExportEstimate",
+    "PatchBatch",
+    "PatchSampler",
     "estimate_export",
     "export_dataset",
 ]

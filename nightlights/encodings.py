@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -30,17 +29,43 @@ class Encoding:
         numbers = np.rint((values.astype(np.float64) - self.offset) / self.scale)
         return np.where(np.isnan(numbers), MISSING, np.clip(numbers, 1, _LARGEST)).astype(np.uint16)
 
-    def decode(self, numbers: NDArray[np.uint16]) -> NDArray[np.float32]:
-        """Stored numbers (any shape) to physical values, float32, NaN where missing."""
-        return _table(self.scale, self.offset)[numbers]
 
+def decode(
+    numbers: NDArray[np.uint16],
+    encodings: Sequence[Encoding],
+    *,
+    band_axis: int,
+    out: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Stored numbers of several bands to physical values.
 
-@cache
-def _table(scale: float, offset: float) -> NDArray[np.float32]:
-    table = (np.arange(_LARGEST + 1) * scale + offset).astype(np.float32)
-    table[MISSING] = np.nan
-    table.flags.writeable = False
-    return table
+    Parameters
+    ----------
+    numbers:
+        Any shape that has the bands along ``band_axis``.
+    encodings:
+        The code of each band.
+    out:
+        Where to put the result; a new array unless given.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, same shape, NaN where missing.
+    """
+    shape = [1] * numbers.ndim
+    shape[band_axis] = len(encodings)
+    scale = np.array([encoding.scale for encoding in encodings], np.float32).reshape(shape)
+    offset = np.array([encoding.offset for encoding in encodings], np.float32).reshape(shape)
+    if band_axis == -1:
+        # Written out along a row, so that numpy loops over rows instead of over a handful of bands.
+        scale, offset = (np.tile(code, (numbers.shape[-2], 1)) for code in (scale, offset))
+    values: NDArray[np.float32] = np.multiply(numbers, scale, out=out, dtype=np.float32)
+    values += offset
+    missing = numbers == MISSING
+    if missing.any():
+        values[missing] = np.nan
+    return values
 
 
 _BY_QUANTITY: dict[Quantity, Encoding] = {

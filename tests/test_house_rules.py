@@ -46,7 +46,9 @@ FLOORS: dict[str, int] = {
         1,
     ),
     **dict.fromkeys(["encodings", "dataset_export", "patches", "patch_cache"], 1),
-    **dict.fromkeys(["networks", "losses", "training", "prediction", "metrics", "splits", "baselines"], 2),
+    **dict.fromkeys(
+        ["networks", "losses", "training", "models", "prediction", "metrics", "splits", "baselines"], 2
+    ),
     **dict.fromkeys(["pipeline", "jobs", "worker", "experiments", "report"], 3),
     **dict.fromkeys(["cli", "commands", "interface", "__main__"], 4),
 }

@@ -1,0 +1,194 @@
+"""The one list of networks: what each is for, how large it is, and the settings that suit it."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nightlights.bands import STUDY_TRANSFORM, RadianceTransform
+from nightlights.errors import ModelError
+from nightlights.manifests import TrainingSettings
+from nightlights.networks.layout import UNetLayout
+
+STUDY_BAND_COUNT = 9
+Schedule = Literal["constant", "cosine"]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkInfo:
+    """A network that can be trained.
+
+    Attributes
+    ----------
+    name, title, description:
+        Key in the registry, words for people.
+    layout:
+        The architecture.
+    transform:
+        How radiance becomes the number that the network predicts.
+    study_scaling:
+        Whether bands are scaled as in the study where they are Landsat's; fitted to the data otherwise.
+    schedule:
+        Learning rate: constant, or a warm-up followed by a cosine decay.
+    clipped_gradients:
+        Whether the norm of the gradient is limited to 1, which keeps rare bright patches from upsetting
+        the weights.
+    suits_cpu:
+        Whether training without a GPU takes minutes rather than hours.
+    settings:
+        Settings that suit the network; a person may change each.
+    """
+
+    name: str
+    title: str
+    description: str
+    layout: UNetLayout
+    transform: RadianceTransform
+    study_scaling: bool
+    schedule: Schedule
+    clipped_gradients: bool
+    suits_cpu: bool
+    settings: TrainingSettings
+
+    @property
+    def depth(self) -> int:
+        """Number of halvings between the input and the coarsest level."""
+        return self.layout.depth
+
+    @property
+    def base_filters(self) -> int:
+        """Filters at full resolution."""
+        return self.layout.base_filters
+
+    @property
+    def stride(self) -> int:
+        """Sides of patches and origins of tiles are multiples of this, in pixels."""
+        return self.layout.stride
+
+    @property
+    def margin(self) -> int:
+        """Pixels that a tile needs on each side to equal the pass over the whole image."""
+        return self.layout.margin
+
+    @property
+    def parameters(self) -> int:
+        """Trainable weights for the nine bands of the study."""
+        return self.layout.parameters(STUDY_BAND_COUNT)
+
+
+_STUDY = NetworkInfo(
+    name="study-unet",
+    title="The study's U-Net",
+    description=(
+        "The network of the study, for comparison: 31 million weights, depth 5, a sigmoid that caps "
+        "radiance at 60 nW/cm²/sr. Slow without a GPU."
+    ),
+    layout=UNetLayout(
+        depth=5,
+        base_filters=32,
+        convolution_bias=True,
+        normalised_concatenation=True,
+        momentum=0.99,
+        output="sigmoid",
+    ),
+    transform=STUDY_TRANSFORM,
+    study_scaling=True,
+    schedule="constant",
+    clipped_gradients=False,
+    suits_cpu=False,
+    settings=TrainingSettings(
+        network="study-unet",
+        epochs=20,
+        patches_per_region=100,
+        patch_size=256,
+        batch_size=16,
+        learning_rate=0.01,
+        optimizer="SGD",
+        loss="pixel squared error",
+        label_resampling="nearest",
+        rotate=False,
+        mirror=False,
+    ),
+)
+
+_TRANSFORM = RadianceTransform(kind="inverse hyperbolic sine", scale=1.0)
+
+_LARGE = NetworkInfo(
+    name="unet",
+    title="U-Net",
+    description=(
+        "The study's U-Net with its faults mended: no cap on radiance, no idle weights, light that is never "
+        "negative. 31 million weights, depth 5. Wants a GPU."
+    ),
+    layout=UNetLayout(
+        depth=5,
+        base_filters=32,
+        convolution_bias=False,
+        normalised_concatenation=False,
+        momentum=0.9,
+        output="softplus",
+    ),
+    transform=_TRANSFORM,
+    study_scaling=False,
+    schedule="cosine",
+    clipped_gradients=True,
+    suits_cpu=False,
+    settings=TrainingSettings(network="unet"),
+)
+
+_SMALL = NetworkInfo(
+    name="unet-small",
+    title="Small U-Net",
+    description="A U-Net of half a million weights, depth 4, that trains in minutes without a GPU.",
+    layout=UNetLayout(
+        depth=4,
+        base_filters=8,
+        convolution_bias=False,
+        normalised_concatenation=False,
+        momentum=0.9,
+        output="softplus",
+    ),
+    transform=_TRANSFORM,
+    study_scaling=False,
+    schedule="cosine",
+    clipped_gradients=True,
+    suits_cpu=True,
+    settings=TrainingSettings(network="unet-small"),
+)
+
+NETWORKS: dict[str, NetworkInfo] = {info.name: info for info in (_SMALL, _LARGE, _STUDY)}
+"""The networks by name, the default first."""
+
+
+def network_info(name: str) -> NetworkInfo:
+    """The network called ``name``.
+
+    Raises
+    ------
+    ModelError
+        When there is none; the remedy lists the choices.
+    """
+    try:
+        return NETWORKS[name]
+    except KeyError as error:
+        raise ModelError(f"There is no network {name!r}.", f"Choose one of {', '.join(NETWORKS)}.") from error
+
+
+def build(name: str, band_count: int, seed: int = 1) -> Any:
+    """Build the network called ``name`` with fresh weights drawn from ``seed``.
+
+    Returns
+    -------
+    keras.Model
+        From scaled bands, shape (n, height, width, ``band_count``), to transformed radiance, shape
+        (n, height, width, 1). Height and width are multiples of the network's stride.
+
+    Raises
+    ------
+    ModelError
+        When the name is unknown or there is no band.
+    """
+    info = network_info(name)
+    if band_count < 1:
+        raise ModelError("A network needs at least one band.", "Choose the bands of the dataset.")
+    from nightlights.networks.unet import build_unet
+
+    return build_unet(info.layout, band_count, name, seed)

@@ -1,0 +1,133 @@
+"""From patches in physical units to the arrays of one training step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightlights.bands import RadianceTransform, Scaling
+from nightlights.manifests import Loss, Resampling
+from nightlights.training.augmentation import draw_switches, turned
+from nightlights.training.footprints import PatchFootprints
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Patches(Protocol):
+    """The part of a batch of patches that training reads; see the patch sampler of the dataset."""
+
+    @property
+    def daytime(self) -> NDArray[np.float32]:
+        """Bands in their units, shape (n, 16 h, 16 w, bands), NaN where missing."""
+
+    @property
+    def nighttime(self) -> NDArray[np.float32]:
+        """VIIRS radiance in nW/cm2/sr, shape (n, h, w), NaN where missing."""
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Global VIIRS row of the northern edge of each patch, shape (n,)."""
+
+    def upsampled(self, method: Resampling) -> NDArray[np.float32]:
+        """VIIRS radiance at the analysis pixels, shape (n, 16 h, 16 w), NaN where missing."""
+
+
+class Sampler(Protocol):
+    """The part of the dataset's patch sampler that training uses."""
+
+    def batch(self, epoch: int, indices: Sequence[int]) -> Patches:
+        """The patches ``indices`` of ``epoch``, whatever was asked for before."""
+
+    def fixed(self, count: int, seed: int) -> Patches:
+        """``count`` patches, evenly over the regions, always the same."""
+
+
+@dataclass(frozen=True)
+class BatchMaker:
+    """Makes the arrays of training and of scoring.
+
+    Every batch has ``inputs`` (scaled bands, turned), ``switches`` (how they were turned) and ``known``
+    (1 where every band is known), and what its use compares the prediction with. All but ``inputs`` lie
+    north up.
+    """
+
+    scaling: Scaling
+    transform: RadianceTransform
+    footprints: PatchFootprints
+    loss: Loss
+    resampling: Resampling
+    rotate: bool
+    mirror: bool
+    seed: int
+
+    def for_training(self, patches: Patches, step: int) -> Arrays:
+        """The arrays of training step ``step``, counted over all epochs; turns are drawn from its number."""
+        generator = np.random.default_rng([self.seed, step])
+        count = len(patches.daytime)
+        switches = draw_switches(count, generator, rotate=self.rotate, mirror=self.mirror)
+        arrays = self._inputs(patches, switches)
+        if self.loss == "footprint squared error":
+            return arrays | self._measured(patches)
+        label = self.transform.forward(patches.upsampled(self.resampling))
+        weights = np.isfinite(label) * arrays["known"]
+        arrays["label"] = np.nan_to_num(label.astype(np.float32), nan=0.0)
+        arrays["weights"] = weights.astype(np.float32)
+        return arrays
+
+    def for_scoring(self, patches: Patches) -> Arrays:
+        """The arrays that a score at the VIIRS grid needs, north up."""
+        switches = np.zeros((len(patches.daytime), 3), dtype=bool)
+        return self._inputs(patches, switches) | self._measured(patches)
+
+    def _inputs(self, patches: Patches, switches: NDArray[np.bool_]) -> Arrays:
+        known = np.isfinite(patches.daytime).all(axis=-1)
+        inputs = turned(self.scaling.apply(patches.daytime), switches)
+        return {"inputs": inputs, "switches": switches, "known": np.asarray(known, np.float32)}
+
+    def _measured(self, patches: Patches) -> Arrays:
+        measured: NDArray[np.bool_] = np.isfinite(patches.nighttime)
+        return {
+            "measured": np.where(measured, patches.nighttime, 0).astype(np.float32),
+            "weights": measured.astype(np.float32),
+            "along_rows": self.footprints.along_rows(patches.rows),
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which patches every step of a run trains on.
+
+    Attributes
+    ----------
+    patches:
+        Patches an epoch, over all regions; what does not fill a batch is left out, since a batch of
+        another size would be normalised by other statistics.
+    batch_size, epochs, seed:
+        As in the settings.
+    """
+
+    sampler: Sampler
+    maker: BatchMaker
+    patches: int
+    batch_size: int
+    epochs: int
+    seed: int
+
+    @property
+    def size(self) -> int:
+        """Patches of a step."""
+        return min(self.batch_size, self.patches)
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        return self.patches // self.size
+
+    def arrays(self, step: int) -> Arrays:
+        """The arrays of ``step``, counted over all epochs; they depend on the seed and the step alone."""
+        epoch, within = divmod(step, self.steps)
+        order = np.random.default_rng([self.seed, epoch]).permutation(self.patches)
+        indices = order[within * self.size : (within + 1) * self.size]
+        return self.maker.for_training(self.sampler.batch(epoch, indices.tolist()), step)

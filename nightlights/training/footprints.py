@@ -1,0 +1,75 @@
+"""The observation operator of many patches at once, as matrices for a deep learning library."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightlights.grid import FINE_PER_VIIRS, Window
+from nightlights.observation import PointSpread, observation_matrix
+
+MINIMUM_COVERAGE = 0.95
+"""Share of a footprint's weight that must lie in known pixels of the patch for it to count.
+
+Leaves out the outermost ring of a patch, a quarter of whose light comes from beyond it."""
+
+
+class PatchFootprints:
+    """Separable observation matrices for square patches of one size.
+
+    The operator is that of :class:`nightlights.observation.ObservationOperator`: along each row with the
+    width at the latitude of its VIIRS row, then across rows.
+
+    Parameters
+    ----------
+    point_spread:
+        The point spread function of the dataset.
+    patch_size:
+        Side of a patch in analysis pixels, a multiple of 16.
+    """
+
+    def __init__(self, point_spread: PointSpread, patch_size: int) -> None:
+        self.point_spread = point_spread
+        self.size = patch_size // FINE_PER_VIIRS
+        self._along = lru_cache(maxsize=4096)(self._matrix_along)
+
+    @property
+    def across_rows(self) -> NDArray[np.float32]:
+        """Matrix from analysis rows to VIIRS rows, shape (h, 16 h)."""
+        return observation_matrix(self.size, self.point_spread.sigma_rows()).astype(np.float32)
+
+    def along_rows(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Matrices from analysis columns to VIIRS columns, one for every VIIRS row of every patch.
+
+        Parameters
+        ----------
+        rows:
+            Global VIIRS row of the northern edge of each patch, shape (n,).
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, shape (n, h, 16 w, w).
+        """
+        return np.stack([np.stack([self._along(int(row) + k) for k in range(self.size)]) for row in rows])
+
+    def covered(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+        """Where a footprint lies within known pixels and VIIRS is known, shape (n, h, w).
+
+        Parameters
+        ----------
+        arrays:
+            ``known``, ``along_rows`` and ``weights`` as in :mod:`nightlights.training.batches`.
+        """
+        along = arrays["along_rows"]
+        grouped = arrays["known"].reshape(len(along), self.size, FINE_PER_VIIRS, -1)
+        spread = (grouped @ along).reshape(len(along), self.size * FINE_PER_VIIRS, self.size)
+        result: NDArray[np.bool_] = (self.across_rows @ spread >= MINIMUM_COVERAGE) & (arrays["weights"] > 0)
+        return result
+
+    def _matrix_along(self, row: int) -> NDArray[np.float32]:
+        latitude = float(Window(0, row, 1, 1).latitudes[0])
+        matrix = observation_matrix(self.size, self.point_spread.sigma_columns(latitude))
+        return np.ascontiguousarray(matrix.T, dtype=np.float32)

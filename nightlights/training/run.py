@@ -1,0 +1,310 @@
+"""A training run from its request to its model, with everything that it leaves in its folder."""
+
+import contextlib
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nightlights.datasets import Dataset
+from nightlights.errors import DatasetError, ModelError
+from nightlights.files import clear_os_errors
+from nightlights.manifests import (
+    EpochRecord,
+    ModelConfig,
+    RunRecord,
+    TrainingRequest,
+    TrainingSettings,
+    now,
+    read_record,
+    write_record,
+)
+from nightlights.models import CONFIG_FILE, MODEL_FILE, save_model
+from nightlights.networks import build, network_info
+from nightlights.observation import PointSpread
+from nightlights.patches import PatchSampler
+from nightlights.progress import Progress
+from nightlights.training.backend import check_memory, prepare
+from nightlights.training.batches import Arrays, BatchMaker, Plan, Sampler
+from nightlights.training.checkpoints import delete_checkpoint, read_checkpoint, write_checkpoint
+from nightlights.training.choices import check_patch_size, chosen_regions, make_scaling
+from nightlights.training.footprints import PatchFootprints
+from nightlights.training.history import HISTORY_FILE, read_history, write_history
+from nightlights.training.learning_rates import learning_rate_at
+from nightlights.training.prefetch import prefetched
+
+if TYPE_CHECKING:
+    from nightlights.training.steps import Trainer
+
+RUN_FILE = "run.json"
+SCORES_FILE = "metrics.json"
+CACHE_FOLDER = ".cache"
+_UPDATE_SECONDS = 0.5
+_SCALING_PATCHES = 64
+_SCALING_STEP = 5
+_MOST_WORKERS = 4
+
+
+def train(
+    dataset: Dataset,
+    request: TrainingRequest,
+    folder: Path,
+    progress: Progress,
+    resume: bool = False,
+    *,
+    clock: Callable[[], datetime] = now,
+    timer: Callable[[], float] = time.perf_counter,
+) -> RunRecord:
+    """Train a network and leave ``run.json``, ``config.json``, ``history.csv`` and ``model.keras``.
+
+    All files are brought up to date after every epoch, so that a run that was stopped can be used as far
+    as it came. The weights of the last epoch are kept, not those of the epoch that evaluated best: choosing
+    by the evaluation regions would let them leak into the model.
+
+    On a CPU the result depends on nothing but the dataset and the settings: a run that was killed and
+    resumed ends with the weights of an uninterrupted one.
+
+    Parameters
+    ----------
+    folder:
+        The run's folder, made when missing. Without ``resume``, what an older run left there is removed.
+    progress:
+        Told about every half second, in steps.
+    resume:
+        Go on after the last finished epoch, if there is one.
+    clock, timer:
+        Give the date of creation, and seconds to measure with.
+
+    Raises
+    ------
+    DatasetError
+        When the regions cannot be trained on, or the dataset has changed since the run began.
+    ModelError
+        When the network is unknown, does not fit the patches or the memory, or diverges.
+    WorkspaceError
+        When the folder cannot be written.
+    Cancelled
+        When ``progress`` says so; what the finished epochs left stays.
+    """
+    with clear_os_errors(folder):
+        run = _Run(dataset, request, folder, progress, timer)
+        run.begin(resume, clock)
+        if run.record.finished is None:
+            run.work()
+            run.finish(clock)
+    return run.record
+
+
+class _Run:
+    """A run in progress."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        request: TrainingRequest,
+        folder: Path,
+        progress: Progress,
+        timer: Callable[[], float],
+    ) -> None:
+        self.dataset, self.request, self.folder = dataset, request, folder
+        self.progress, self.timer = progress, timer
+        self.settings: TrainingSettings = request.settings
+        self.info = network_info(self.settings.network)
+        check_patch_size(self.settings, self.info)
+        self.regions = chosen_regions(dataset.manifest, self.settings)
+
+    def begin(self, resume: bool, clock: Callable[[], datetime]) -> None:
+        """Find the record of the run to resume, or make a new one in place of what was there."""
+        if resume and (self.folder / RUN_FILE).exists():
+            self.record = read_record(self.folder / RUN_FILE, RunRecord)
+            if self.record.settings != self.settings:
+                raise ModelError(
+                    f"The run {self.record.name} was begun with other settings.",
+                    "Resume it with its own settings, or train under another name.",
+                )
+            return
+        _clear(self.folder)
+        self.record = RunRecord(
+            name=self.request.run,
+            created=clock(),
+            dataset=self.request.dataset,
+            source=self.dataset.manifest.source,
+            settings=self.settings,
+            train_regions=self.regions[0],
+            evaluate_regions=self.regions[1],
+            notes=self.request.notes,
+        )
+        self._update()
+
+    def work(self) -> None:
+        """Train the epochs that are missing."""
+        settings = self.settings
+        self.progress.update(0, 1, message="reading the imagery")
+        train_sampler, *evaluate_samplers = (self._sampler(names) for names in self.regions if names)
+        config = self._config(train_sampler)
+        maker = BatchMaker(
+            scaling=config.scaling,
+            transform=config.transform,
+            footprints=PatchFootprints(PointSpread(config.point_spread_fwhm_m), settings.patch_size),
+            loss=settings.loss,
+            resampling=settings.label_resampling,
+            rotate=settings.rotate,
+            mirror=settings.mirror,
+            seed=settings.seed,
+        )
+        plan = Plan(
+            sampler=train_sampler,
+            maker=maker,
+            patches=settings.patches_per_region * len(self.regions[0]),
+            batch_size=settings.batch_size,
+            epochs=settings.epochs,
+            seed=settings.seed,
+        )
+        scored = [self._scored(maker, plan.size, sampler) for sampler in (train_sampler, *evaluate_samplers)]
+        self.progress.update(0, 1, message="starting TensorFlow")
+        backend = prepare()
+        if not backend.gpu:
+            check_memory(self.info, plan.size * settings.patch_size**2)
+        from nightlights.training.steps import Trainer
+
+        model = build(settings.network, len(config.bands), settings.seed)
+        trainer = Trainer(model, self.info, settings, maker.footprints.across_rows)
+        done = read_checkpoint(self.folder, trainer.model, trainer.optimizer)
+        history = read_history(self.folder)[:done]
+        write_history(self.folder, history)
+        weights = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+        self._update(device=backend.description, parameters=weights, epochs_done=done)
+        workers = min(_MOST_WORKERS, max(1, (os.cpu_count() or 1) // 2))
+        steps = range(done * plan.steps, settings.epochs * plan.steps)
+        with contextlib.closing(prefetched(plan.arrays, steps, workers, workers + 1)) as batches:
+            for epoch in range(done, settings.epochs):
+                history.append(self._epoch(epoch, plan, trainer, batches, scored))
+                write_history(self.folder, history)
+                save_model(self.folder, model)
+                write_checkpoint(self.folder, model, trainer.optimizer, epoch + 1)
+                self._update(
+                    epochs_done=epoch + 1,
+                    train_rmse=history[-1].train_rmse,
+                    evaluation_rmse=history[-1].evaluation_rmse,
+                    seconds=sum(record.seconds for record in history),
+                )
+
+    def finish(self, clock: Callable[[], datetime]) -> None:
+        """Mark the run as finished; what only resuming needs goes away."""
+        self._update(finished=clock())
+        delete_checkpoint(self.folder)
+
+    def _epoch(
+        self,
+        epoch: int,
+        plan: Plan,
+        trainer: "Trainer",
+        batches: Iterator[Arrays],
+        scored: list[list[Arrays]],
+    ) -> EpochRecord:
+        began = self.timer()
+        losses: list[Any] = []
+        told, checked = began, 0
+        for step in range(epoch * plan.steps, (epoch + 1) * plan.steps):
+            rate = learning_rate_at(
+                step, plan.epochs * plan.steps, self.settings.learning_rate, self.info.schedule
+            )
+            losses.append(trainer.step(next(batches), rate))
+            # The device may be several steps behind; asking for the loss waits for it.
+            if self.timer() - told >= _UPDATE_SECONDS or len(losses) == plan.steps:
+                _check_finite(losses[checked:], epoch * plan.steps + checked)
+                checked, told = len(losses), self.timer()
+                speed = len(losses) * plan.size / max(told - began, 1e-9)
+                self.progress.update(
+                    step + 1,
+                    plan.epochs * plan.steps,
+                    unit="steps",
+                    message=f"epoch {epoch + 1} of {plan.epochs}, loss {float(losses[-1]):.4f}, "
+                    f"{speed:.1f} patches/s",
+                )
+        trained = self.timer() - began
+        rmse = [trainer.score(arrays).rmse for arrays in scored]
+        _check_finite(rmse, (epoch + 1) * plan.steps - 1)
+        return EpochRecord(
+            epoch=epoch + 1,
+            loss=sum(float(loss) for loss in losses) / len(losses),
+            train_rmse=rmse[0],
+            evaluation_rmse=rmse[1] if len(rmse) > 1 else None,
+            learning_rate=rate,
+            seconds=self.timer() - began,
+            patches_per_second=len(losses) * plan.size / max(trained, 1e-9),
+        )
+
+    def _sampler(self, names: list[str]) -> PatchSampler:
+        return PatchSampler(
+            self.dataset,
+            names,
+            self.settings.patch_size,
+            self.settings.seed,
+            self.settings.maximum_missing_share,
+            self.dataset.folder / CACHE_FOLDER,
+        )
+
+    def _config(self, sampler: Sampler) -> ModelConfig:
+        """The configuration of the run to resume, or a new one, written."""
+        path = self.folder / CONFIG_FILE
+        if path.exists():
+            config = read_record(path, ModelConfig)
+            if config.dataset_sha256 != self.dataset.sha256:
+                raise DatasetError(
+                    f"The dataset {self.record.dataset} has changed since the run {self.record.name} began.",
+                    "Train it again from the start.",
+                )
+            return config
+        samples = sampler.fixed(_SCALING_PATCHES, self.settings.seed).daytime
+        manifest = self.dataset.manifest
+        config = ModelConfig(
+            network=self.settings.network,
+            bands=manifest.bands,
+            scaling=make_scaling(manifest.bands, self.info, samples[:, ::_SCALING_STEP, ::_SCALING_STEP]),
+            transform=self.info.transform,
+            patch_size=self.settings.patch_size,
+            point_spread_fwhm_m=manifest.point_spread_fwhm_m,
+            dataset_sha256=self.dataset.sha256,
+            simulated=manifest.source.simulated,
+        )
+        write_record(path, config)
+        return config
+
+    def _scored(self, maker: BatchMaker, size: int, sampler: Sampler) -> list[Arrays]:
+        """The fixed patches of one RMSE curve, in batches."""
+        patches = sampler.fixed(self.settings.evaluation_patches, self.settings.seed)
+        arrays = maker.for_scoring(patches)
+        if not maker.footprints.covered(arrays).any():
+            raise DatasetError(
+                f"No footprint of VIIRS lies within a patch of {self.settings.patch_size} pixels "
+                "with known imagery and a known measurement.",
+                "Choose larger patches, or regions with less missing imagery.",
+            )
+        count = len(patches.daytime)
+        return [
+            {name: array[start : start + size] for name, array in arrays.items()}
+            for start in range(0, count, size)
+        ]
+
+    def _update(self, **changes: Any) -> None:
+        self.record = self.record.model_copy(update=changes)
+        write_record(self.folder / RUN_FILE, self.record)
+
+
+def _clear(folder: Path) -> None:
+    delete_checkpoint(folder)
+    for name in (RUN_FILE, CONFIG_FILE, HISTORY_FILE, MODEL_FILE, SCORES_FILE):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _check_finite(values: list[Any], first_step: int) -> None:
+    for step, value in enumerate(values, start=first_step + 1):
+        if not math.isfinite(float(value)):
+            raise ModelError(
+                f"Training diverged: the loss is no longer a number at step {step}.",
+                "Choose a lower learning rate.",
+            )

@@ -1,0 +1,156 @@
+"""The base of every map: geemap's map with scripts that come from this server.
+
+Kept apart from :mod:`~nightlights.interface.map_view`, so that geemap can be imported beside the first page:
+a Streamlit component, which that module draws, must first be imported by a page.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cache
+from typing import Any, Final
+
+import folium
+from branca.element import MacroElement
+from folium.elements import JSCSSMixin
+from jinja2 import Template
+
+from nightlights.interface.map_parts import Basemap
+from nightlights.interface.scripts import OWN_SCRIPTS, OWN_STYLES, base_path, make_offline, own_links
+from nightlights.palettes import ROLE_COLOURS
+
+MAXIMUM_ZOOM: Final = 16
+"""Analysis pixels of 29 m are about 12 screen pixels wide there."""
+
+_BASEMAPS: Final = (
+    ("OpenStreetMap", "OpenStreetMap"),
+    ("Satellite (Esri)", "Esri.WorldImagery"),
+    ("Streets (Esri)", "Esri.WorldStreetMap"),
+    ("Dark (CARTO)", "CartoDB.DarkMatter"),
+)
+"""Title in the layer menu, and geemap's name of the basemap."""
+
+
+def script_json(value: Any) -> str:
+    """JSON for a script: it cannot end the script element it stands in."""
+    return json.dumps(value, sort_keys=True, allow_nan=False).replace("<", "\\u003c")
+
+
+class _Runtime(JSCSSMixin, MacroElement):  # type: ignore[misc]
+    """Loads this project's scripts and starts them on the map."""
+
+    _template = Template(
+        "{% macro script(this, kwargs) %}"
+        "NightlightsMap.attach({{ this._parent.get_name() }}, {{ this.settings }});"
+        "{% endmacro %}"
+    )
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        super().__init__()
+        self._name = "NightlightsRuntime"
+        self.settings = script_json(settings)
+        self.default_js = own_links(OWN_SCRIPTS)
+        self.default_css = own_links(OWN_STYLES)
+
+
+def _geemap() -> Any:
+    # geemap chooses between its two map engines when it is first imported.
+    os.environ["USE_FOLIUM"] = "1"
+    import geemap.foliumap
+
+    return geemap.foliumap
+
+
+def warm() -> None:
+    """Import geemap, which takes seconds, before somebody waits for it."""
+    base_map((0.0, 0.0), 2, draw=True)
+
+
+@cache
+def _online_basemaps() -> tuple[Basemap, ...]:
+    known = _geemap().basemaps
+    found = []
+    for title, name in _BASEMAPS:
+        layer = known.get(name)
+        if layer is not None:
+            options = getattr(layer, "options", {})
+            found.append(
+                Basemap(
+                    title,
+                    url=str(layer.tiles),
+                    attribution=str(options.get("attribution") or ""),
+                    max_zoom=int(options.get("max_zoom") or 18),
+                )
+            )
+    return tuple(found)
+
+
+def base_map(
+    center: tuple[float, float],
+    zoom: int,
+    draw: bool,
+    *,
+    keep_view: str | None = None,
+    basemaps: Sequence[Basemap] = (Basemap("Land outline"),),
+    place_names: bool = True,
+) -> Any:
+    """A geemap map whose scripts all come from this server.
+
+    Parameters
+    ----------
+    center:
+        (latitude, longitude) in degrees.
+    zoom:
+        Zoom level at the start.
+    draw:
+        Whether polygons and rectangles can be drawn, edited and deleted.
+    keep_view:
+        Under this name the browser remembers where the visitor was, over reloads and changes of page.
+    basemaps:
+        What may lie beneath, the first as default; the usual basemaps of the internet follow, and are asked
+        for tiles only when the visitor chooses them. The land outline always lies beneath.
+    place_names:
+        Whether the largest cities of the view are named.
+    """
+    element = _geemap().Map(
+        center=list(center),
+        zoom=zoom,
+        ee_initialize=False,
+        search_control=False,
+        basemap=None,
+        plugin_Draw=False,
+        plugin_Fullscreen=False,
+        plugin_LayerControl=False,
+        max_zoom=MAXIMUM_ZOOM,
+        min_zoom=2,
+        world_copy_jump=True,
+        zoom_snap=0.5,
+    )
+    if draw:
+        shape = {"allowIntersection": True, "showArea": False, "metric": True}
+        folium.plugins.Draw(
+            show_geometry_on_click=False,
+            draw_options={
+                "polygon": shape,
+                "rectangle": {"showArea": False},
+                "polyline": False,
+                "circle": False,
+                "circlemarker": False,
+                "marker": False,
+            },
+        ).add_to(element)
+    prefix = base_path()
+    _Runtime(
+        {
+            "outline": f"{prefix}/assets/land_outline.geojson",
+            "places": f"{prefix}/places" if place_names else None,
+            "bases": [asdict(basemap) for basemap in (*basemaps, *_online_basemaps())],
+            "draw": draw,
+            "colours": dict(ROLE_COLOURS),
+            "keep_view": keep_view,
+            "max_zoom": MAXIMUM_ZOOM,
+        }
+    ).add_to(element)
+    make_offline(element)
+    return element

@@ -1,0 +1,120 @@
+"""Plotly charts in the colours of the house, readable when 400 pixels wide."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from nightlights.bands import RADIANCE_UNIT
+from nightlights.interface.theme import theme_name
+from nightlights.manifests import EpochRecord
+from nightlights.palettes import DIFFERENCE_STOPS, RADIANCE_STOPS, role_colour
+
+LINES: Final = ("#ffb23e", "#4aa8ff", "#ff5fc0", "#7ed5b0", "#b99cff", "#f2919a", "#c9d1e0")
+"""Colours of runs, in order."""
+
+_INK: Final = {"dark": ("#e8ecf4", "#25304a"), "light": ("#1d2433", "#d8d4c8")}
+
+
+def template(theme: str = "dark") -> go.layout.Template:
+    """The chart template of the night or the light theme."""
+    ink, grid = _INK["light" if theme == "light" else "dark"]
+    axis = {
+        "gridcolor": grid,
+        "zerolinecolor": grid,
+        "linecolor": grid,
+        "automargin": True,
+        "title_standoff": 8,
+    }
+    return go.layout.Template(
+        layout={
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"color": ink, "size": 13},
+            "colorway": list(LINES),
+            "colorscale": {"sequential": RADIANCE_STOPS, "diverging": DIFFERENCE_STOPS},
+            "margin": {"l": 8, "r": 8, "t": 12, "b": 8},
+            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+            "xaxis": axis,
+            "yaxis": axis,
+            "hoverlabel": {"font": {"size": 13}},
+        }
+    )
+
+
+def show_chart(figure: go.Figure, key: str, *, height: int = 340) -> None:
+    """Draw ``figure`` over the whole width, in the visitor's theme."""
+    figure.update_layout(template=template(theme_name()), height=height)
+    st.plotly_chart(figure, key=key, theme=None, config={"displayModeBar": False, "responsive": True})
+
+
+def rmse_chart(histories: Mapping[str, Sequence[EpochRecord]]) -> go.Figure:
+    """RMSE against epoch of one or several runs: training dotted, evaluation solid, a colour for each run.
+
+    Parameters
+    ----------
+    histories:
+        Name of the run to its epochs; RMSE in nW/cm2/sr at the VIIRS grid.
+    """
+    figure = go.Figure()
+    for index, (name, epochs) in enumerate(histories.items()):
+        colour = LINES[index % len(LINES)]
+        for field, said, dash in (
+            ("train_rmse", "training", "dot"),
+            ("evaluation_rmse", "evaluation", "solid"),
+        ):
+            values = [getattr(epoch, field) for epoch in epochs]
+            if all(value is None for value in values):
+                continue
+            figure.add_scatter(
+                x=[epoch.epoch for epoch in epochs],
+                y=values,
+                mode="lines+markers" if len(epochs) < 40 else "lines",
+                name=f"{name}, {said}" if len(histories) > 1 else said.capitalize(),
+                line={"color": colour, "dash": dash, "width": 2},
+                marker={"size": 5},
+                hovertemplate=f"{name}, {said}<br>epoch %{{x}}: %{{y:.3f}} {RADIANCE_UNIT}<extra></extra>",
+            )
+    figure.update_xaxes(title="Epoch", rangemode="tozero", tickformat="d")
+    figure.update_yaxes(title=f"RMSE ({RADIANCE_UNIT})", rangemode="tozero")
+    return figure
+
+
+def radiance_histogram(
+    edges: Sequence[float], counts: Mapping[str, Sequence[int]], *, logarithmic: bool = True
+) -> go.Figure:
+    """Share of VIIRS pixels by radiance, one line for each role, in the colours of the roles.
+
+    Parameters
+    ----------
+    edges:
+        Edges of the bins in nW/cm2/sr, one more than there are bins.
+    counts:
+        Role to the number of VIIRS pixels in every bin.
+    logarithmic:
+        Whether the radiance axis is logarithmic; bins that begin at 0 or below are then drawn at their
+        upper edge.
+    """
+    figure = go.Figure()
+    bounds = np.asarray(edges, dtype=np.float64)
+    for role, numbers in counts.items():
+        share = np.asarray(numbers, dtype=np.float64)
+        share = 100 * share / max(share.sum(), 1.0)
+        at = bounds[1:] if logarithmic else (bounds[:-1] + bounds[1:]) / 2
+        figure.add_scatter(
+            x=at,
+            y=share,
+            customdata=np.stack([bounds[:-1], bounds[1:]], axis=-1),
+            name=role,
+            mode="lines",
+            line={"color": role_colour(role), "shape": "vh" if logarithmic else "hvh", "width": 2},
+            fill="tozeroy",
+            fillcolor="rgba(0,0,0,0)",
+            hovertemplate=f"{role}: %{{y:.1f}} % of pixels from %{{customdata[0]:.3g}} to "
+            f"%{{customdata[1]:.3g}} {RADIANCE_UNIT}<extra></extra>",
+        )
+    figure.update_xaxes(title=f"Radiance ({RADIANCE_UNIT})", type="log" if logarithmic else "linear")
+    figure.update_yaxes(title="Share of pixels (%)", rangemode="tozero")
+    return figure

@@ -1,0 +1,43 @@
+"""What Streamlit's own theme cannot say: spacing, role colours, the word SIMULATED."""
+
+from typing import Final, Literal
+
+import streamlit as st
+
+from nightlights.palettes import role_colour
+
+_CSS: Final = """
+<style>
+.block-container, [data-testid="stMainBlockContainer"] {
+  padding-top: 4.2rem; padding-bottom: 2rem; max-width: 1800px;
+}
+h1 { font-size: 1.75rem !important; padding: 0 !important; letter-spacing: -0.01em; }
+[data-testid="stMetricValue"] { font-variant-numeric: tabular-nums; }
+.nl-lead { opacity: 0.75; margin: 0.1rem 0 0.4rem; max-width: 70ch; }
+.nl-badge {
+  display: inline-block; border-radius: 0.25rem; padding: 0.05rem 0.45rem; font-size: 0.72rem;
+  font-weight: 650; letter-spacing: 0.06em; vertical-align: 0.3em; margin-left: 0.6rem;
+  border: 1px solid currentColor; white-space: nowrap;
+}
+.nl-simulated { color: #ff8f5a; }
+.nl-role { display: inline-block; width: 0.7em; height: 0.7em; border-radius: 2px; margin-right: 0.4em; }
+@media (max-width: 640px) {
+  .block-container, [data-testid="stMainBlockContainer"] { padding-left: 0.8rem; padding-right: 0.8rem; }
+}
+</style>
+"""
+
+
+def style() -> None:
+    """Lay the style sheet over the page; once a run."""
+    st.html(_CSS)
+
+
+def theme_name() -> Literal["light", "dark"]:
+    """The theme that the visitor has chosen; dark unless known."""
+    return "light" if st.context.theme.type == "light" else "dark"
+
+
+def role_swatch(role: str) -> str:
+    """A small square in the colour of ``role``, as HTML."""
+    return f'<span class="nl-role" style="background:{role_colour(role)}"></span>'

@@ -1,0 +1,83 @@
+"""The real app on a free port with a workspace of its own, and a Chromium that sees nothing else."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+def chromium() -> str | None:
+    """Path of the system's Chromium, or None."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class RunningApp:
+    """A server that answers."""
+
+    url: str
+    workspace: Path
+    log: Path
+
+
+@contextmanager
+def running_app(workspace: Path, log: Path, base_path: str = "") -> Iterator[RunningApp]:
+    """Start the app as a person does, wait until it answers, stop it at the end."""
+    port = free_port()
+    environment = {**os.environ, "NIGHTLIGHTS_WORKSPACE": str(workspace)}
+    command = [
+        sys.executable,
+        *("-m", "streamlit", "run", "app.py"),
+        *("--server.headless", "true", "--server.address", "127.0.0.1"),
+        *("--server.port", str(port), "--server.baseUrlPath", base_path),
+    ]
+    url = f"http://127.0.0.1:{port}" + (f"/{base_path}" if base_path else "")
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+        try:
+            _wait_until_it_answers(f"{url}/_stcore/health", process, log)
+            yield RunningApp(url, workspace, log)
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_until_it_answers(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"The app ended at its start:\n{log.read_text()}")
+        try:
+            with urllib.request.urlopen(address, timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise RuntimeError(f"The app did not answer within a minute:\n{log.read_text()}")

@@ -1,0 +1,15 @@
+"""Prediction of regions of any size, tile by tile, with constant memory."""
+
+from nightlights.prediction.comparison import Comparison, compare_region, observed_blocks
+from nightlights.prediction.layers import RegionPrediction, predict_region
+from nightlights.prediction.tiling import Predictor, Tiling
+
+__all__ = [
+    "Comparison",
+    "Predictor",
+    "RegionPrediction",
+    "Tiling",
+    "compare_region",
+    "observed_blocks",
+    "predict_region",
+]

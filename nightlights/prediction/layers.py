@@ -1,0 +1,128 @@
+"""The layers of one predicted region, as Cloud Optimized GeoTIFFs."""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nightlights import cog
+from nightlights.bands import RADIANCE_UNIT
+from nightlights.datasets import Dataset
+from nightlights.metrics import ScoreSums
+from nightlights.observation import PointSpread
+from nightlights.prediction.comparison import Comparison, observed_blocks
+from nightlights.prediction.tiling import Predictor
+from nightlights.progress import NoProgress, Progress
+
+MODEL_TAG = "model"
+"""Tag of a raster that names the run it was predicted with."""
+
+_TILE = 1024
+
+
+@dataclass(frozen=True)
+class RegionPrediction:
+    """One predicted region.
+
+    Attributes
+    ----------
+    layers:
+        Layer to file name, relative to the folder.
+    sums:
+        Comparison of the observed prediction with VIIRS.
+    total_predicted, total_measured:
+        Sum of radiance x area over the VIIRS pixels where both are known, in nW/cm2/sr km2.
+    """
+
+    layers: dict[str, str]
+    sums: ScoreSums
+    total_predicted: float
+    total_measured: float
+
+
+def predict_region(
+    dataset: Dataset,
+    region: str,
+    model_folder: Path,
+    out_folder: Path,
+    progress: Progress | None = None,
+    tile_size: int | None = None,
+) -> RegionPrediction:
+    """Predict ``region`` and write its layers as Cloud Optimized GeoTIFFs into ``out_folder``.
+
+    Layers: ``daytime``, ``viirs`` and ``truth`` (where known) are the dataset's own files; ``prediction``
+    lies on the analysis grid; ``observed`` is the prediction as VIIRS would see it, and ``difference`` is
+    observed minus VIIRS.
+
+    Parameters
+    ----------
+    tile_size:
+        Side of a tile in analysis pixels; chosen for the network unless given.
+
+    Raises
+    ------
+    ModelError
+        When the model is missing, broken, or takes other bands.
+    DatasetError
+        When there is no such region.
+    WorkspaceError
+        When the disk is full.
+    """
+    place = dataset.region(region)
+    window = place.window.window
+    predictor = Predictor.load(model_folder, tile_size)
+    predictor.check(dataset)
+    spread = PointSpread(predictor.config.point_spread_fwhm_m)
+    tags = {
+        "region": region,
+        MODEL_TAG: model_folder.name,
+        "network": predictor.config.network,
+        "unit": RADIANCE_UNIT,
+        "source": dataset.manifest.source.label,
+        "simulated": "yes" if dataset.manifest.source.simulated else "no",
+    }
+    layers = {"daytime": "daytime.tif", "viirs": "viirs.tif"}
+    _share(dataset.path(place.daytime), out_folder / layers["daytime"])
+    _share(dataset.path(place.nighttime), out_folder / layers["viirs"])
+    if place.truth is not None:
+        layers["truth"] = "truth.tif"
+        _share(dataset.path(place.truth), out_folder / layers["truth"])
+
+    def write(layer: str, blocks: Iterable[cog.Block], *, fine: bool) -> Path:
+        layers[layer] = f"{layer}.tif"
+        path = out_folder / layers[layer]
+        cog.write_geotiff(
+            path,
+            blocks,
+            window=window,
+            fine=fine,
+            bands=[layer],
+            units=[RADIANCE_UNIT],
+            tags={**tags, "layer": layer},
+        )
+        return path
+
+    predicted = write("prediction", predictor.blocks(dataset, region, progress or NoProgress()), fine=True)
+    observed = write(
+        "observed", observed_blocks(lambda part: cog.read(predicted, part)[0], window, spread), fine=False
+    )
+    comparison = Comparison()
+
+    def differences() -> Iterator[cog.Block]:
+        for tile in window.tiles(_TILE, _TILE):
+            seen, measured = cog.read(observed, tile)[0], dataset.read_nighttime(region, tile)
+            comparison.add(tile, seen, measured)
+            yield tile, seen - measured
+
+    write("difference", differences(), fine=False)
+    return RegionPrediction(layers, comparison.sums, comparison.total_predicted, comparison.total_measured)
+
+
+def _share(source: Path, target: Path) -> None:
+    """Let ``target`` be the same file as ``source``, or a copy where the file system cannot share it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,189 @@
+"""Predict a region of any size with constant memory, tile by tile, so that tiles meet exactly.
+
+A tile equals the pass over the whole image, so nothing needs blending: every tile begins on a multiple of
+the network's stride, counted from the region's north-west corner, and is read with a margin that covers
+the receptive field. At the edge of the region a tile ends where the whole image ends, so that the padding
+of the convolutions falls on the same pixels. Regions whose sides are not multiples of the stride are
+continued to the south and east by their last row and column, in both passes alike.
+"""
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightlights import cog
+from nightlights.datasets import Dataset
+from nightlights.errors import ModelError
+from nightlights.grid import FINE_PER_VIIRS, Window
+from nightlights.manifests import ModelConfig
+from nightlights.models import load_model
+from nightlights.networks import NetworkInfo, network_info
+from nightlights.progress import Progress
+from nightlights.training.backend import prepare
+
+_ACTIVATION_BYTES = 1.0e9
+# Measured: about 26 bytes a pixel and filter of the finest level, over the largest tile.
+_BYTES_PER_PIXEL_AND_FILTER = 26
+_LARGEST_TILE = 1024
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How a region is cut for a network, in analysis pixels.
+
+    Attributes
+    ----------
+    size:
+        Side of the part of a tile that is kept.
+    margin:
+        What is read around it.
+    stride:
+        Both sides of the image are continued to multiples of this.
+    """
+
+    size: int
+    margin: int
+    stride: int
+
+    @classmethod
+    def for_network(cls, info: NetworkInfo, tile_size: int | None = None) -> "Tiling":
+        """The tiling that keeps the network's activations within about a gigabyte.
+
+        ``tile_size`` is rounded up to whole strides and whole VIIRS pixels.
+        """
+        step = math.lcm(info.stride, FINE_PER_VIIRS)
+        margin = _whole(info.margin, step)
+        if tile_size is None:
+            side = math.isqrt(int(_ACTIVATION_BYTES / (_BYTES_PER_PIXEL_AND_FILTER * info.base_filters)))
+            tile_size = min(max(side - 2 * margin, step) // step * step, _LARGEST_TILE)
+        return cls(_whole(max(tile_size, 1), step), margin, info.stride)
+
+    def tiles(self, window: Window) -> list[Window]:
+        """The kept parts of the tiles of ``window``, row by row."""
+        side = self.size // FINE_PER_VIIRS
+        return list(window.tiles(side, side))
+
+
+def _whole(pixels: int, step: int) -> int:
+    return -(-pixels // step) * step
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A trained network ready to predict regions.
+
+    Attributes
+    ----------
+    model:
+        ``keras.Model`` from scaled bands to transformed radiance.
+    config:
+        What scales the one and undoes the other.
+    tiling:
+        How regions are cut.
+    """
+
+    model: Any
+    config: ModelConfig
+    tiling: Tiling
+
+    @classmethod
+    def load(cls, folder: Path, tile_size: int | None = None) -> "Predictor":
+        """Load the model in ``folder``.
+
+        Raises
+        ------
+        ModelError
+            When there is none, or it is broken.
+        """
+        prepare()
+        model, config = load_model(folder)
+        # A compiler would start anew for every shape of tile at the edges, and is slower on a CPU.
+        model.jit_compile = False
+        return cls(model, config, Tiling.for_network(network_info(config.network), tile_size))
+
+    def check(self, dataset: Dataset) -> None:
+        """Refuse a dataset that this model cannot read.
+
+        Raises
+        ------
+        ModelError
+            When the bands are others, or in another order.
+        """
+        wanted = [(band.name, band.unit) for band in self.config.bands]
+        found = [(band.name, band.unit) for band in dataset.manifest.bands]
+        if wanted != found:
+            raise ModelError(
+                f"The model takes the bands {_listed(wanted)}, but the dataset {dataset.manifest.name} has "
+                f"{_listed(found)}.",
+                "Export a dataset with the model's bands.",
+            )
+
+    def blocks(self, dataset: Dataset, region: str, progress: Progress) -> Iterator[cog.Block]:
+        """The predicted radiance of ``region``, tile by tile.
+
+        Yields
+        ------
+        window, radiance:
+            Where, and float32 of shape (16 height, 16 width) in nW/cm2/sr, NaN where every band is missing.
+        """
+        outer = dataset.region(region).window.window
+        tiles = self.tiling.tiles(outer)
+        with _full_precision():
+            for done, tile in enumerate(tiles):
+                progress.update(done, len(tiles), unit="tiles", message=f"Predicting {region}")
+                reach = expanded(tile, self.tiling.margin // FINE_PER_VIIRS, outer)
+                radiance = self.radiance(dataset.read_daytime(region, reach))
+                yield tile, radiance[tile.fine_slices_in(reach)]
+        progress.update(len(tiles), len(tiles), unit="tiles", message=f"Predicted {region}")
+
+    def radiance(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The radiance of one image in one pass, in nW/cm2/sr.
+
+        Parameters
+        ----------
+        image:
+            Shape (bands, height, width), in the bands' units, NaN where missing.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, shape (height, width), NaN where every band is missing.
+        """
+        height, width = image.shape[1:]
+        missing = np.isnan(image).all(axis=0)
+        scaled = self.config.scaling.apply(np.moveaxis(image, 0, -1))
+        south, east = (-side % self.tiling.stride for side in (height, width))
+        if south or east:
+            scaled = np.pad(scaled, ((0, south), (0, east), (0, 0)), mode="edge")
+        output = np.asarray(self.model.predict_on_batch(scaled[None]))[0, :height, :width, 0]
+        radiance = self.config.transform.inverse(output.astype(np.float32))
+        return np.where(missing, np.float32(np.nan), radiance)
+
+
+def expanded(tile: Window, pixels: int, outer: Window) -> Window:
+    """``tile`` with ``pixels`` VIIRS pixels more on each side, as far as ``outer`` reaches."""
+    return tile.expand(pixels).intersection(outer) or tile
+
+
+def _listed(bands: list[tuple[str, str]]) -> str:
+    return ", ".join(f"{name} ({unit})" if unit else name for name, unit in bands)
+
+
+@contextlib.contextmanager
+def _full_precision() -> Iterator[None]:
+    """Keep GPUs from rounding the factors of convolutions to 10 bits, or tiles would not meet."""
+    import tensorflow as tf
+
+    switch = tf.config.experimental
+    before = switch.tensor_float_32_execution_enabled()
+    switch.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        switch.enable_tensor_float_32_execution(before)

@@ -1,0 +1,94 @@
+"""The baselines against least squares and observation done at once, on whole regions."""
+
+import numpy as np
+import pytest
+from learning_samples import BRIGHTEST, learnable_dataset
+from scipy.ndimage import map_coordinates
+
+from nightlights import baselines
+from nightlights.baselines import (
+    ConstantMean,
+    LinearRegression,
+    baseline_scores,
+    fit_constant_mean,
+    fit_linear_regression,
+    score_baseline,
+)
+from nightlights.datasets import Dataset
+from nightlights.observation import observe
+
+TRAIN = ["north", "south"]
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return learnable_dataset(tmp_path_factory.mktemp("baselines"))
+
+
+@pytest.fixture(autouse=True)
+def several_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baselines, "_TILE", 5)
+
+
+def test_constant_mean_is_the_mean_over_all_pixels(dataset: Dataset) -> None:
+    pixels = np.concatenate([dataset.read_nighttime(name).ravel() for name in TRAIN])
+    assert fit_constant_mean(dataset, TRAIN).mean == pytest.approx(float(pixels.mean()), rel=1e-5)
+
+
+def test_linear_regression_is_the_least_squares_fit(dataset: Dataset) -> None:
+    rows, labels = [], []
+    for name in TRAIN:
+        bands = dataset.read_daytime(name).astype(np.float64)
+        position = (np.arange(bands.shape[1]) + 0.5) / 16 - 0.5
+        grid = np.meshgrid(position, position, indexing="ij")
+        label = map_coordinates(
+            dataset.read_nighttime(name).astype(np.float64), grid, order=1, mode="nearest"
+        )
+        rows.append(bands.reshape(len(bands), -1).T)
+        labels.append(label.ravel())
+    stacked = np.concatenate(rows)
+    expected = np.linalg.lstsq(
+        np.column_stack([np.ones(len(stacked)), stacked]), np.concatenate(labels), rcond=None
+    )[0]
+    fitted = fit_linear_regression(dataset, TRAIN)
+    np.testing.assert_allclose([fitted.intercept, *fitted.coefficients], expected, rtol=2e-3)
+
+
+def test_scores_tile_by_tile_are_those_of_the_whole_region(dataset: Dataset) -> None:
+    baseline = LinearRegression(-2.0, (30.0, 0.01))
+    daytime, measured = dataset.read_daytime("east"), dataset.read_nighttime("east")
+    fine = -2.0 + 30.0 * daytime[0].astype(np.float64) + 0.01 * daytime[1]
+    whole = observe(fine, dataset.region("east").window.window)
+    score = score_baseline(baseline, dataset, "east").score("linear", "east")
+    assert score.pixels == measured.size
+    assert score.rmse == pytest.approx(float(np.sqrt(np.mean((whole - measured) ** 2))), rel=1e-6)
+
+
+def test_missing_imagery_is_not_predicted() -> None:
+    daytime = np.ones((2, 3, 3), np.float32)
+    daytime[1, 0, 0] = np.nan
+    for baseline in (ConstantMean(4.0), LinearRegression(1.0, (1.0, 2.0))):
+        predicted = baseline.predict(daytime)
+        assert np.isnan(predicted[0, 0])
+        np.testing.assert_allclose(predicted.ravel()[1:], 4.0)
+
+
+def test_every_region_and_role_is_scored_for_both_methods(dataset: Dataset) -> None:
+    scores = baseline_scores(dataset, TRAIN, ["north", "south", "east"])
+    names = [(score.method, score.region, score.role) for score in scores]
+    expected = [
+        ("north", "train"),
+        ("south", "train"),
+        ("east", "evaluate"),
+        ("all regions", "train"),
+        ("all regions", "evaluate"),
+    ]
+    assert names == [
+        (method, *rest) for method in ("constant mean", "linear regression") for rest in expected
+    ]
+    constant = {score.region: score for score in scores[:4]}
+    pixels = [constant[name].pixels for name in TRAIN]
+    both = np.sqrt(np.dot(pixels, [constant[name].rmse ** 2 for name in TRAIN]) / sum(pixels))
+    assert constant["all regions"].rmse == pytest.approx(float(both))
+    assert scores[4].bias == pytest.approx(scores[2].bias)
+    assert scores[5].rmse < constant["north"].rmse < BRIGHTEST

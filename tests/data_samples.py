@@ -1,9 +1,15 @@
 """Small imagery for the tests of the data room: an analytic source and GeoTIFFs built on the spot."""
 
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
@@ -107,3 +113,19 @@ def geotiff(
         if names:
             target.descriptions = names
     return path
+
+
+@contextlib.contextmanager
+def mounted_disk(folder: Path, megabytes: int) -> Iterator[Path]:
+    """A small file system at ``folder``; skips the test where none can be mounted."""
+    mount, unmount = shutil.which("mount"), shutil.which("umount")
+    if os.geteuid() != 0 or not mount or not unmount:
+        pytest.skip("only root may mount a small file system")
+    folder.mkdir()
+    options = ["-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    if subprocess.run([mount, *options], capture_output=True).returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run([unmount, str(folder)], check=True)

@@ -1,0 +1,7 @@
+"""``python -m nightlights``."""
+
+import sys
+
+from nightlights.cli import main
+
+sys.exit(main())

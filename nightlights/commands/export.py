@@ -1,0 +1,164 @@
+"""``nightlights export``: imagery of regions to a dataset."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nightlights.commands.options import (
+    BackgroundOption,
+    JsonOption,
+    OverwriteOption,
+    WorkspaceOption,
+    absolute_pattern,
+    readable_workspace,
+    settings,
+    writable_workspace,
+)
+from nightlights.commands.output import print_json, print_table
+from nightlights.commands.work import record_of, run_job, start_job
+from nightlights.errors import SettingsError
+
+if TYPE_CHECKING:
+    from nightlights.manifests import DatasetManifest, ExportRequest
+    from nightlights.regions import RegionCollection
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def export(
+    regions: Annotated[str, typer.Option(help="Name of the regions in the workspace.")],
+    dataset: Annotated[str, typer.Option(help="Name of the dataset to make.")],
+    source: Annotated[
+        str, typer.Option(help="simulated: the simulated planet. rasters: your own GeoTIFFs.")
+    ] = "simulated",
+    planet_seed: Annotated[
+        int | None, typer.Option(help="Simulated: seed of the planet. Default: 1.", min=0)
+    ] = None,
+    daytime: Annotated[
+        list[str] | None,
+        typer.Option(help="Rasters: daytime GeoTIFFs, a path or a quoted pattern 'day/*.tif'; repeatable."),
+    ] = None,
+    nighttime: Annotated[
+        list[str] | None,
+        typer.Option(help="Rasters: VIIRS GeoTIFFs in nW/cm²/sr, a path or a quoted pattern; repeatable."),
+    ] = None,
+    daytime_nodata: Annotated[
+        float | None, typer.Option(help="Rasters: daytime value that means missing, besides the tagged one.")
+    ] = None,
+    nighttime_nodata: Annotated[
+        float | None, typer.Option(help="Rasters: VIIRS value that means missing, besides the tagged one.")
+    ] = None,
+    ignore_nodata_tag: Annotated[
+        bool, typer.Option("--ignore-nodata-tag", help="Rasters: values tagged as nodata are valid.")
+    ] = False,
+    bands: Annotated[
+        str | None, typer.Option(help="Daytime bands, separated by commas. Default: all of the source.")
+    ] = None,
+    period_start: Annotated[
+        str | None, typer.Option(help="First day of the imagery, YYYY-MM-DD, kept as a note.")
+    ] = None,
+    period_end: Annotated[
+        str | None, typer.Option(help="Last day of the imagery, YYYY-MM-DD, kept as a note.")
+    ] = None,
+    fwhm_m: Annotated[
+        float | None,
+        typer.Option(
+            "--fwhm-m",
+            help="Full width at half maximum of the VIIRS footprint in metres. Default: 742.",
+            min=0,
+            max=10_000,
+        ),
+    ] = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Only say what it will take: MB, seconds, patches.")
+    ] = False,
+    overwrite: OverwriteOption = False,
+    background: BackgroundOption = False,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Export imagery of regions as a dataset. An export that was interrupted goes on where it stopped."""
+    from nightlights.manifests import ExportRequest
+    from nightlights.region_checks import check_regions, raise_first_error
+    from nightlights.region_files import load_collection
+
+    found = settings(workspace)
+    if source == "simulated" and (daytime or nighttime):
+        raise SettingsError("--daytime and --nighttime are for your own rasters.", "Add --source rasters.")
+    if source == "rasters" and not (daytime and nighttime):
+        raise SettingsError(
+            "The rasters source needs daytime and VIIRS files.", "Give --daytime and --nighttime."
+        )
+    request = record_of(
+        ExportRequest,
+        dataset=dataset,
+        regions=regions,
+        source=source,
+        planet_seed=found.planet_seed if planet_seed is None else planet_seed,
+        daytime_files=[absolute_pattern(pattern) for pattern in daytime or []],
+        nighttime_files=[absolute_pattern(pattern) for pattern in nighttime or []],
+        daytime_nodata=daytime_nodata,
+        nighttime_nodata=nighttime_nodata,
+        ignore_nodata_tag=ignore_nodata_tag,
+        bands=None if bands is None else [band.strip() for band in bands.split(",")],
+        period_start=period_start,
+        period_end=period_end,
+        fwhm_m=found.fwhm_m if fwhm_m is None else fwhm_m,
+        overwrite=overwrite,
+    )
+    collection = load_collection(readable_workspace(workspace), regions)
+    raise_first_error(check_regions(collection.regions, found))
+    if estimate:
+        _estimate(request, collection, found.patch_size, json)
+        return
+    place = writable_workspace(workspace)
+    if background:
+        start_job(place, "export", request, json=json)
+        return
+    run_job(place, "export", request)
+
+    from nightlights.datasets import Dataset
+
+    describe(Dataset.open(place, dataset).manifest, json)
+
+
+def _estimate(request: "ExportRequest", collection: "RegionCollection", patch_size: int, json: bool) -> None:
+    from nightlights.datasets import estimate_export
+    from nightlights.pipeline import make_source
+
+    found = estimate_export(make_source(request), collection.regions, patch_size)
+    if json:
+        print_json(
+            {"stored_bytes": found.stored_bytes, "seconds": round(found.seconds, 1), "patches": found.patches}
+        )
+    else:
+        patches = sum(found.patches.values())
+        typer.echo(
+            f"{len(collection)} regions: about {found.stored_bytes / 1e6:,.0f} MB on disk, "
+            f"{found.seconds:,.0f} s, {patches} patches of {patch_size} pixels."
+        )
+
+
+def describe(manifest: "DatasetManifest", json: bool) -> None:
+    """Show what a dataset holds, as a table or as JSON."""
+    if json:
+        print_json(manifest.model_dump(mode="json"))
+        return
+    rows = (
+        (
+            region.name,
+            region.role,
+            f"{region.window.height * 16} x {region.window.width * 16}",
+            f"{region.radiance.mean:.2f}",
+            f"{100 * region.radiance.lit_share:.0f}",
+            f"{100 * region.missing_share:.0f}",
+        )
+        for region in manifest.regions
+    )
+    print_table(
+        f"Dataset {manifest.name}: {manifest.source.label}, {len(manifest.bands)} bands",
+        ("region", "role", "pixels", f"mean {manifest.radiance_unit}", "lit %", "missing %"),
+        rows,
+        "Simulated imagery." if manifest.source.simulated else "",
+    )

@@ -1,0 +1,63 @@
+"""Options that several commands share."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from nightlights.settings import Settings
+    from nightlights.workspace import Workspace
+
+WORKSPACE_VARIABLE = "NIGHTLIGHTS_WORKSPACE"
+
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace",
+        help=f"Folder of the workspace. Default: {WORKSPACE_VARIABLE}, or ./workspace.",
+        metavar="FOLDER",
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on standard output, and nothing else there.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what has this name already.")]
+BackgroundOption = Annotated[
+    bool, typer.Option("--background", help="Start it as a job of its own and return at once.")
+]
+
+
+def settings(workspace: Path | None) -> "Settings":
+    """The settings of the environment, with the workspace that the command line names."""
+    from nightlights.settings import Settings
+
+    found = Settings.from_environment()
+    return found if workspace is None else found.model_copy(update={"workspace": workspace})
+
+
+def writable_workspace(workspace: Path | None) -> "Workspace":
+    """The workspace, made if it is missing.
+
+    Raises
+    ------
+    WorkspaceError
+        When it cannot be written.
+    """
+    from nightlights.workspace import Workspace
+
+    return Workspace.open(settings(workspace).workspace.expanduser())
+
+
+def readable_workspace(workspace: Path | None) -> "Workspace":
+    """The workspace as it is, without touching it; one that is not there yet is empty."""
+    from nightlights.workspace import Workspace
+
+    return Workspace(settings(workspace).workspace.expanduser().resolve())
+
+
+def absolute_pattern(pattern: str) -> str:
+    """A path or pattern of paths that means the same in a process with another current folder."""
+    return os.path.abspath(Path(pattern).expanduser())  # noqa: PTH100 - resolve() would follow links

@@ -1,0 +1,87 @@
+"""``nightlights predict``: the light of a region as Cloud Optimized GeoTIFFs."""
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nightlights.commands.options import (
+    BackgroundOption,
+    JsonOption,
+    OverwriteOption,
+    WorkspaceOption,
+    writable_workspace,
+)
+from nightlights.commands.output import print_json, say
+from nightlights.commands.work import record_of, run_job, start_job
+from nightlights.errors import SettingsError
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def predict(
+    run: Annotated[str, typer.Option(help="Name of the run whose model predicts.")],
+    region: Annotated[str, typer.Option(help="Region of the dataset to predict.")],
+    dataset: Annotated[str | None, typer.Option(help="Dataset. Default: the one the run trained on.")] = None,
+    prediction: Annotated[
+        str | None, typer.Option(help="Name of the prediction to make. Default: RUN-REGION.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Also copy a layer to this GeoTIFF.", metavar="FILE")
+    ] = None,
+    layer: Annotated[
+        str,
+        typer.Option(help="Layer for --output: prediction, observed, difference, viirs, daytime or truth."),
+    ] = "prediction",
+    overwrite: OverwriteOption = False,
+    background: BackgroundOption = False,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Predict night-time radiance at 29 m for a region, in tiles, at any size."""
+    from nightlights.manifests import PredictionRecord, PredictionRequest, read_record
+    from nightlights.names import suggested_name
+
+    target = None if output is None else output.expanduser()
+    if target is not None and (target.is_dir() or not target.absolute().parent.is_dir()):
+        raise SettingsError(f"--output cannot be {output}: no such folder, or a folder.", "Name a file.")
+    if target is not None and background:
+        raise SettingsError("--output cannot go with --background.", "Copy the layer when the job is done.")
+    name = prediction or suggested_name(f"{run}-{region}", "prediction")
+    request = record_of(
+        PredictionRequest, run=run, region=region, dataset=dataset, prediction=name, overwrite=overwrite
+    )
+    place = writable_workspace(workspace)
+    if background:
+        start_job(place, "predict", request, json=json)
+        return
+    run_job(place, "predict", request)
+    folder = place.prediction_folder(name)
+    record = read_record(folder / "prediction.json", PredictionRecord)
+    if target is not None:
+        _copy(folder, record.layers, layer, target)
+    if json:
+        files = {key: str(folder / file) for key, file in record.layers.items()}
+        extra = {"files": files, "output": None if target is None else str(target)}
+        print_json({**record.model_dump(mode="json"), **extra})
+        return
+    note = " Simulated imagery." if record.source.simulated else ""
+    if record.score:
+        figures = f"RMSE {record.score.rmse:.3f}, bias {record.score.bias:+.3f} {record.unit}"
+        typer.echo(f"{name}: {figures} over {record.score.pixels:,} VIIRS pixels.{note}")
+    typer.echo(f"Layers {', '.join(record.layers)} in {folder}")
+    if target is not None:
+        say(f"Wrote {target}.")
+
+
+def _copy(folder: Path, layers: dict[str, str], layer: str, target: Path) -> None:
+    from nightlights.files import replacing
+
+    if layer not in layers:
+        raise SettingsError(
+            f"The prediction has no layer {layer[:80]!r}.", f"Choose one of {', '.join(layers)}."
+        )
+    with replacing(target) as partial:
+        shutil.copyfile(folder / layers[layer], partial)

@@ -1,0 +1,162 @@
+"""``nightlights train``: a dataset to a trained, evaluated run."""
+
+from typing import Annotated, Any
+
+import typer
+
+from nightlights.commands.options import (
+    BackgroundOption,
+    JsonOption,
+    OverwriteOption,
+    WorkspaceOption,
+    writable_workspace,
+)
+from nightlights.commands.output import print_json
+from nightlights.commands.scores import print_scores
+from nightlights.commands.work import record_of, run_job, start_job
+
+app = typer.Typer(add_completion=False)
+
+_OWN = "Default: the network's own"
+
+
+@app.command()
+def train(
+    dataset: Annotated[str, typer.Option(help="Name of the dataset.")],
+    run: Annotated[str, typer.Option(help="Name of the run to make.")],
+    network: Annotated[
+        str | None, typer.Option(help="Network, see: nightlights networks. Default: unet-small.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help=f"Number of epochs. {_OWN}, mostly 10.")] = None,
+    patches_per_region: Annotated[
+        int | None, typer.Option(help=f"Patches from each region in an epoch. {_OWN}, mostly 64.")
+    ] = None,
+    patch_size: Annotated[
+        int | None,
+        typer.Option(help=f"Side of a patch in 29 m pixels, a multiple of 16. {_OWN}, mostly 256."),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help=f"Patches in a training step. {_OWN}, mostly 8.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help=f"Highest learning rate. {_OWN}, mostly 0.001.")
+    ] = None,
+    optimizer: Annotated[str | None, typer.Option(help=f"SGD, Adam or AdamW. {_OWN}, mostly AdamW.")] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            help="pixel-squared-error, pixel-absolute-error, pixel-huber or footprint-squared-error. "
+            f"{_OWN}, mostly footprint-squared-error."
+        ),
+    ] = None,
+    label_resampling: Annotated[
+        str | None,
+        typer.Option(help=f"VIIRS at 29 m for pixel losses: nearest or bilinear. {_OWN}, mostly bilinear."),
+    ] = None,
+    rotate: Annotated[
+        bool | None,
+        typer.Option("--rotate/--no-rotate", help=f"Turn patches by quarters at random. {_OWN}, mostly on."),
+    ] = None,
+    mirror: Annotated[
+        bool | None,
+        typer.Option("--mirror/--no-mirror", help=f"Mirror patches at random. {_OWN}, mostly on."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of weights, patches and augmentation. Default: 1.")
+    ] = None,
+    train_regions: Annotated[
+        str | None, typer.Option(help="Regions to train on, separated by commas. Default: role train.")
+    ] = None,
+    evaluate_regions: Annotated[
+        str | None,
+        typer.Option(help="Regions to evaluate on, separated by commas. Default: role evaluate."),
+    ] = None,
+    maximum_missing_share: Annotated[
+        float | None,
+        typer.Option(help="Largest missing share of a training patch, 0 to 1. Default: 0.2."),
+    ] = None,
+    evaluation_patches: Annotated[
+        int | None, typer.Option(help="Fixed patches for each RMSE curve. Default: 32.")
+    ] = None,
+    notes: Annotated[str, typer.Option(help="A note kept with the run.")] = "",
+    overwrite: OverwriteOption = False,
+    background: BackgroundOption = False,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Train a network on a dataset, then score it and its baselines at the VIIRS grid.
+
+    Ctrl-C stops after the last finished epoch; the line it prints goes on from there.
+    """
+    from nightlights.manifests import RunRecord, TrainingRequest, TrainingSettings, read_record
+    from nightlights.networks.registry import NETWORKS, network_info
+
+    info = network_info(network or next(iter(NETWORKS)))
+    given: dict[str, Any] = {
+        "network": info.name,
+        "epochs": epochs,
+        "patches_per_region": patches_per_region,
+        "patch_size": patch_size,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "optimizer": _choice("optimizer", optimizer),
+        "loss": _choice("loss", loss),
+        "label_resampling": _choice("label_resampling", label_resampling),
+        "rotate": rotate,
+        "mirror": mirror,
+        "seed": seed,
+        "train_regions": _names(train_regions),
+        "evaluate_regions": _names(evaluate_regions),
+        "maximum_missing_share": maximum_missing_share,
+        "evaluation_patches": evaluation_patches,
+    }
+    chosen = {name: value for name, value in given.items() if value is not None}
+    settings = record_of(TrainingSettings, **{**info.settings.model_dump(), **chosen})
+    request = record_of(
+        TrainingRequest, run=run, dataset=dataset, settings=settings, notes=notes, overwrite=overwrite
+    )
+    place = writable_workspace(workspace)
+    if background:
+        start_job(place, "train", request, json=json)
+        return
+    run_job(place, "train", request)
+    folder = place.run_folder(run)
+    record = read_record(folder / "run.json", RunRecord)
+    if json:
+        from nightlights.commands.scores import scores_of
+
+        scores = scores_of(place, run)
+        print_json(
+            {
+                "run": record.model_dump(mode="json"),
+                "scores": [score.model_dump(mode="json") for score in scores.scores],
+            }
+        )
+        return
+    typer.echo(
+        f"Run {run}: {record.epochs_done} epochs of {record.settings.network} "
+        f"({record.parameters:,} weights) in {record.seconds:,.0f} s on {record.device}."
+    )
+    print_scores(place, run)
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _choice(field: str, text: str | None) -> str | None:
+    """The choice of ``field`` that ``text`` means: hyphens may stand for spaces, case does not matter."""
+    from typing import get_args
+
+    from nightlights.errors import SettingsError
+    from nightlights.manifests import TrainingSettings
+
+    if text is None:
+        return None
+    choices = get_args(TrainingSettings.model_fields[field].annotation)
+    wanted = text.replace("-", " ").casefold()
+    for choice in choices:
+        if str(choice).casefold() == wanted:
+            return str(choice)
+    option, known = field.replace("_", "-"), ", ".join(str(choice).replace(" ", "-") for choice in choices)
+    raise SettingsError(f"--{option} cannot be {text[:80]!r}.", f"Choose one of {known}.")

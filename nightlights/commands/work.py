@@ -1,0 +1,192 @@
+"""Long work from the shell: with a progress bar, or as a job in the background."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+import typer
+
+from nightlights.commands.output import print_json, say
+from nightlights.errors import Cancelled, JobError, SettingsError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+    from nightlights.jobs import Job
+    from nightlights.manifests import JobKind, Record
+    from nightlights.workspace import Workspace
+
+_LINE_SECONDS = 10.0
+_POLL_SECONDS = 0.3
+
+AnyRecord = TypeVar("AnyRecord", bound="Record")
+
+
+class TerminalProgress:
+    """Progress on standard error: a bar on a terminal, else a line now and then.
+
+    Parameters
+    ----------
+    stream:
+        Where to; standard error unless given.
+    line_seconds:
+        Least time between two lines that say the same step, where there is no terminal.
+    """
+
+    def __init__(self, stream: TextIO | None = None, line_seconds: float = _LINE_SECONDS) -> None:
+        self._stream = stream or sys.stderr
+        self._line_seconds = line_seconds
+        self._last_line = -float("inf")
+        self._last_message = ""
+        self._bar: Bar | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> "TerminalProgress":
+        if self._stream.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TaskProgressColumn(),
+                TextColumn("{task.fields[amount]}"),
+                TimeRemainingColumn(),
+                console=Console(file=self._stream),
+                transient=True,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task("Starting", total=None, amount="")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, done: float, total: float, *, unit: str = "", message: str = "") -> None:
+        """See :meth:`nightlights.progress.Progress.update`."""
+        amount = f"{done:,.0f} / {total:,.0f} {unit}".rstrip()
+        if self._bar is not None and self._task is not None:
+            self._bar.update(
+                self._task, completed=done, total=total or None, description=message or unit, amount=amount
+            )
+            return
+        moment = time.monotonic()
+        if message == self._last_message and moment - self._last_line < self._line_seconds:
+            return
+        # Messages that change with every step, such as losses, must not flood a log.
+        if moment - self._last_line < 1.0 and done < total:
+            return
+        self._last_message, self._last_line = message, moment
+        print(f"{message} ({amount})".strip(), file=self._stream, flush=True)
+
+
+@contextlib.contextmanager
+def _quiet_output() -> Iterator[None]:
+    """Send what libraries print to standard error: standard output is for the result."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+def record_of(kind: type[AnyRecord], **values: Any) -> AnyRecord:
+    """The record of what the options say.
+
+    Raises
+    ------
+    SettingsError
+        Naming the first option that cannot be used.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = "--" + str(first["loc"][0]).replace("_", "-") if first["loc"] else "The options"
+        reason = first["msg"][:1].lower() + first["msg"][1:]
+        if first["type"] == "string_pattern_mismatch":
+            reason = "use letters, digits, - and _, at most 64, beginning with a letter or digit"
+        raise SettingsError(f"{option} cannot be {first['input']!r}: {reason}.") from error
+
+
+def run_job(workspace: "Workspace", kind: "JobKind", request: "Record", *, title: str = "") -> "Job":
+    """Do the work of a job here, with progress on standard error.
+
+    Raises
+    ------
+    Cancelled
+        After Ctrl-C; the remedy is the command that goes on.
+    NightlightsError
+        Why it did not succeed.
+    """
+    from nightlights.jobs import JobStore
+
+    store = JobStore(workspace)
+    try:
+        with TerminalProgress() as progress, _quiet_output():
+            return store.run_in_foreground(kind, request, progress, title)
+    except Cancelled as error:
+        jobs = store.list(kind)
+        again = f"nightlights jobs resume {jobs[0].id}" if jobs else "the same command"
+        raise Cancelled("Cancelled.", f"To go on: {again}") from error
+
+
+def start_job(workspace: "Workspace", kind: "JobKind", request: "Record", *, json: bool) -> None:
+    """Start a job in the background and say its name."""
+    from nightlights.jobs import JobStore
+
+    job = JobStore(workspace).submit(kind, request)
+    if json:
+        print_json(job.model_dump(mode="json"))
+    else:
+        typer.echo(f"Started job {job.id}. See how far it is: nightlights jobs show {job.id}")
+
+
+def follow_job(workspace: "Workspace", job_id: str) -> "Job":
+    """Show the progress of a job until it ends. Ctrl-C leaves it running.
+
+    Raises
+    ------
+    JobError
+        When it ends otherwise than done.
+    """
+    from nightlights.jobs import JobStore
+
+    store = JobStore(workspace)
+    try:
+        with TerminalProgress() as progress:
+            while (job := store.get(job_id)).active:
+                state = job.progress
+                progress.update(state.done, state.total, unit=state.unit, message=state.message)
+                time.sleep(_POLL_SECONDS)
+    except KeyboardInterrupt:
+        say(f"Job {job_id} goes on in the background. To stop it: nightlights jobs cancel {job_id}")
+        raise
+    if job.state != "done":
+        remedy = job.failure.remedy if job.failure else ""
+        raise JobError(f"Job {job_id} has ended: {job.state_text}.".replace("..", "."), remedy)
+    return job
+
+
+def check_unused(workspace: "Workspace", path: str) -> None:
+    """Refuse to delete what a running job reads or writes.
+
+    Raises
+    ------
+    JobError
+        Naming the job.
+    """
+    from nightlights.jobs import JobStore
+
+    job = JobStore(workspace).user_of(path)
+    if job is not None:
+        raise JobError(
+            f"{path} is used by job {job.id} ({job.state_text}).",
+            f"Wait, or stop it: nightlights jobs cancel {job.id}",
+        )

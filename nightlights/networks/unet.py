@@ -1,9 +1,10 @@
 """The U-Net in pure Keras 3: layers only, no calls of a backend, so that every backend runs it."""
 
-from itertools import count
+import math
 from typing import Any
 
 import keras
+import numpy as np
 
 from nightlights.networks.layout import UNetLayout
 
@@ -28,10 +29,6 @@ def build_unet(layout: UNetLayout, band_count: int, name: str, seed: int) -> Any
         From scaled bands, shape (n, height, width, bands), to transformed radiance, shape
         (n, height, width, 1); height and width are multiples of ``layout.stride``.
     """
-    seeds = count(seed * 1000)
-
-    def initialiser() -> Any:
-        return keras.initializers.GlorotUniform(seed=next(seeds))
 
     def normalised(tensor: Any, label: str) -> Any:
         tensor = keras.layers.BatchNormalization(momentum=layout.momentum, name=f"{label}_normalised")(tensor)
@@ -44,7 +41,7 @@ def build_unet(layout: UNetLayout, band_count: int, name: str, seed: int) -> Any
                 3,
                 padding="same",
                 use_bias=layout.convolution_bias,
-                kernel_initializer=initialiser(),
+                kernel_initializer="zeros",
                 name=f"{label}_convolution{index}",
             )
             tensor = normalised(convolution(tensor), f"{label}_{index}")
@@ -65,7 +62,7 @@ def build_unet(layout: UNetLayout, band_count: int, name: str, seed: int) -> Any
             2,
             strides=2,
             padding="same",
-            kernel_initializer=initialiser(),
+            kernel_initializer="zeros",
             name=f"{label}_enlarged",
         )
         tensor = keras.layers.Concatenate(name=f"{label}_joined")([skipped[level], upward(tensor)])
@@ -73,6 +70,17 @@ def build_unet(layout: UNetLayout, band_count: int, name: str, seed: int) -> Any
             tensor = normalised(tensor, f"{label}_joined")
         tensor = block(tensor, layout.filters[level], label)
     outputs = keras.layers.Conv2D(
-        1, 1, activation=layout.output, kernel_initializer=initialiser(), name="transformed_radiance"
+        1, 1, activation=layout.output, kernel_initializer="zeros", name="transformed_radiance"
     )(tensor)
-    return keras.Model(inputs, outputs, name=name.replace("-", "_"))
+    model = keras.Model(inputs, outputs, name=name.replace("-", "_"))
+    _draw_kernels(model, np.random.default_rng(seed))
+    return model
+
+
+def _draw_kernels(model: Any, generator: np.random.Generator) -> None:
+    """Glorot and Bengio's uniform kernels (2010), drawn by numpy, so that every backend begins alike."""
+    for weight in model.trainable_weights:
+        if weight.path.endswith("/kernel"):
+            height, width, first, second = weight.shape
+            limit = math.sqrt(6 / (height * width * (first + second)))
+            weight.assign(generator.uniform(-limit, limit, weight.shape).astype(np.float32))

@@ -1,23 +1,50 @@
 """The whole loop in functions: regions to dataset, dataset to run, run to scores and predictions.
 
 The pages and the command line start these as jobs, see :mod:`nightlights.jobs`; the ``run_*`` functions
-are the jobs' handlers.
+are the jobs' handlers. What a step needs is imported by that step, so that asking for a source does not
+wait for a deep learning library.
 """
 
-from nightlights.errors import SettingsError
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nightlights.errors import DatasetError, ModelError, WorkspaceError
+from nightlights.files import PARTIAL_PREFIX, replacing_folder
 from nightlights.jobs.kinds import EvaluationRequest
 from nightlights.manifests import (
     DatasetManifest,
     ExportRequest,
     PredictionRecord,
     PredictionRequest,
+    Role,
     RunRecord,
+    Score,
     Scores,
     TrainingRequest,
+    WindowRecord,
+    now,
+    read_record,
+    write_record,
 )
+from nightlights.observation import PointSpread
 from nightlights.progress import Progress
+from nightlights.settings import Settings
 from nightlights.sources.base import ImagerySource
 from nightlights.workspace import Workspace
+
+if TYPE_CHECKING:
+    from nightlights.baselines import Baseline
+    from nightlights.datasets import Dataset
+    from nightlights.metrics import ScoreSums
+
+RUN_FILE = "run.json"
+SCORES_FILE = "metrics.json"
+PREDICTION_FILE = "prediction.json"
 
 
 def make_source(request: ExportRequest) -> ImagerySource:
@@ -25,36 +52,266 @@ def make_source(request: ExportRequest) -> ImagerySource:
 
     Raises
     ------
-    SourceError
+    SourceError, RasterError
         When it cannot deliver, for example because no file matches.
     """
-    raise SettingsError("This is not built yet.")
+    if request.source == "rasters":
+        from nightlights.sources.rasters import RastersSource
+
+        return RastersSource(
+            request.daytime_files,
+            request.nighttime_files,
+            daytime_nodata=request.daytime_nodata,
+            nighttime_nodata=request.nighttime_nodata,
+            ignore_nodata_tag=request.ignore_nodata_tag,
+        )
+    from nightlights.sources.simulated import SimulatedSource
+
+    return SimulatedSource(request.planet_seed, PointSpread(request.fwhm_m))
 
 
-def export(workspace: Workspace, request: ExportRequest, progress: Progress) -> DatasetManifest:
-    """Export the regions of a collection; an interrupted export of the same request goes on."""
-    raise SettingsError("This is not built yet.")
+def export(
+    workspace: Workspace, request: ExportRequest, progress: Progress, settings: Settings | None = None
+) -> DatasetManifest:
+    """Export the regions of a collection; an interrupted export of the same request goes on.
+
+    Raises
+    ------
+    RegionError
+        When there is no such collection, or one of its regions cannot be used.
+    SourceError, RasterError
+        When the source cannot deliver.
+    DatasetError
+        When the dataset's name is in use.
+    WorkspaceError
+        When the disk is full.
+    """
+    from nightlights.datasets import export_dataset
+    from nightlights.region_checks import check_regions, raise_first_error, repaired
+    from nightlights.region_files import load_collection
+
+    regions = [repaired(region)[0] for region in load_collection(workspace, request.regions)]
+    raise_first_error(check_regions(regions, settings or Settings.from_environment()))
+    return export_dataset(workspace, request, make_source(request), regions, progress)
 
 
 def train(
     workspace: Workspace, request: TrainingRequest, progress: Progress, *, resume: bool = False
 ) -> RunRecord:
-    """Train a network on a dataset of the workspace, then evaluate it."""
-    raise SettingsError("This is not built yet.")
+    """Train a network on a dataset of the workspace, then evaluate it.
+
+    Parameters
+    ----------
+    resume:
+        Go on after the last finished epoch.
+
+    Raises
+    ------
+    DatasetError, ModelError
+        When the dataset or the settings cannot be used, or the run's name is in use.
+    """
+    from nightlights import training
+    from nightlights.datasets import Dataset
+
+    folder = workspace.run_folder(request.run)
+    if (folder / RUN_FILE).exists() and not (resume or request.overwrite):
+        raise ModelError(
+            f"The run name {request.run} is in use.", "Choose another name, or ask for it to be overwritten."
+        )
+    training.train(Dataset.open(workspace, request.dataset), request, folder, progress, resume)
+    evaluate(workspace, request.run, progress)
+    return read_run(workspace, request.run)
+
+
+def read_run(workspace: Workspace, run: str) -> RunRecord:
+    """The record of a run.
+
+    Raises
+    ------
+    ModelError
+        When there is none of that name; the remedy lists those there are.
+    """
+    path = workspace.run_folder(run) / RUN_FILE
+    if not path.is_file():
+        known = ", ".join(workspace.run_names()) or "none yet"
+        raise ModelError(f"There is no run {run}.", f"Train it first. Runs: {known}.")
+    return read_record(path, RunRecord)
 
 
 def evaluate(workspace: Workspace, run: str, progress: Progress) -> Scores:
-    """Score a run and the baselines in each of its regions, at the VIIRS grid."""
-    raise SettingsError("This is not built yet.")
+    """Score a run and the baselines in each of its regions, at the VIIRS grid; write ``metrics.json``.
+
+    Every region is predicted as a whole and observed; "all regions" sums over the pixels of all regions of
+    a role. The pooled RMSE of the run becomes the figure of its record.
+
+    Raises
+    ------
+    ModelError
+        When there is no such run, or it has no model yet.
+    DatasetError
+        When its dataset is gone or has changed since.
+    """
+    from nightlights.datasets import Dataset
+
+    folder, record = workspace.run_folder(run), read_run(workspace, run)
+    dataset = Dataset.open(workspace, record.dataset)
+    _remove_remains(folder, "fine")
+    methods = list(_methods(folder, record, dataset))
+    regions: list[tuple[str, Role]] = [(name, "train") for name in record.train_regions]
+    regions += [(name, "evaluate") for name in record.evaluate_regions]
+    whole = len(methods) * len(regions)
+    steps = iter(range(whole))
+    scores: list[Score] = []
+    for method in methods:
+        pools = _Pools()
+        for region, role in regions:
+            share = _Share(progress, next(steps), whole, f"Scoring {method.name} in {region}")
+            pools.add(role, region, method.score(region, share))
+        scores += pools.scores(method.name)
+    result = Scores(simulated=dataset.manifest.source.simulated, scores=scores)
+    write_record(folder / SCORES_FILE, result)
+    pooled = {score.role: score.rmse for score in scores if score.method == record.settings.network}
+    figures = {"train_rmse": pooled.get("train"), "evaluation_rmse": pooled.get("evaluate")}
+    write_record(folder / RUN_FILE, record.model_copy(update=figures))
+    progress.update(whole, whole, unit="scores", message="Scored")
+    return result
 
 
-def predict(workspace: Workspace, request: PredictionRequest, progress: Progress) -> PredictionRecord:
-    """Predict one region and write its layers as a prediction of the workspace."""
-    raise SettingsError("This is not built yet.")
+@dataclass(frozen=True)
+class _Method:
+    name: str
+    score: "Callable[[str, Progress], ScoreSums]"
+
+
+def _methods(folder: Path, record: RunRecord, dataset: "Dataset") -> Iterator[_Method]:
+    """The run's network and the baselines, ready to score regions of ``dataset``."""
+    from nightlights.baselines import fit_constant_mean, fit_linear_regression, score_baseline
+    from nightlights.prediction import Predictor, compare_region
+
+    predictor = Predictor.load(folder)
+    if predictor.config.dataset_sha256 != dataset.sha256:
+        raise DatasetError(
+            f"The dataset {record.dataset} has changed since the run {record.name} was trained on it.",
+            "Train again: regions that were trained on might be scored as if they were new.",
+        )
+    spread = PointSpread(predictor.config.point_spread_fwhm_m)
+
+    def score_network(region: str, progress: Progress) -> "ScoreSums":
+        blocks = predictor.blocks(dataset, region, progress)
+        return compare_region(dataset, region, blocks, spread, folder).sums
+
+    def score_with(baseline: "Baseline", region: str, progress: Progress) -> "ScoreSums":
+        return score_baseline(baseline, dataset, region)
+
+    yield _Method(record.settings.network, score_network)
+    for fit in (fit_constant_mean, fit_linear_regression):
+        baseline: Baseline = fit(dataset, record.train_regions)
+        yield _Method(baseline.method, partial(score_with, baseline))
+
+
+class _Pools:
+    """Sums over regions, one for each role."""
+
+    def __init__(self) -> None:
+        self._regions: list[tuple[str, Role, ScoreSums]] = []
+
+    def add(self, role: Role, region: str, sums: "ScoreSums") -> None:
+        self._regions.append((region, role, sums))
+
+    def scores(self, method: str) -> list[Score]:
+        """The score of every region that has a known pixel, then of all regions of each role."""
+        from nightlights.metrics import ALL_REGIONS, ScoreSums
+
+        known = [each for each in self._regions if each[2].pixels]
+        scores = [sums.score(method, region, role) for region, role, sums in known]
+        for role in dict.fromkeys(role for _, role, _ in known):
+            total = ScoreSums()
+            for _, other, sums in known:
+                total = total.merge(sums) if other == role else total
+            scores.append(total.score(method, ALL_REGIONS, role))
+        return scores
+
+
+@dataclass(frozen=True)
+class _Share:
+    """Progress of one of ``whole`` equal parts of the work."""
+
+    progress: Progress
+    index: int
+    whole: int
+    what: str
+
+    def __post_init__(self) -> None:
+        self.update(0, 1)
+
+    def update(self, done: float, total: float, *, unit: str = "", message: str = "") -> None:
+        part = done / total if total > 0 else 0.0
+        self.progress.update(self.index + part, self.whole, unit="scores", message=self.what)
+
+
+def predict(
+    workspace: Workspace,
+    request: PredictionRequest,
+    progress: Progress,
+    clock: Callable[[], datetime] = now,
+) -> PredictionRecord:
+    """Predict one region and write its layers as a prediction of the workspace, whole or not at all.
+
+    Raises
+    ------
+    ModelError
+        When there is no such run, it has no model yet, or it takes other bands.
+    DatasetError
+        When there is no such dataset or region.
+    WorkspaceError
+        When the prediction's name is in use, or the disk is full.
+    """
+    from nightlights.datasets import Dataset
+    from nightlights.prediction import predict_region
+
+    target = workspace.prediction_folder(request.prediction)
+    if (target / PREDICTION_FILE).exists() and not request.overwrite:
+        raise WorkspaceError(
+            f"The prediction name {request.prediction} is in use.",
+            "Choose another name, or ask for it to be overwritten.",
+        )
+    run = read_run(workspace, request.run)
+    dataset = Dataset.open(workspace, request.dataset or run.dataset)
+    region = dataset.region(request.region)
+    _remove_remains(target.parent, target.name)
+    with replacing_folder(target) as unfinished:
+        made = predict_region(dataset, region.name, workspace.run_folder(run.name), unfinished, progress)
+        score = made.sums.score(run.settings.network, region.name, region.role) if made.sums.pixels else None
+        record = PredictionRecord(
+            name=request.prediction,
+            created=clock(),
+            run=run.name,
+            dataset=dataset.manifest.name,
+            region=region.name,
+            role=region.role,
+            source=dataset.manifest.source,
+            window=WindowRecord.of(region.window.window),
+            bands=dataset.manifest.bands,
+            layers=made.layers,
+            score=score,
+            total_predicted=made.total_predicted,
+            total_measured=made.total_measured,
+        )
+        write_record(unfinished / PREDICTION_FILE, record)
+    return record
+
+
+def _remove_remains(folder: Path, name: str) -> None:
+    """Remove what a killed process left half-written; the job that writes ``name`` is alone with it."""
+    for path in folder.glob(f"{PARTIAL_PREFIX}????????-{name}"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def run_export(workspace: Workspace, request: ExportRequest, progress: Progress, *, resume: bool) -> None:
-    """Handle an export job."""
+    """Handle an export job; the partial folder knows by itself what can be kept."""
     export(workspace, request, progress)
 
 
@@ -66,12 +323,12 @@ def run_train(workspace: Workspace, request: TrainingRequest, progress: Progress
 def run_evaluate(
     workspace: Workspace, request: EvaluationRequest, progress: Progress, *, resume: bool
 ) -> None:
-    """Handle an evaluation job."""
+    """Handle an evaluation job, from the start in any case."""
     evaluate(workspace, request.run, progress)
 
 
 def run_predict(
     workspace: Workspace, request: PredictionRequest, progress: Progress, *, resume: bool
 ) -> None:
-    """Handle a prediction job."""
+    """Handle a prediction job, from the start in any case."""
     predict(workspace, request, progress)

@@ -240,6 +240,19 @@ class JobStore:
         """The active job that reads or writes ``path``, such as ``runs/first``, or None."""
         return next((job for job in self.list() if job.active and path in job.writes + job.reads), None)
 
+    @contextlib.contextmanager
+    def holding(self, path: str) -> Iterator[None]:
+        """Keep ``path``, such as ``runs/first``, to the caller for the moment of the block.
+
+        Raises
+        ------
+        JobError
+            When an active job uses it.
+        """
+        with self._exclusively():
+            self._check_free([path], [])
+            yield
+
     def log(self, job_id: str, last_bytes: int = 20_000) -> str:
         """The end of what the job printed."""
         try:

@@ -130,7 +130,7 @@ class Predictor:
         Yields
         ------
         window, radiance:
-            Where, and float32 of shape (16 height, 16 width) in nW/cm2/sr, NaN where every band is missing.
+            Where, and float32 of shape (16 height, 16 width) in nW/cm2/sr, NaN where a band is missing.
         """
         outer = dataset.region(region).window.window
         tiles = self.tiling.tiles(outer)
@@ -153,10 +153,11 @@ class Predictor:
         Returns
         -------
         numpy.ndarray
-            float32, shape (height, width), NaN where every band is missing.
+            float32, shape (height, width), NaN where a band is missing.
         """
         height, width = image.shape[1:]
-        missing = np.isnan(image).all(axis=0)
+        # As in training and in the baselines: of a pixel that lacks a band, nothing is claimed.
+        missing = np.isnan(image).any(axis=0)
         scaled = self.config.scaling.apply(np.moveaxis(image, 0, -1))
         south, east = (-side % self.tiling.stride for side in (height, width))
         if south or east:

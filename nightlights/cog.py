@@ -106,7 +106,7 @@ def opened(path: Path | str) -> Iterator[Any]:
 
 
 def _on_grid(dataset: Any) -> tuple[Window | None, bool]:
-    if dataset.crs.to_epsg() == 4326:
+    if dataset.crs.is_geographic and dataset.crs.to_epsg() == 4326:
         for fine in (False, True):
             with contextlib.suppress(GridError):
                 return (

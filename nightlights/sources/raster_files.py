@@ -127,9 +127,14 @@ class RasterFile:
         window_west, window_south, window_east, window_north = window.bounds
         return west < window_east and window_west < east and south < window_north and window_south < north
 
+    @cached_property
+    def _in_degrees(self) -> bool:
+        # Looking up the code of a projection takes half a second, so it is asked for only where it may fit.
+        return bool(self.crs.is_geographic) and self.crs.to_epsg() == _GRID_CRS.to_epsg()
+
     def on_grid(self, fine: bool) -> Window | None:
         """The raster's window where its pixels are pixels of the grid, or None."""
-        if self.crs != _GRID_CRS and self.crs.to_epsg() != _GRID_CRS.to_epsg():
+        if not self._in_degrees:
             return None
         try:
             return Window.from_transform(self.transform, self.height, self.width, fine=fine)
@@ -252,14 +257,20 @@ class RasterFile:
             "dst_nodata": np.nan,
             # Each band has its own missing pixels.
             "UNIFIED_SRC_NODATA": "NO",
+            # GDAL would guess these from the part, and the result would depend on how a window is cut.
+            "XSCALE": 1,
+            "YSCALE": 1,
         }
         with cog.clear_read_errors(self.path):
+            values: NDArray[np.float32]
             values, _ = reproject(
                 source,
                 np.full((len(source), *shape), np.nan, np.float32),
                 resampling=Resampling.average if average else Resampling.bilinear,
                 **options,
             )
+            if not lacking.any():
+                return values, (~np.isnan(values)).astype(np.float32)
             share, _ = reproject(
                 known,
                 np.zeros((len(known), *shape), np.float32),
@@ -296,15 +307,20 @@ def mosaic(files: tuple[RasterFile, ...], window: Window, fine: bool) -> NDArray
     """
     half = 0.5 - 1e-4
     shape = window.fine_shape if fine else window.shape
-    total = np.zeros((len(files[0].indexes), *shape), np.float32)
+    total = np.full((len(files[0].indexes), *shape), np.nan, np.float32)
     weight = np.zeros_like(total)
     for file in files:
-        if file.touches(window) and not (weight >= half).all():
-            values, known = file.on(window, fine)
-            share = np.where(weight >= half, 0, known)
-            # Alone in its pixel, a file's value stays exact to the last bit.
-            mixed = (total * weight + np.nan_to_num(values) * share) / np.maximum(weight + share, 1e-9)
-            total = np.where(share == 0, total, np.where(weight == 0, values, mixed))
-            weight += share
+        if not file.touches(window):
+            continue
+        values, known = file.on(window, fine)
+        alone = weight == 0
+        mixed = ~alone & (weight < half) & (known > 0)
+        parts = total[mixed] * weight[mixed] + values[mixed] * known[mixed]
+        # Alone in its pixel, a file's value stays exact to the last bit.
+        total[alone], weight[alone] = values[alone], known[alone]
+        weight[mixed] += known[mixed]
+        total[mixed] = parts / weight[mixed]
+        if (weight >= half).all():
+            break
     total[weight < half] = np.nan
     return total

@@ -1,7 +1,6 @@
 """The base of every map: geemap's map with scripts that come from this server.
 
-Kept apart from :mod:`~nightlights.interface.map_view`, so that geemap can be imported beside the first page:
-a Streamlit component, which that module draws, must first be imported by a page.
+Kept apart from :mod:`~nightlights.interface.map_view`, which pages import: folium and geemap take seconds.
 """
 
 import json
@@ -54,6 +53,19 @@ class _Runtime(JSCSSMixin, MacroElement):  # type: ignore[misc]
         self.default_css = own_links(OWN_STYLES)
 
 
+class Command(MacroElement):  # type: ignore[misc]
+    """One command to the running map."""
+
+    _template = Template(
+        "{% macro script(this, kwargs) %}NightlightsMap.receive({{ this.command }});{% endmacro %}"
+    )
+
+    def __init__(self, command: dict[str, Any]) -> None:
+        super().__init__()
+        self._name = "NightlightsCommand"
+        self.command = script_json(command)
+
+
 def _geemap() -> Any:
     # geemap chooses between its two map engines when it is first imported.
     os.environ["USE_FOLIUM"] = "1"
@@ -64,7 +76,7 @@ def _geemap() -> Any:
 
 def warm() -> None:
     """Import geemap, which takes seconds, before somebody waits for it."""
-    base_map((0.0, 0.0), 2, draw=True)
+    build((0.0, 0.0), 2, draw=True, keep_view=None, basemaps=(), place_names=False)
 
 
 @cache
@@ -86,33 +98,15 @@ def _online_basemaps() -> tuple[Basemap, ...]:
     return tuple(found)
 
 
-def base_map(
+def build(
     center: tuple[float, float],
     zoom: int,
     draw: bool,
-    *,
-    keep_view: str | None = None,
-    basemaps: Sequence[Basemap] = (Basemap("Land outline"),),
-    place_names: bool = True,
+    keep_view: str | None,
+    basemaps: Sequence[Basemap],
+    place_names: bool,
 ) -> Any:
-    """A geemap map whose scripts all come from this server.
-
-    Parameters
-    ----------
-    center:
-        (latitude, longitude) in degrees.
-    zoom:
-        Zoom level at the start.
-    draw:
-        Whether polygons and rectangles can be drawn, edited and deleted.
-    keep_view:
-        Under this name the browser remembers where the visitor was, over reloads and changes of page.
-    basemaps:
-        What may lie beneath, the first as default; the usual basemaps of the internet follow, and are asked
-        for tiles only when the visitor chooses them. The land outline always lies beneath.
-    place_names:
-        Whether the largest cities of the view are named.
-    """
+    """The map; see :func:`nightlights.interface.map_view.base_map`."""
     element = _geemap().Map(
         center=list(center),
         zoom=zoom,

@@ -9,32 +9,57 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-import folium
-from branca.element import MacroElement
-from jinja2 import Template
-from streamlit_folium import st_folium
+import streamlit as st
 
-from nightlights.interface.base_map import base_map, script_json
 from nightlights.interface.map_parts import Basemap, DrawnRegions, Legend, MapLayer, Outline, View
 from nightlights.interface.theme import theme_name
 
-__all__ = ["Basemap", "DrawnRegions", "Legend", "MapLayer", "Outline", "View", "base_map", "show_map"]
+__all__ = [
+    "Basemap",
+    "DrawnRegions",
+    "Legend",
+    "MapLayer",
+    "Outline",
+    "View",
+    "base_map",
+    "last_answer",
+    "show_map",
+]
 
 HEIGHT: Final = 640
 """Height of a map in pixels."""
 
 
-class _Command(MacroElement):  # type: ignore[misc]
-    """One command to the running map."""
+def base_map(
+    center: tuple[float, float],
+    zoom: int,
+    draw: bool,
+    *,
+    keep_view: str | None = None,
+    basemaps: Sequence[Basemap] = (Basemap("Land outline"),),
+    place_names: bool = True,
+) -> Any:
+    """A geemap map whose scripts all come from this server.
 
-    _template = Template(
-        "{% macro script(this, kwargs) %}NightlightsMap.receive({{ this.command }});{% endmacro %}"
-    )
+    Parameters
+    ----------
+    center:
+        (latitude, longitude) in degrees.
+    zoom:
+        Zoom level at the start.
+    draw:
+        Whether polygons and rectangles can be drawn, edited and deleted.
+    keep_view:
+        Under this name the browser remembers where the visitor was, over reloads and changes of page.
+    basemaps:
+        What may lie beneath, the first as default; the usual basemaps of the internet follow, and are asked
+        for tiles only when the visitor chooses them. The land outline always lies beneath.
+    place_names:
+        Whether the largest cities of the view are named.
+    """
+    from nightlights.interface.base_map import build
 
-    def __init__(self, command: dict[str, Any]) -> None:
-        super().__init__()
-        self._name = "NightlightsCommand"
-        self.command = script_json(command)
+    return build(center, zoom, draw, keep_view, basemaps, place_names)
 
 
 def _corners(bounds: tuple[float, float, float, float]) -> list[list[float]]:
@@ -98,6 +123,12 @@ def show_map(
     dict
         The values named in ``returned``; None where nothing happened yet.
     """
+    # Imported here, because they take seconds the first time and the rest of the page should not wait.
+    import folium
+    from streamlit_folium import st_folium
+
+    from nightlights.interface.base_map import Command
+
     command: dict[str, Any] = {
         "theme": theme_name(),
         "layers": [_described(layer) for layer in layers],
@@ -109,7 +140,7 @@ def show_map(
     if regions is not None:
         command["regions"] = asdict(regions)
     moving = folium.FeatureGroup(name="moving", control=False)
-    _Command(command).add_to(moving)
+    Command(command).add_to(moving)
     wanted = dict.fromkeys([*returned, *(["all_drawings"] if regions is not None else [])])
     answer = st_folium(
         element,
@@ -120,3 +151,9 @@ def show_map(
         feature_group_to_add=[moving, *feature_groups],
     )
     return dict(answer or {})
+
+
+def last_answer(key: str) -> dict[str, Any]:
+    """What the map of this key last said, for a page that must know it before it draws the map."""
+    answer = st.session_state.get(key)
+    return dict(answer) if answer else {}

@@ -50,6 +50,16 @@ def job_store() -> "JobStore":
     return _job_store(workspace().root)
 
 
+@st.cache_resource(show_spinner=False)
+def device_words() -> str:
+    """The device that networks will use, its memory, and why a GPU that is there is not used."""
+    from nightlights.devices import describe
+
+    device = describe()
+    words = f"{device.kind}: {device.name}, {device.memory_bytes / 2**30:.0f} GiB of memory"
+    return f"{words}. {device.note}" if device.note else words
+
+
 def flash(message: str, kind: Kind = "success") -> None:
     """Show ``message`` at the top of the page after the next rerun, or after a change of page."""
     st.session_state.setdefault(_FLASHES, []).append((kind, message))
@@ -75,5 +85,5 @@ def page_header(title: str, lead: str, source_simulated: bool) -> None:
         if source_simulated
         else ""
     )
-    st.html(f'<h1>{escape(title)}{badge}</h1><p class="nl-lead">{escape(lead)}</p>')
+    st.html(f'<div class="nl-header"><h1>{escape(title)}</h1>{badge}<p>{escape(lead)}</p></div>')
     show_flashes()

@@ -11,12 +11,14 @@ _CSS: Final = """
 .block-container, [data-testid="stMainBlockContainer"] {
   padding-top: 4.2rem; padding-bottom: 2rem; max-width: 1800px;
 }
-h1 { font-size: 1.75rem !important; padding: 0 !important; letter-spacing: -0.01em; }
+.nl-header { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0.1rem 0.7rem; }
+.nl-header h1 { font-size: 1.55rem; padding: 0; margin: 0; letter-spacing: -0.01em; }
+.nl-header p { margin: 0; opacity: 0.72; }
 [data-testid="stMetricValue"] { font-variant-numeric: tabular-nums; }
-.nl-lead { opacity: 0.75; margin: 0.1rem 0 0.4rem; max-width: 70ch; }
+[data-testid="stBaseButton-primary"]:not(:disabled) { color: #14110b; font-weight: 600; }
 .nl-badge {
   display: inline-block; border-radius: 0.25rem; padding: 0.05rem 0.45rem; font-size: 0.72rem;
-  font-weight: 650; letter-spacing: 0.06em; vertical-align: 0.3em; margin-left: 0.6rem;
+  font-weight: 650; letter-spacing: 0.06em;
   border: 1px solid currentColor; white-space: nowrap;
 }
 .nl-simulated { color: #ff8f5a; }

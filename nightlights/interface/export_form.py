@@ -1,0 +1,217 @@
+"""The form of an export: regions, source, period, bands, name; and what the export will take."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+import streamlit as st
+
+from nightlights.bands import Band
+from nightlights.datasets import ExportEstimate, estimate_export
+from nightlights.interface.jobs_view import duration
+from nightlights.interface.run_form import unused_name
+from nightlights.interface.training_view import size
+from nightlights.manifests import ExportRequest
+from nightlights.pipeline import make_source
+from nightlights.region_checks import check_regions, raise_first_error
+from nightlights.region_files import load_collection
+from nightlights.settings import Settings
+from nightlights.workspace import Workspace
+
+Source = Literal["simulated", "rasters"]
+_SOURCES: dict[Source, str] = {"simulated": "Simulated planet", "rasters": "Your own rasters"}
+_MINIMUM_FREE_SHARE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPlan:
+    """What an export will take.
+
+    ``free_bytes`` is what the disk has left now; ``patches`` is by region.
+    """
+
+    request: ExportRequest
+    stored_bytes: int
+    seconds: float
+    free_bytes: int
+    patches: dict[str, int]
+
+    @property
+    def fits(self) -> bool:
+        """Whether the disk has room for it, with a little to spare."""
+        return self.stored_bytes * (1 + _MINIMUM_FREE_SHARE) < self.free_bytes
+
+    @property
+    def sentence(self) -> str:
+        """Size, time and room in one line."""
+        count = len(self.patches)
+        return (
+            f"{count} region{'s' if count != 1 else ''} · **{size(self.stored_bytes)}** on disk · "
+            f"about **{duration(self.seconds)}** · {size(self.free_bytes)} free"
+        )
+
+
+def export_is_simulated() -> bool:
+    """Whether the form will export from the simulated planet."""
+    return bool(st.session_state.get("export_source", "simulated") == "simulated")
+
+
+def ask_for_export(workspace: Workspace, settings: Settings, taken: Sequence[str]) -> ExportRequest | None:
+    """Draw the form; None while something is missing, which is then said on the page.
+
+    ``taken`` are the names that datasets have already.
+
+    Raises
+    ------
+    NightlightsError
+        When the source cannot be read.
+    """
+    regions = st.selectbox(
+        "Regions",
+        workspace.region_names(),
+        key="export_regions",
+        persist_state="session",
+        help="A collection drawn or uploaded on the Regions page.",
+    )
+    source: Source = st.segmented_control(
+        "Source",
+        list(_SOURCES),
+        default="simulated",
+        required=True,
+        format_func=lambda kind: _SOURCES[kind],
+        key="export_source",
+        persist_state="session",
+    )
+    request = _simulated(settings) if source == "simulated" else _rasters()
+    if request is None:
+        return None
+    suggestion = unused_name(f"{regions}-{source}" if source != "simulated" else regions, taken)
+    request = request.model_copy(
+        update={
+            "regions": regions,
+            "fwhm_m": settings.fwhm_m,
+            "bands": _bands(make_source(request).bands, source),
+            "dataset": st.text_input(
+                "Name of the dataset", key="export_name", placeholder=suggestion, persist_state="session"
+            )
+            or suggestion,
+        }
+    )
+    return ExportRequest.model_validate(request.model_dump())
+
+
+def plan_export(workspace: Workspace, request: ExportRequest, settings: Settings) -> ExportPlan:
+    """Check the regions and estimate size and time.
+
+    Raises
+    ------
+    NightlightsError
+        When a region or the source cannot be used.
+    """
+    collection = load_collection(workspace, request.regions)
+    raise_first_error(check_regions(collection.regions, settings))
+    source = make_source(request)
+    estimate: ExportEstimate = estimate_export(source, collection.regions, settings.patch_size)
+    free = shutil.disk_usage(workspace.root).free
+    return ExportPlan(request, estimate.stored_bytes, estimate.seconds, free, dict(estimate.patches))
+
+
+def _simulated(settings: Settings) -> ExportRequest:
+    seed = st.number_input(
+        "Planet seed",
+        0,
+        2**31 - 1,
+        settings.planet_seed,
+        key="export_seed",
+        persist_state="session",
+        help="Coasts and cities stay; another seed gives other fields, roads and lights.",
+    )
+    st.caption("The simulated planet has no seasons, so there is no period to choose.")
+    return ExportRequest(dataset="unnamed", regions="unnamed", planet_seed=int(seed))
+
+
+def _rasters() -> ExportRequest | None:
+    daytime = _lines("Daytime GeoTIFFs", "export_daytime", "day/*.tif")
+    nighttime = _lines("VIIRS GeoTIFFs", "export_nighttime", "viirs/*.tif")
+    start, end = _period()
+    with st.expander("Missing pixels"):
+        ignored = st.checkbox(
+            "Ignore the files' nodata tag",
+            key="export_ignore_tag",
+            persist_state="session",
+            help="Some VIIRS files are tagged nodata 0, although 0 is a valid radiance.",
+        )
+        day_value = _number("Daytime value that means missing", "export_day_nodata")
+        night_value = _number("VIIRS value that means missing", "export_night_nodata")
+    if not daytime or not nighttime:
+        st.caption("Name at least one daytime file and one VIIRS file; several of a kind are mosaicked.")
+        return None
+    return ExportRequest(
+        dataset="unnamed",
+        regions="unnamed",
+        source="rasters",
+        daytime_files=daytime,
+        nighttime_files=nighttime,
+        daytime_nodata=day_value,
+        nighttime_nodata=night_value,
+        ignore_nodata_tag=ignored,
+        period_start=start,
+        period_end=end,
+    )
+
+
+def _lines(label: str, key: str, example: str) -> list[str]:
+    text = st.text_area(
+        label,
+        key=key,
+        height=68,
+        placeholder=example,
+        persist_state="session",
+        help="Paths or patterns on the machine that runs the app, one a line. "
+        "Any coordinate system and resolution.",
+    )
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _number(label: str, key: str) -> float | None:
+    return st.number_input(label, value=None, key=key, placeholder="as tagged", persist_state="session")
+
+
+def _period() -> tuple[str | None, str | None]:
+    dates: tuple[date | None, date | None] = (None, None)
+    columns = st.columns(2)
+    labels = (("Imagery from", "export_from"), ("to", "export_to"))
+    first, last = (
+        column.date_input(
+            label,
+            value=None,
+            key=key,
+            min_value=date(2012, 1, 1),
+            max_value=date(2100, 1, 1),
+            persist_state="session",
+            help="Kept in the dataset's manifest; it chooses nothing, since the files are what they are.",
+        )
+        for column, (label, key) in zip(columns, labels, strict=True)
+    )
+    dates = (first, last)
+    start, end = (value.isoformat() if value else None for value in dates)
+    return start, end
+
+
+def _bands(bands: Sequence[Band], source: Source) -> list[str] | None:
+    names = [band.name for band in bands]
+    chosen = st.pills(
+        "Bands",
+        names,
+        selection_mode="multi",
+        default=names,
+        key=f"export_bands_{source}_{len(names)}",
+        persist_state="session",
+        help="What the network will see of the daytime image: "
+        + ", ".join(f"{band.name} {band.title}".strip() for band in bands),
+        wrap=True,
+    )
+    # The order of the source, whatever the order of the clicks.
+    return None if len(chosen) in (0, len(names)) else [name for name in names if name in chosen]

@@ -1,0 +1,106 @@
+"""What a run can predict, and what it has predicted already."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from nightlights.errors import NightlightsError
+from nightlights.interface.tiles import version_of
+from nightlights.manifests import (
+    DatasetManifest,
+    ModelConfig,
+    PredictionRecord,
+    PredictionRequest,
+    Role,
+    RunRecord,
+    read_record,
+)
+from nightlights.names import MAXIMUM_LENGTH, suggested_name
+from nightlights.workspace import Workspace
+
+_ROLE_ORDER: tuple[Role, ...] = ("evaluate", "predict", "train")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A region of a dataset that a run can predict; ``prediction`` is the newest one, if any.
+
+    ``bounds`` are (west, south, east, north) in degrees; ``version`` changes with the dataset, and is None
+    when the dataset is gone.
+    """
+
+    dataset: str
+    region: str
+    role: Role
+    bounds: tuple[float, float, float, float]
+    version: str | None = None
+    prediction: PredictionRecord | None = None
+
+    @property
+    def key(self) -> str:
+        """Names the target among all of the workspace."""
+        return f"{self.dataset}/{self.region}"
+
+
+def usable_runs(workspace: Workspace) -> list[RunRecord]:
+    """The runs that have a model, newest first; a run that cannot be read is left out."""
+    runs = []
+    for name in workspace.run_names():
+        folder = workspace.run_folder(name)
+        with suppress(NightlightsError):
+            if (folder / "model.keras").exists() and (folder / "config.json").exists():
+                runs.append(read_record(folder / "run.json", RunRecord))
+    return sorted(runs, key=lambda run: run.created, reverse=True)
+
+
+def targets(workspace: Workspace, run: RunRecord) -> list[Target]:
+    """The regions of every dataset with the bands of ``run``, its own dataset first, held-out regions first.
+
+    Regions that were predicted stay in the list after their dataset is gone.
+    """
+    predictions = _predictions(workspace, run.name)
+    bands = _bands(workspace, run.name)
+    found: dict[str, Target] = {}
+    for name in sorted(workspace.dataset_names(), key=lambda name: name != run.dataset):
+        with suppress(NightlightsError):
+            manifest = read_record(workspace.dataset_folder(name) / "dataset.json", DatasetManifest)
+            if [band.name for band in manifest.bands] == bands:
+                for region in sorted(manifest.regions, key=lambda region: _ROLE_ORDER.index(region.role)):
+                    bounds = region.window.window.bounds
+                    target = Target(name, region.name, region.role, bounds, version_of(manifest))
+                    found[target.key] = target
+    for record in predictions:
+        gone = Target(record.dataset, record.region, record.role, record.window.window.bounds)
+        found[gone.key] = replace(found.get(gone.key, gone), prediction=record)
+    return list(found.values())
+
+
+def request_for(run: str, own_dataset: str, target: Target) -> PredictionRequest:
+    """The request that predicts ``target``; an older prediction of it is replaced."""
+    parts = [run, target.region] if target.dataset == own_dataset else [run, target.dataset, target.region]
+    name = target.prediction.name if target.prediction else suggested_name("-".join(parts)[:MAXIMUM_LENGTH])
+    return PredictionRequest(
+        run=run,
+        region=target.region,
+        dataset=target.dataset,
+        prediction=name,
+        overwrite=target.prediction is not None,
+    )
+
+
+def _predictions(workspace: Workspace, run: str) -> Sequence[PredictionRecord]:
+    """Oldest first, so that the newest of a region wins."""
+    records = []
+    for name in workspace.prediction_names():
+        with suppress(NightlightsError):
+            record = read_record(workspace.prediction_folder(name) / "prediction.json", PredictionRecord)
+            if record.run == run:
+                records.append(record)
+    return sorted(records, key=lambda record: record.created)
+
+
+def _bands(workspace: Workspace, run: str) -> list[str]:
+    with suppress(NightlightsError):
+        config = read_record(workspace.run_folder(run) / "config.json", ModelConfig)
+        return [band.name for band in config.bands]
+    return []

@@ -1,0 +1,142 @@
+"""A prediction in numbers: the figures of its region, the values at a point, its files."""
+
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from nightlights.bands import RADIANCE_UNIT
+from nightlights.interface.compare_map import RADIANCE_LAYERS
+from nightlights.interface.figures import Figure, figure_row
+from nightlights.interface.gallery import position
+from nightlights.manifests import PredictionRecord
+from nightlights.maps import values_at
+
+_MEANINGS: dict[str, str] = {
+    "viirs": "Measured: the mean over footprints of about 742 m, pixels of about 460 m",
+    "prediction": "The network's radiance, pixels of about 29 m",
+    "observed": "The prediction through the footprint of VIIRS",
+    "difference": "Predicted as VIIRS sees it, minus VIIRS",
+    "truth": "Hidden radiance of the simulated planet, pixels of about 29 m",
+    "daytime": "Daytime image",
+}
+_DOWNLOAD_ORDER = ("prediction", "observed", "difference", "viirs", "truth", "daytime")
+_FILE_TITLES = {"daytime": "Daytime bands", **{layer: title for layer, (title, _) in RADIANCE_LAYERS.items()}}
+
+
+def values_table(record: PredictionRecord, folder: Path, longitude: float, latitude: float) -> pd.DataFrame:
+    """All layers at one point: a row a value, with its unit. Empty where no layer reaches.
+
+    Raises
+    ------
+    RasterError
+        When a layer's file cannot be read.
+    """
+    files = {
+        layer: folder / record.layers[layer]
+        for layer in (*RADIANCE_LAYERS, "daytime")
+        if layer in record.layers
+    }
+    rows: list[tuple[str, float | None, str, str]] = []
+    for layer, values in values_at(files, longitude, latitude).items():
+        if layer == "daytime":
+            for band, value in zip(record.bands, values, strict=False):
+                unit = "reflectance" if band.quantity == "reflectance" else band.unit
+                rows.append((f"{band.title or band.name} ({band.name})", value, unit, band.quantity))
+        else:
+            rows.append((RADIANCE_LAYERS[layer][0], values[0], record.unit, _MEANINGS[layer]))
+    table = pd.DataFrame(rows, columns=["Layer", "Value", "Unit", "Meaning"])
+    table["Value"] = [_digits(value) for value in table["Value"]]
+    return table
+
+
+def _digits(value: float | None) -> str:
+    if value is None or not np.isfinite(value):
+        return "missing"
+    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.3f}"
+
+
+def figures(record: PredictionRecord) -> list[tuple[str, str, str]]:
+    """Title with unit, value and meaning of the figures of the region."""
+    found: list[tuple[str, str, str]] = []
+    score = record.score
+    if score:
+        found += [
+            (f"RMSE ({score.unit})", f"{score.rmse:.3f}", "Root mean squared error at the VIIRS grid."),
+            (f"MAE ({score.unit})", f"{score.mae:.3f}", "Mean absolute error at the VIIRS grid."),
+            (
+                f"Bias ({score.unit})",
+                f"{score.bias:+.3f}",
+                "Mean of prediction minus VIIRS: above 0, too much light was predicted.",
+            ),
+            (
+                "R²",
+                f"{score.r2:.3f}" if score.r2 is not None else "–",
+                f"Share of the variance of VIIRS explained, over {score.pixels:,} VIIRS pixels.",
+            ),
+            (
+                f"Mean, predicted ({score.unit})",
+                f"{score.mean_predicted:.2f}",
+                "Mean predicted radiance, as VIIRS would see it.",
+            ),
+            (f"Mean, VIIRS ({score.unit})", f"{score.mean_measured:.2f}", "Mean measured radiance."),
+        ]
+    sums = f"Sum over VIIRS pixels of radiance times area, in {RADIANCE_UNIT} km²."
+    found += [
+        (f"Sum, predicted ({RADIANCE_UNIT} km²)", f"{record.total_predicted:,.0f}", sums),
+        (f"Sum, VIIRS ({RADIANCE_UNIT} km²)", f"{record.total_measured:,.0f}", sums),
+    ]
+    return found
+
+
+def show_downloads(record: PredictionRecord, folder: Path) -> None:
+    """A button a layer; the file is read only when it is clicked."""
+    st.markdown("#### Download", help="Cloud Optimized GeoTIFFs, EPSG:4326, with unit and model in the tags.")
+    layers = [layer for layer in _DOWNLOAD_ORDER if layer in record.layers]
+    with st.container(horizontal=True):
+        for layer in layers:
+            path = folder / record.layers[layer]
+            st.download_button(
+                f"{_FILE_TITLES[layer]} ({_megabytes(path)})",
+                data=partial(_opened, path),
+                file_name=f"{record.name}-{layer}.tif",
+                mime="image/tiff",
+                key=f"download-{record.name}-{layer}",
+                help=_MEANINGS[layer],
+                on_click="ignore",
+                icon=":material/download:",
+            )
+
+
+def show_figures(record: PredictionRecord) -> None:
+    """The figures of the region in a row that wraps."""
+    st.markdown(f"#### {record.region} by {record.run}", help="At the VIIRS grid, over the whole region.")
+    figure_row([Figure(*entry) for entry in figures(record)], key="region")
+
+
+def show_values(record: PredictionRecord, folder: Path, point: tuple[float, float] | None) -> None:
+    """All layers at the clicked ``point`` (longitude, latitude), or a word on how to get there."""
+    if point is None:
+        st.caption("Click on the map to read every layer at that point.")
+        return
+    table = values_table(record, folder, *point)
+    place = position(point[1], point[0])
+    if table.empty:
+        st.caption(f"{place} lies outside of {record.region}: click inside its outline.")
+        return
+    st.markdown(f"**At {place}**")
+    st.dataframe(table, hide_index=True, width="stretch", height="content")
+
+
+def _opened(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
+def _megabytes(path: Path) -> str:
+    try:
+        return f"{path.stat().st_size / 1e6:.1f} MB"
+    except OSError:
+        return "missing"

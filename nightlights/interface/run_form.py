@@ -1,0 +1,269 @@
+"""The form of a training run: everything that the study varied, with defaults that work."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+import streamlit as st
+
+from nightlights.devices import Device
+from nightlights.interface.jobs_view import duration
+from nightlights.manifests import (
+    DatasetManifest,
+    Loss,
+    Optimizer,
+    Resampling,
+    RunRecord,
+    TrainingRequest,
+    TrainingSettings,
+)
+from nightlights.names import suggested_name
+from nightlights.networks.registry import NETWORKS
+
+STUDY = "study-unet"
+"""The network whose settings are those of the study's best row."""
+
+_ROLES = ("train", "evaluate")
+_LOSS_HELP = (
+    "Footprint: the prediction is seen as VIIRS would see it, then compared with what VIIRS measured. "
+    "Pixel: each 29 m pixel is compared with VIIRS resampled to 29 m, as in the study."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """What a run will do: patches and steps an epoch, and the seconds it takes where that is known."""
+
+    patches: int
+    steps: int
+    epochs: int
+    seconds: float | None
+    measured_on: str = ""
+
+
+def plan(settings: TrainingSettings, train_regions: int, runs: Sequence[RunRecord]) -> TrainingPlan:
+    """Count the work; the time is that of the newest run with the same network and patch size."""
+    patches = settings.patches_per_region * train_regions
+    steps = math.ceil(patches / settings.batch_size)
+    alike = [
+        run
+        for run in runs
+        if run.settings.network == settings.network
+        and run.settings.patch_size == settings.patch_size
+        and run.epochs_done > 0
+        and run.seconds > 0
+    ]
+    if not alike:
+        return TrainingPlan(patches, steps, settings.epochs, None)
+    newest = max(alike, key=lambda run: run.created)
+    trained = newest.epochs_done * newest.settings.patches_per_region * len(newest.train_regions)
+    seconds = newest.seconds / max(trained, 1) * patches * settings.epochs
+    return TrainingPlan(patches, steps, settings.epochs, seconds, newest.name)
+
+
+def plan_sentence(work: TrainingPlan, device: Device) -> str:
+    """Patches, steps, time where known, and the device, in one line."""
+    steps = f"{work.steps:,} step{'s' if work.steps != 1 else ''}"
+    parts = [
+        f"**{work.epochs} epoch{'s' if work.epochs != 1 else ''}** of {work.patches:,} patches in {steps}",
+        f"about **{duration(work.seconds)}** (as fast as {work.measured_on})"
+        if work.seconds is not None
+        else "time known after the first epoch",
+        f"on the {device.kind}",
+    ]
+    return " · ".join(parts)
+
+
+def default_settings(device_kind: str) -> TrainingSettings:
+    """Those of the network that suits the device."""
+    name = next((name for name, info in NETWORKS.items() if info.suits_cpu), next(iter(NETWORKS)))
+    return NETWORKS["unet" if device_kind == "GPU" and "unet" in NETWORKS else name].settings
+
+
+def unused_name(wanted: str, taken: Sequence[str]) -> str:
+    """``wanted``, or the first of ``wanted-2``, ``wanted-3``, ... that is not taken."""
+    base, number = suggested_name(wanted), 2
+    name = base
+    while name in taken:
+        name, number = f"{base[:58]}-{number}", number + 1
+    return name
+
+
+def fill_in(settings: TrainingSettings) -> None:
+    """Put ``settings`` into the form's widgets; call it before they are drawn."""
+    for field, value in settings.model_dump().items():
+        if field not in {"train_regions", "evaluate_regions"}:
+            st.session_state[f"train_{field}"] = value
+
+
+def ask_for_run(
+    manifest: DatasetManifest, taken: Sequence[str], defaults: TrainingSettings
+) -> TrainingRequest:
+    """Draw the form for ``manifest`` and return what was chosen.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        When the run's name cannot be used.
+    """
+    if "train_network" not in st.session_state:
+        fill_in(defaults)
+    regions = {role: [region.name for region in manifest.regions if region.role == role] for role in _ROLES}
+    train = st.multiselect(
+        "Training regions",
+        regions["train"],
+        default=regions["train"],
+        key=f"train_on_{manifest.name}",
+        persist_state="session",
+    )
+    evaluate = st.multiselect(
+        "Evaluation regions",
+        regions["evaluate"],
+        default=regions["evaluate"],
+        key=f"evaluate_on_{manifest.name}",
+        persist_state="session",
+        help="Never trained on: their RMSE tells how well the network does elsewhere.",
+    )
+    network = st.selectbox(
+        "Network",
+        list(NETWORKS),
+        key="train_network",
+        format_func=lambda name: NETWORKS[name].title,
+        persist_state="session",
+    )
+    st.caption(NETWORKS[network].description)
+    _presets(network)
+    chosen = {"network": network, **_amount(), **_learning(), **_details()}
+    settings = TrainingSettings.model_validate(
+        {
+            **chosen,
+            "train_regions": None if train == regions["train"] else train,
+            "evaluate_regions": None if evaluate == regions["evaluate"] else evaluate,
+        }
+    )
+    suggestion = unused_name(f"{manifest.name}-{network}", taken)
+    name = st.text_input("Name of the run", key="train_name", placeholder=suggestion, persist_state="session")
+    notes = st.text_area("Notes", key="train_notes", height=68, persist_state="session")
+    return TrainingRequest(run=name or suggestion, dataset=manifest.name, settings=settings, notes=notes)
+
+
+def _presets(network: str) -> None:
+    with st.container(horizontal=True):
+        st.button(
+            "Settings for this network",
+            on_click=fill_in,
+            args=(NETWORKS[network].settings,),
+            help="Fills in the settings that suit the network; change any of them afterwards.",
+        )
+        st.button(
+            "Study preset",
+            on_click=fill_in,
+            args=(NETWORKS[STUDY].settings,),
+            help="Fills in the network and settings of the study's best row: 100 patches a region, batches "
+            "of 16, SGD at 0.01, 20 epochs, pixel squared error, no augmentation.",
+        )
+
+
+def _amount() -> dict[str, object]:
+    left, right = st.columns(2)
+    with left:
+        patches = st.number_input(
+            "Patches a region",
+            1,
+            100_000,
+            key="train_patches_per_region",
+            persist_state="session",
+            help="Drawn anew, at random, every epoch.",
+        )
+        batch = st.number_input(
+            "Batch size", 1, 4096, key="train_batch_size", persist_state="session", help="Patches a step."
+        )
+    with right:
+        epochs = st.number_input("Epochs", 1, 10_000, key="train_epochs", persist_state="session")
+        size = st.number_input(
+            "Patch size (pixels)",
+            32,
+            2048,
+            step=16,
+            key="train_patch_size",
+            persist_state="session",
+            help="Side in 29 m pixels, a multiple of 16: 256 pixels are 16 VIIRS pixels, 7.4 km.",
+        )
+    return {
+        "patches_per_region": int(patches),
+        "batch_size": int(batch),
+        "epochs": int(epochs),
+        "patch_size": int(size) // 16 * 16,
+    }
+
+
+def _learning() -> dict[str, object]:
+    left, right = st.columns(2)
+    with left:
+        optimizer = st.selectbox(
+            "Optimizer", get_args(Optimizer), key="train_optimizer", persist_state="session"
+        )
+    with right:
+        rate = st.number_input(
+            "Learning rate",
+            1e-7,
+            10.0,
+            step=1e-4,
+            format="%.5g",
+            key="train_learning_rate",
+            persist_state="session",
+        )
+    loss = st.selectbox("Loss", get_args(Loss), key="train_loss", help=_LOSS_HELP, persist_state="session")
+    left, right = st.columns(2)
+    with left:
+        rotate = st.checkbox("Rotate", key="train_rotate", persist_state="session", help="By quarter turns.")
+    with right:
+        mirror = st.checkbox("Mirror", key="train_mirror", persist_state="session")
+    return {
+        "optimizer": optimizer,
+        "learning_rate": rate,
+        "loss": loss,
+        "rotate": rotate,
+        "mirror": mirror,
+    }
+
+
+def _details() -> dict[str, object]:
+    with st.expander("Seed, missing pixels, resampling"):
+        seed = st.number_input(
+            "Seed",
+            0,
+            2**31 - 1,
+            key="train_seed",
+            persist_state="session",
+            help="The same seed and settings give the same run.",
+        )
+        missing = st.slider(
+            "Largest missing share of a patch",
+            0.0,
+            0.95,
+            key="train_maximum_missing_share",
+            persist_state="session",
+            help="Patches with more missing pixels are never drawn; missing pixels never train.",
+        )
+        resampling = st.selectbox(
+            "VIIRS to 29 m (pixel losses)",
+            get_args(Resampling),
+            key="train_label_resampling",
+            persist_state="session",
+        )
+        fixed = st.number_input(
+            "Patches for the RMSE curves",
+            1,
+            10_000,
+            key="train_evaluation_patches",
+            persist_state="session",
+            help="The same patches after every epoch, for training and for evaluation.",
+        )
+    return {
+        "seed": int(seed),
+        "maximum_missing_share": missing,
+        "label_resampling": resampling,
+        "evaluation_patches": int(fixed),
+    }

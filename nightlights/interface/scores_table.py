@@ -1,0 +1,155 @@
+"""Runs and their scores as tables: a row a run, a row a method, units in the headers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from nightlights.bands import RADIANCE_UNIT
+from nightlights.experiments import Experiment
+from nightlights.manifests import Score, TrainingSettings
+from nightlights.metrics import ALL_REGIONS
+
+BASELINES = ("constant mean", "linear regression")
+_HELP = {
+    "RMSE": "Root mean squared error at the VIIRS grid. Smaller is better.",
+    "MAE": "Mean absolute error at the VIIRS grid. Smaller is better.",
+    "Bias": "Mean of prediction minus measurement: above 0, too much light was predicted.",
+    "R²": "Share of the variance of VIIRS explained: 1 is perfect, 0 no better than the mean.",
+}
+_HELD_OUT = "All evaluation regions together."
+
+
+def run_rows(experiments: Sequence[Experiment]) -> pd.DataFrame:
+    """A row a run, in the given order: name, state, figures, settings."""
+    return pd.DataFrame([_row(experiment) for experiment in experiments])
+
+
+def _row(experiment: Experiment) -> dict[str, Any]:
+    run, settings = experiment.record, experiment.record.settings
+    own, trained_on = experiment.score("evaluate"), experiment.score("train")
+    baselines = {method: experiment.score("evaluate", method) for method in BASELINES}
+    return {
+        "Run": run.name,
+        "State": experiment.state_text,
+        "RMSE": own.rmse if own else run.evaluation_rmse,
+        **{f"RMSE, {method}": score.rmse if score else None for method, score in baselines.items()},
+        "RMSE, training": trained_on.rmse if trained_on else run.train_rmse,
+        "MAE": own.mae if own else None,
+        "Bias": own.bias if own else None,
+        "R²": own.r2 if own else None,
+        "Whole regions": own is not None,
+        "Network": settings.network,
+        "Dataset": run.dataset,
+        "Simulated": run.source.simulated,
+        "Epochs": f"{run.epochs_done} of {settings.epochs}",
+        "Patches a region": settings.patches_per_region,
+        "Patch size": settings.patch_size,
+        "Batch size": settings.batch_size,
+        "Learning rate": settings.learning_rate,
+        "Optimizer": settings.optimizer,
+        "Loss": settings.loss,
+        "Augmentation": augmentation(settings),
+        "Seed": settings.seed,
+        "Training regions": ", ".join(run.train_regions),
+        "Evaluation regions": ", ".join(run.evaluate_regions),
+        "Weights": run.parameters,
+        "Device": run.device,
+        "Minutes": run.seconds / 60,
+        "Created": run.created,
+        "Notes": run.notes,
+    }
+
+
+def augmentation(settings: TrainingSettings) -> str:
+    """Rotation and mirroring in words."""
+    words = [word for word, on in (("rotate", settings.rotate), ("mirror", settings.mirror)) if on]
+    return " and ".join(words) or "none"
+
+
+def run_columns() -> dict[str, Any]:
+    """How the columns of :func:`run_rows` are shown."""
+    number, text = st.column_config.NumberColumn, st.column_config.TextColumn
+
+    def figure(title: str, meaning: str) -> Any:
+        return number(f"{title} ({RADIANCE_UNIT})", format="%.3f", help=meaning)
+
+    return {
+        "Run": text("Run", pinned=True),
+        "RMSE": figure("RMSE", f"{_HELP['RMSE']} {_HELD_OUT}"),
+        **{
+            f"RMSE, {method}": figure(f"{method} RMSE", f"The baseline to beat. {_HELD_OUT}")
+            for method in BASELINES
+        },
+        "RMSE, training": figure(
+            "training RMSE", "On the training regions: far below the first means that the network overfits."
+        ),
+        "MAE": figure("MAE", f"{_HELP['MAE']} {_HELD_OUT}"),
+        "Bias": figure("Bias", f"{_HELP['Bias']} {_HELD_OUT}"),
+        "R²": number("R²", format="%.3f", help=f"{_HELP['R²']} {_HELD_OUT}"),
+        "Whole regions": st.column_config.CheckboxColumn(
+            "Whole regions",
+            help="Scored over whole regions. Else the RMSE is that of the fixed patches of the curve.",
+        ),
+        "Simulated": st.column_config.CheckboxColumn("Simulated", help="From the simulated planet."),
+        "Patch size": number("Patch size (pixels)"),
+        "Learning rate": number("Learning rate", format="%.5g"),
+        "Weights": number("Weights", format="localized", help="Trainable parameters of the network."),
+        "Minutes": number("Time (minutes)", format="%.1f", help="Spent on training."),
+        "Created": st.column_config.DatetimeColumn("Created (UTC)", format="YYYY-MM-DD HH:mm"),
+        "Notes": text("Notes", width="large"),
+    }
+
+
+def filtered(experiments: Sequence[Experiment], text: str) -> list[Experiment]:
+    """Those in whose row every word of ``text`` occurs, in any case."""
+    words = text.lower().split()
+    rows = [" ".join(str(value) for value in _row(experiment).values()).lower() for experiment in experiments]
+    return [
+        experiment
+        for experiment, row in zip(experiments, rows, strict=True)
+        if all(word in row for word in words)
+    ]
+
+
+def score_rows(scores: Sequence[Score]) -> pd.DataFrame:
+    """A row a region and method: held-out regions first, all together before each, the network first."""
+    ordered = sorted(
+        scores,
+        key=lambda score: (
+            score.role or "predict",
+            score.region != ALL_REGIONS,
+            score.region,
+            score.method in BASELINES,
+            score.method,
+        ),
+    )
+    return pd.DataFrame(
+        [
+            {
+                "Region": score.region,
+                "Role": score.role or "",
+                "Method": score.method,
+                "RMSE": score.rmse,
+                "MAE": score.mae,
+                "Bias": score.bias,
+                "R²": score.r2,
+                "Mean predicted": score.mean_predicted,
+                "Mean of VIIRS": score.mean_measured,
+                "VIIRS pixels": score.pixels,
+            }
+            for score in ordered
+        ]
+    )
+
+
+def score_columns() -> dict[str, Any]:
+    """How the columns of :func:`score_rows` are shown."""
+    number = st.column_config.NumberColumn
+    columns: dict[str, Any] = {
+        title: number(f"{title} ({RADIANCE_UNIT})", format="%.3f", help=_HELP.get(title))
+        for title in ("RMSE", "MAE", "Bias", "Mean predicted", "Mean of VIIRS")
+    }
+    columns["VIIRS pixels"] = number(format="localized")
+    return columns | {"R²": number("R²", format="%.3f", help=_HELP["R²"])}

@@ -1,0 +1,136 @@
+"""Compare: predict a region, then look at Landsat, VIIRS, prediction, difference and truth."""
+
+import streamlit as st
+
+from nightlights.errors import NightlightsError
+from nightlights.interface import compare_map
+from nightlights.interface.choices import chosen, chosen_before, jobs_to_show
+from nightlights.interface.jobs_view import job_card
+from nightlights.interface.legends import radiance_legend
+from nightlights.interface.map_parts import Outline, View
+from nightlights.interface.map_view import base_map, show_map
+from nightlights.interface.navigation import page_link
+from nightlights.interface.prediction_choice import Target, request_for, targets, usable_runs
+from nightlights.interface.prediction_view import show_downloads, show_figures, show_values
+from nightlights.interface.state import job_store, page_header, show_error, workspace
+from nightlights.manifests import PredictionRecord, RunRecord
+from nightlights.palettes import ROLE_COLOURS
+
+space, store = workspace(), job_store()
+runs = {run.name: run for run in usable_runs(space)}
+shown = chosen_before("run", list(runs))
+page_header(
+    "Compare",
+    "Predict a region, and hold the prediction against what VIIRS measured.",
+    source_simulated=runs[shown].source.simulated if shown else True,
+)
+
+
+def choose_target() -> tuple[RunRecord, Target]:
+    """Ask which run and which region."""
+    run = runs[chosen("Run", list(runs), key="run")]
+    found = {target.key: target for target in targets(space, run)}
+    if not found:
+        st.info("No dataset has the bands of this run any more. Export one with the same bands.")
+        st.stop()
+
+    def words(key: str) -> str:
+        target = found[key]
+        other = f" · {target.dataset}" if target.dataset != run.dataset else ""
+        return f"{target.region} · {target.role}{other}{' · predicted' if target.prediction else ''}"
+
+    meaning = "Evaluation and prediction regions were never trained on."
+    return run, found[chosen("Region", list(found), key="region", words=words, meaning=meaning)]
+
+
+def predict_button(run: RunRecord, target: Target) -> None:
+    """Start a prediction, or follow the one that is under way."""
+    request = request_for(run.name, run.dataset, target)
+    made = [target.prediction.name] if target.prediction else []
+    mine = [job for job in store.list("predict") if job.target == request.prediction]
+    for job in jobs_to_show(mine, made):
+        job_card(job)
+    if any(job.active for job in mine):
+        return
+    if not target.prediction:
+        st.caption("Tile by tile, written as Cloud Optimized GeoTIFFs: seconds to a few minutes.")
+    label = "Predict again" if target.prediction else "Predict"
+    if st.button(label, type="secondary" if target.prediction else "primary", width="stretch"):
+        try:
+            store.submit("predict", request, f"Predict {target.region} with {run.name}")
+            st.rerun()
+        except NightlightsError as error:
+            show_error(error)
+
+
+def choose_layers(record: PredictionRecord) -> tuple[list[compare_map.LayerChoice], float]:
+    """Ask for one layer or two to swipe between, and the opacity."""
+    choices = compare_map.layer_choices(record)
+    titles = list(choices)
+    first = titles.index("Predicted") if "Predicted" in titles else 0
+    layer = st.radio("Layer", titles, index=first, key="layer", bind="query-params")
+    others = [title for title in titles if title != layer]
+    other = st.selectbox(
+        "Swipe against", others, index=None, placeholder="Nothing", key="swipe", bind="query-params"
+    )
+    opacity = st.slider("Opacity (%)", 0, 100, 100, 5, key="opacity", persist_state="session")
+    return [choices[title] for title in (layer, other) if title], opacity / 100
+
+
+def draw_empty(target: Target) -> None:
+    """Where the region lies, and what VIIRS measured there."""
+    layers, legends = [], []
+    if target.version:
+        layers = [compare_map.viirs_layer(target.dataset, target.region, target.version, target.bounds)]
+        legends = [radiance_legend("VIIRS")]
+    outline = Outline(compare_map.outline_of(target.bounds), ROLE_COLOURS[target.role])
+    view = View(token=target.key, bounds=target.bounds)
+    element = base_map((5.0, 15.0), 3, draw=False)
+    show_map(element, "compare", layers=layers, legends=legends, outlines=[outline], view=view)
+
+
+def draw(record: PredictionRecord, picked: list[compare_map.LayerChoice], opacity: float) -> None:
+    """The map with its layers; below it what lies at the clicked point."""
+    folder, bounds = space.prediction_folder(record.name), record.window.window.bounds
+    limit = compare_map.difference_limit(str(folder / record.layers["difference"]), str(record.created))
+    sides: tuple[compare_map.Side | None, ...] = ("left", "right") if len(picked) == 2 else (None,)
+    layers = [
+        compare_map.map_layer(choice, record, limit, opacity, side)
+        for choice, side in zip(picked, sides, strict=True)
+    ]
+    legends = [legend for choice in picked for legend in compare_map.legend_of(choice, record, limit)]
+    answer = show_map(
+        base_map((5.0, 15.0), 3, draw=False),
+        "compare",
+        feature_groups=[compare_map.mark(compare_map.clicked_point(st.session_state.get("compare")))],
+        layers=layers,
+        swipe=(picked[0].title, picked[1].title) if len(picked) == 2 else None,
+        legends=list(dict.fromkeys(legends)),
+        outlines=[Outline(compare_map.outline_of(bounds), ROLE_COLOURS[record.role])],
+        view=View(token=f"{record.dataset}/{record.region}", bounds=bounds),
+        returned=["last_clicked"],
+    )
+    show_values(record, folder, compare_map.clicked_point(answer))
+
+
+if not runs:
+    st.info("There is no trained network yet. Train one, then predict any region with it here.")
+    page_link("train", "Train a network")
+    st.stop()
+picture, controls = st.columns([3, 1], gap="large")
+with controls:
+    run, target = choose_target()
+    picked, opacity = choose_layers(target.prediction) if target.prediction else ([], 1.0)
+    predict_button(run, target)
+with picture:
+    try:
+        if target.prediction is None:
+            st.info(f"**{target.region}** has not been predicted with **{run.name}** yet. Click **Predict**.")
+            draw_empty(target)
+        else:
+            draw(target.prediction, picked, opacity)
+    except NightlightsError as error:
+        show_error(error)
+if target.prediction:
+    show_figures(target.prediction)
+    show_downloads(target.prediction, space.prediction_folder(target.prediction.name))

@@ -1,0 +1,82 @@
+"""Imagery: export pairs of images for the regions, and look at what came."""
+
+import streamlit as st
+from pydantic import ValidationError
+
+from nightlights.errors import NightlightsError
+from nightlights.interface import dataset_view
+from nightlights.interface.choices import chosen, chosen_before, jobs_to_show
+from nightlights.interface.export_form import ask_for_export, export_is_simulated, plan_export
+from nightlights.interface.export_progress import region_progress
+from nightlights.interface.jobs_view import job_card
+from nightlights.interface.navigation import page_link
+from nightlights.interface.plots import show_chart
+from nightlights.interface.state import job_store, page_header, settings, show_error, workspace
+from nightlights.manifests import DatasetManifest
+
+space, store = workspace(), job_store()
+exports = store.list("export")
+datasets = dataset_view.manifests(space.dataset_names())
+taken = [*space.dataset_names(), *(job.target for job in exports if job.active)]
+shown = chosen_before("dataset", list(datasets))
+page_header(
+    "Imagery",
+    "Export a daytime and a VIIRS image of every region, then look at what came.",
+    source_simulated=datasets[shown].source.simulated if shown else export_is_simulated(),
+)
+content, form = st.columns([3, 1], gap="large")
+
+
+def export_form() -> None:
+    """Ask what to export, say what it takes, and start it."""
+    st.markdown("#### Export")
+    if not space.region_names():
+        st.info("There are no regions yet. Draw or upload some first.")
+        page_link("regions", "Draw regions")
+        return
+    try:
+        request = ask_for_export(space, settings(), taken)
+        if request is None:
+            return
+        plan = plan_export(space, request, settings())
+        st.caption(plan.sentence)
+        if not plan.fits:
+            st.error(
+                "**The disk has too little room for this.**  \nFree some space, or export fewer regions."
+            )
+        if st.button("Export", type="primary", disabled=not plan.fits, width="stretch"):
+            store.submit("export", request, f"Export {request.dataset}")
+            st.rerun()
+    except ValidationError as error:
+        st.error(f"**{error.errors()[0]['msg']}.**")
+    except NightlightsError as error:
+        show_error(error)
+
+
+def show_dataset(manifest: DatasetManifest) -> None:
+    """The patches, the histogram and the table of one dataset."""
+    st.caption(dataset_view.description(manifest))
+    try:
+        dataset_view.gallery(manifest, settings().patch_size)
+    except NightlightsError as error:
+        show_error(error)
+    figure = dataset_view.histogram(manifest)
+    if figure:
+        st.markdown("#### Radiance, training against evaluation")
+        show_chart(figure, key=f"radiance-{manifest.name}", height=300)
+    st.markdown("#### Regions")
+    dataset_view.region_table(manifest)
+    dataset_view.delete_dataset(manifest.name)
+
+
+with form:
+    export_form()
+with content:
+    for job in jobs_to_show(exports, list(datasets)):
+        job_card(job)
+        region_progress(job)
+    if datasets:
+        name = chosen("Dataset", list(datasets), key="dataset")
+        show_dataset(datasets[name])
+    elif not any(job.active for job in exports):
+        st.info("There is no dataset yet. Choose regions and click **Export**; the patches appear here.")

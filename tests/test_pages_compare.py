@@ -1,0 +1,181 @@
+"""The Compare page: choosing, predicting, layers, values at a point, figures, downloads."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from pages_workspace import PLACES, add_dataset, add_job, add_prediction, add_run, app, submitted
+
+from nightlights.interface import compare_map
+from nightlights.interface.prediction_choice import request_for, targets, usable_runs
+from nightlights.interface.prediction_view import figures, values_table
+from nightlights.workspace import Workspace
+
+__all__ = ["app", "submitted"]
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Workspace:
+    workspace = Workspace.open(tmp_path / "workspace")
+    add_dataset(workspace)
+    return workspace
+
+
+@pytest.fixture
+def maps(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What each page gave to its map; no map library is imported."""
+    shown: list[dict[str, Any]] = []
+
+    def show(element: Any, key: str, **parts: Any) -> dict[str, Any]:
+        shown.append({"element": element, "key": key, **parts})
+        return {"last_clicked": None}
+
+    monkeypatch.setattr("nightlights.interface.map_view.base_map", lambda *place, **options: (place, options))
+    monkeypatch.setattr("nightlights.interface.map_view.show_map", show)
+    return shown
+
+
+def test_without_a_run_the_page_says_what_comes_first(app: Any, space: Workspace, maps: Any) -> None:
+    page = app("compare", space)
+    assert "There is no trained network yet" in page.info[0].value
+    assert maps == []
+
+
+def test_a_region_without_prediction_is_shown_with_viirs_and_can_be_predicted(
+    app: Any, space: Workspace, maps: Any, submitted: list[Any]
+) -> None:
+    add_run(space)
+    page = app("compare", space)
+    assert page.selectbox(key="region").value == "cities/abuja"
+    assert "has not been predicted" in page.info[0].value
+    assert [layer.name for layer in maps[-1]["layers"]] == ["VIIRS"]
+    page.selectbox(key="region").set_value("cities/kinshasa").run()
+    next(button for button in page.button if button.label == "Predict").click().run()
+    ((kind, request),) = submitted
+    assert kind == "predict"
+    assert (request.run, request.region, request.dataset) == ("first", "kinshasa", "cities")
+    assert not request.overwrite
+
+
+def test_layers_are_switched_without_a_new_base_map(app: Any, space: Workspace, maps: Any) -> None:
+    add_run(space)
+    add_prediction(space)
+    page = app("compare", space)
+    assert [layer.name for layer in maps[-1]["layers"]] == ["Predicted"]
+    assert maps[-1]["swipe"] is None
+    page.radio(key="layer").set_value("Difference").run()
+    page.selectbox(key="swipe").set_value("Truth").run()
+    page.slider(key="opacity").set_value(40).run()
+    last = maps[-1]
+    assert [(layer.name, layer.side, layer.opacity) for layer in last["layers"]] == [
+        ("Difference", "left", 0.4),
+        ("Truth", "right", 0.4),
+    ]
+    assert last["swipe"] == ("Difference", "Truth")
+    assert [legend.unit for legend in last["legends"]] == ["nW/cm²/sr", "nW/cm²/sr"]
+    assert all(shown["element"] == maps[0]["element"] for shown in maps)
+    assert all(shown["view"] == maps[0]["view"] for shown in maps)
+
+
+def test_the_swipe_never_offers_the_layer_itself(app: Any, space: Workspace, maps: Any) -> None:
+    add_run(space)
+    add_prediction(space)
+    page = app("compare", space)
+    page.selectbox(key="swipe").set_value("VIIRS").run()
+    page.radio(key="layer").set_value("VIIRS").run()
+    assert not page.exception
+    assert "VIIRS" not in page.selectbox(key="swipe").options
+    assert maps[-1]["swipe"] is None
+
+
+def test_the_figures_of_the_region_carry_their_units(app: Any, space: Workspace, maps: Any) -> None:
+    add_run(space)
+    record = add_prediction(space)
+    shown = {metric.label: metric.value for metric in app("compare", space).metric}
+    assert shown["RMSE (nW/cm²/sr)"] == "1.230"
+    assert shown["Bias (nW/cm²/sr)"] == "-0.120"
+    assert shown["R²"] == "0.877"
+    assert shown["Sum, VIIRS (nW/cm²/sr km²)"] == "422"
+    assert len(shown) == len(figures(record)) == 8
+
+
+@pytest.mark.parametrize(("state", "label"), [("running", "Cancel"), ("failed", "Resume")])
+def test_the_page_says_how_the_prediction_stands(
+    app: Any, space: Workspace, maps: Any, state: Any, label: str
+) -> None:
+    add_run(space)
+    request = {"run": "first", "region": "abuja", "dataset": "cities", "prediction": "first-abuja"}
+    add_job(space, "predict", request, state)
+    page = app("compare", space)
+    labels = [button.label for button in page.button]
+    assert label in labels
+    assert ("Predict" in labels) == (state == "failed")
+
+
+def test_a_click_reads_every_layer_in_its_unit(space: Workspace) -> None:
+    record = add_prediction(space)
+    folder = space.prediction_folder(record.name)
+    _, longitude, latitude = PLACES["abuja"]
+    table = values_table(record, folder, longitude, latitude)
+    values = dict(zip(table["Layer"], table["Value"], strict=True))
+    with rasterio.open(folder / "viirs.tif") as raster:
+        expected = next(raster.sample([(longitude, latitude)]))[0]
+    assert float(values["VIIRS"]) == pytest.approx(expected, abs=1e-3)
+    assert float(values["Difference"]) == pytest.approx(
+        float(values["Predicted, as VIIRS sees it"]) - float(values["VIIRS"]), abs=2e-3
+    )
+    assert values["Truth"] != values["Predicted"]
+    assert len(table) == 5 + 9
+    assert set(table["Unit"]) == {"nW/cm²/sr", "reflectance", "K"}
+
+
+def test_missing_pixels_are_called_missing_and_outside_is_empty(space: Workspace) -> None:
+    record = add_prediction(space)
+    folder = space.prediction_folder(record.name)
+    west, _, _, north = record.window.window.bounds
+    corner = values_table(record, folder, west + 1e-3, north - 1e-3)
+    assert (corner["Value"] == "missing").sum() == 9
+    assert values_table(record, folder, west - 1, north).empty
+
+
+def test_difference_palettes_end_where_most_pixels_lie(space: Workspace) -> None:
+    record = add_prediction(space)
+    path = space.prediction_folder(record.name) / "difference.tif"
+    with rasterio.open(path) as raster:
+        largest = np.nanpercentile(np.abs(raster.read(1)), 98)
+    assert largest <= compare_map.difference_limit(str(path), "now") <= 2.5 * largest
+
+
+def test_targets_are_of_datasets_with_the_bands_of_the_run_and_held_out_first(space: Workspace) -> None:
+    run = add_run(space)
+    add_dataset(space, "another")
+    record = add_prediction(space)
+    found = targets(space, run)
+    assert [target.key for target in found][:4] == [
+        f"cities/{name}" for name in ("abuja", "kinshasa", "lagos", "accra")
+    ]
+    assert len(found) == 8
+    assert found[0].prediction == record
+    space.delete(space.dataset_folder("cities"))
+    space.delete(space.dataset_folder("another"))
+    assert [target.key for target in targets(space, run)] == ["cities/abuja"]
+
+
+def test_predictions_are_named_after_run_and_region(space: Workspace) -> None:
+    run = add_run(space)
+    add_dataset(space, "another")
+    own, other = targets(space, run)[0], targets(space, run)[4]
+    assert request_for("first", "cities", own).prediction == "first-abuja"
+    assert request_for("first", "cities", other).prediction == "first-another-abuja"
+    add_prediction(space)
+    again = request_for("first", "cities", targets(space, run)[0])
+    assert (again.prediction, again.overwrite) == ("first-abuja", True)
+
+
+def test_a_run_without_a_model_cannot_be_chosen(space: Workspace) -> None:
+    add_run(space, "first")
+    add_run(space, "young")
+    (space.run_folder("young") / "model.keras").unlink()
+    assert [run.name for run in usable_runs(space)] == ["first"]

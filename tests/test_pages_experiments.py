@@ -1,0 +1,116 @@
+"""The Experiments page: table, filter, notes, CSV, curves, scores, deletion."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pages_workspace import add_job, add_run, app
+
+from nightlights.experiments import list_experiments
+from nightlights.interface.scores_table import augmentation, filtered, run_columns, run_rows, score_rows
+from nightlights.manifests import RunRecord, TrainingSettings, read_record
+from nightlights.workspace import Workspace
+
+__all__ = ["app"]
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Workspace:
+    return Workspace.open(tmp_path / "workspace")
+
+
+@pytest.fixture
+def two(space: Workspace) -> Workspace:
+    add_run(space, "first")
+    add_run(space, "second", evaluation_rmse=2.1)
+    return space
+
+
+def test_without_a_run_the_page_says_what_comes_first(app: Any, space: Workspace) -> None:
+    page = app("experiments", space)
+    assert "There is no run yet" in page.info[0].value
+
+
+def test_a_row_holds_figures_settings_and_baselines(two: Workspace) -> None:
+    rows = run_rows(list_experiments(two)).set_index("Run")
+    assert rows.loc["second", "RMSE"] == pytest.approx(2.1)
+    assert rows.loc["second", "RMSE, constant mean"] == pytest.approx(6.4)
+    assert rows.loc["second", "RMSE, linear regression"] == pytest.approx(4.1)
+    assert rows.loc["first", "Seed"] == 7
+    assert rows.loc["first", "Epochs"] == "6 of 6"
+    assert bool(rows.loc["first", "Whole regions"])
+
+
+def test_a_run_that_was_not_evaluated_shows_the_rmse_of_its_curve_and_says_so(space: Workspace) -> None:
+    add_run(space, "young", scored=False)
+    row = run_rows(list_experiments(space)).iloc[0]
+    assert row["RMSE"] == pytest.approx(2.5)
+    assert not row["Whole regions"]
+
+
+def test_every_radiance_column_names_its_unit() -> None:
+    columns = run_columns()
+    for name in ("RMSE", "RMSE, training", "RMSE, constant mean", "MAE", "Bias"):
+        assert "nW/cm²/sr" in columns[name]["label"]
+
+
+def test_the_filter_wants_every_word_in_any_column(two: Workspace) -> None:
+    experiments = list_experiments(two)
+    assert [each.name for each in filtered(experiments, "SECOND unet-small")] == ["second"]
+    assert len(filtered(experiments, "")) == 2
+    assert filtered(experiments, "second adam nothing") == []
+
+
+def test_the_page_filters_and_says_when_nothing_matches(app: Any, two: Workspace) -> None:
+    page = app("experiments", two)
+    page.text_input(key="filter").set_value("second").run()
+    assert list(page.dataframe[0].value["Run"]) == ["second"]
+    page.text_input(key="filter").set_value("nothing like it").run()
+    assert "No run matches" in page.info[0].value
+    assert not page.dataframe
+
+
+def test_scores_show_held_out_regions_first_and_the_network_before_baselines(
+    app: Any, two: Workspace
+) -> None:
+    experiment = list_experiments(two)[0]
+    rows = score_rows(experiment.scores)
+    assert rows["Role"].tolist() == ["evaluate"] * 6 + ["train"] * 9
+    assert rows["Region"].tolist()[:6] == ["all regions"] * 3 + ["abuja"] * 3
+    assert rows["Method"].tolist()[:3] == ["unet-small", "constant mean", "linear regression"]
+    shown = app("experiments", two).dataframe[1].value
+    assert len(shown) == 15
+
+
+def test_notes_are_kept_in_the_record(app: Any, two: Workspace) -> None:
+    page = app("experiments", two)
+    name = page.selectbox(key="run").value
+    assert next(button for button in page.button if button.label == "Save notes").disabled
+    page.text_area(key=f"notes-{name}").set_value("brighter than I thought").run()
+    next(button for button in page.button if button.label == "Save notes").click().run()
+    record = read_record(two.run_folder(name) / "run.json", RunRecord)
+    assert record.notes == "brighter than I thought"
+    assert f"Saved the notes of {name}" in page.success[0].value
+
+
+def test_deleting_a_run_asks_again(app: Any, two: Workspace) -> None:
+    page = app("experiments", two)
+    name = page.selectbox(key="run").value
+    next(button for button in page.button if button.label == "Yes, delete it").click().run()
+    assert name not in two.run_names()
+    assert len(two.run_names()) == 1
+    assert not page.exception
+
+
+def test_a_run_at_work_is_not_deleted(app: Any, two: Workspace) -> None:
+    add_job(two, "train", {"run": "second", "dataset": "cities"}, "running")
+    page = app("experiments", two)
+    page.text_input(key="filter").set_value("second").run()
+    next(button for button in page.button if button.label == "Yes, delete it").click().run()
+    assert "second" in two.run_names()
+    assert page.error
+
+
+def test_augmentation_is_told_in_words() -> None:
+    assert augmentation(TrainingSettings()) == "rotate and mirror"
+    assert augmentation(TrainingSettings(rotate=False, mirror=False)) == "none"

@@ -1,0 +1,205 @@
+"""The Imagery page: the form, the estimate, the gallery, the histogram, deletion."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pages_workspace import add_dataset, add_job, add_regions, app, submitted
+
+from nightlights.bands import LANDSAT_BANDS, Band
+from nightlights.interface.choices import jobs_to_show
+from nightlights.interface.dataset_view import radiance_counts
+from nightlights.interface.export_progress import region_shares
+from nightlights.interface.gallery import composite_rgb, composites, patch_places
+from nightlights.interface.legends import nice_limit
+from nightlights.jobs import JobStore
+from nightlights.region_files import load_collection
+from nightlights.workspace import Workspace
+
+__all__ = ["app", "submitted"]
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Workspace:
+    return Workspace.open(tmp_path / "workspace")
+
+
+def texts(page: Any) -> str:
+    """All that the page says."""
+    kinds = (page.markdown, page.caption, page.info, page.error, page.success, page.warning)
+    html = [element.proto.body for element in page.get("html")]
+    return "\n".join([element.value for kind in kinds for element in kind] + html)
+
+
+def test_without_regions_the_page_says_what_comes_first(app: Any, space: Workspace) -> None:
+    page = app("imagery", space)
+    assert "There are no regions yet" in texts(page)
+    assert [button.label for button in page.button] == []
+
+
+def test_the_estimate_stands_beside_export_and_a_click_submits_the_form(
+    app: Any, space: Workspace, submitted: list[Any]
+) -> None:
+    add_regions(space)
+    page = app("imagery", space)
+    assert any("4 regions" in caption.value and "on disk" in caption.value for caption in page.caption)
+    page.number_input(key="export_seed").set_value(7)
+    page.text_input(key="export_name").set_value("west")
+    page.run()
+    (button,) = [button for button in page.button if button.label == "Export"]
+    button.click().run()
+    ((kind, request),) = submitted
+    assert kind == "export"
+    assert (request.dataset, request.regions, request.planet_seed, request.bands) == (
+        "west",
+        "cities",
+        7,
+        None,
+    )
+
+
+def test_bands_that_are_left_out_are_left_out_of_the_request(
+    app: Any, space: Workspace, submitted: list[Any]
+) -> None:
+    add_regions(space)
+    page = app("imagery", space)
+    page.get("button_group")[-1].set_value(["SR_B5", "SR_B2"]).run()
+    next(button for button in page.button if button.label == "Export").click().run()
+    assert submitted[0][1].bands == ["SR_B2", "SR_B5"]
+
+
+def test_a_bad_region_is_told_before_the_export(app: Any, space: Workspace) -> None:
+    add_regions(space)
+    file = space.regions_file("cities")
+    file.write_text(file.read_text().replace('"lagos"', '"accra"', 1))
+    page = app("imagery", space)
+    assert "accra" in page.error[0].value
+    assert not [button for button in page.button if button.label == "Export"]
+
+
+def test_a_bad_dataset_name_is_told(app: Any, space: Workspace) -> None:
+    add_regions(space)
+    page = app("imagery", space)
+    page.text_input(key="export_name").set_value("no/slash").run()
+    assert "pattern" in page.error[0].value or "name" in page.error[0].value
+    assert not [button for button in page.button if button.label == "Export"]
+
+
+def test_the_gallery_shows_pairs_and_others_on_demand(app: Any, space: Workspace) -> None:
+    add_regions(space)
+    add_dataset(space)
+    page = app("imagery", space)
+    before = texts(page)
+    assert before.count("<img ") == 24
+    assert before.count("VIIRS of ") == 6
+    next(button for button in page.button if button.label == "Show others").click().run()
+    after = texts(page)
+    assert after.count("<img ") == 24
+    assert after != before
+
+
+def test_the_table_gives_lit_and_missing_share_in_per_cent(app: Any, space: Workspace) -> None:
+    manifest = add_dataset(space)
+    table = app("imagery", space).dataframe[0].value
+    assert list(table["Region"]) == [region.name for region in manifest.regions]
+    assert table["Missing"].tolist() == pytest.approx([100 * 600 / 320**2] * 4)
+    assert table["Lit"].tolist() == pytest.approx(
+        [100 * region.radiance.lit_share for region in manifest.regions]
+    )
+
+
+def test_deleting_asks_again(app: Any, space: Workspace) -> None:
+    add_dataset(space)
+    page = app("imagery", space)
+    assert not [button for button in page.button if button.label == "Delete this dataset"]
+    next(button for button in page.button if button.label == "Yes, delete it").click().run()
+    assert space.dataset_names() == []
+    assert "Deleted the dataset cities." in texts(page)
+
+
+def test_a_dataset_in_use_is_not_deleted(app: Any, space: Workspace) -> None:
+    add_dataset(space)
+    add_job(space, "train", {"run": "first", "dataset": "cities"}, "running")
+    page = app("imagery", space)
+    next(button for button in page.button if button.label == "Yes, delete it").click().run()
+    assert space.dataset_names() == ["cities"]
+    assert "Wait until it ends" in page.error[0].value
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [("running", "running 25 %"), ("failed", "The disk is full."), ("interrupted", "without a word")],
+)
+def test_the_page_says_how_the_export_stands(app: Any, space: Workspace, state: Any, said: str) -> None:
+    add_regions(space)
+    add_job(space, "export", {"dataset": "west", "regions": "cities"}, state)
+    page = app("imagery", space)
+    assert said in texts(page)
+    assert any(button.label == ("Cancel" if state == "running" else "Resume") for button in page.button)
+
+
+def test_an_old_failure_is_not_shown_once_the_dataset_is_there(space: Workspace) -> None:
+    add_job(space, "export", {"dataset": "west", "regions": "cities"}, "failed")
+    jobs = JobStore(space).list()
+    assert [job.target for job in jobs_to_show(jobs, [])] == ["west"]
+    assert jobs_to_show(jobs, ["west"]) == []
+
+
+def test_regions_of_an_export_finish_one_after_the_other(space: Workspace) -> None:
+    add_regions(space)
+    regions = load_collection(space, "cities").regions
+    assert region_shares(regions, 0.375) == pytest.approx([1.0, 0.5, 0.0, 0.0])
+    assert region_shares(regions, 1.0) == pytest.approx([1.0] * 4)
+
+
+def test_patches_are_drawn_by_seed_within_their_regions(space: Workspace) -> None:
+    manifest = add_dataset(space)
+    places = patch_places(manifest, 20, 256, seed=3)
+    assert places == patch_places(manifest, 20, 256, seed=3)
+    assert places != patch_places(manifest, 20, 256, seed=4)
+    for place in places:
+        region = next(region for region in manifest.regions if region.name == place.region)
+        assert region.window.window.contains(place.window)
+        assert place.window.shape == (16, 16)
+    assert {place.region for place in places} == {region.name for region in manifest.regions}
+
+
+def test_a_region_smaller_than_a_patch_is_shown_whole(space: Workspace) -> None:
+    manifest = add_dataset(space)
+    assert {place.window.shape for place in patch_places(manifest, 4, 1024, seed=0)} == {(20, 20)}
+
+
+def test_colours_follow_the_display_limits_and_missing_is_transparent() -> None:
+    red = next(band for band in LANDSAT_BANDS if band.name == "SR_B4")
+    thermal = next(band for band in LANDSAT_BANDS if band.name == "B10")
+    image = np.array([[[0.0, 0.35, np.nan]], [[285.0, 302.5, 320.0]]], np.float32)
+    grey = composite_rgb(image, [red, thermal], ["B10"])
+    assert grey[0, :, 0].tolist() == [0, 128, 255]
+    assert grey[0, :, 3].tolist() == [255, 255, 255]
+    three = composite_rgb(image, [red, thermal], ["SR_B4", "SR_B4", "B10"])
+    assert three[0, 1].tolist() == [255, 255, 128, 255]
+    assert three[0, 2, 3] == 0
+
+
+def test_bands_of_ones_own_are_shown_too() -> None:
+    own = [Band(name=f"own{number}") for number in range(4)]
+    assert composites(own) == {"Daytime": ("own0", "own1", "own2")}
+    assert composites(own[:2]) == {"Daytime": ("own0",)}
+    assert list(composites(LANDSAT_BANDS)) == ["True colour", "False colour", "Thermal"]
+
+
+def test_the_histogram_loses_no_pixel(space: Workspace) -> None:
+    manifest = add_dataset(space)
+    edges, counts = radiance_counts(manifest)
+    assert edges == sorted(edges)
+    assert len(edges) == len(counts["train"]) + 1
+    assert sum(counts["train"]) == 800
+    assert sum(counts["evaluate"]) == 400
+
+
+@pytest.mark.parametrize(
+    ("largest", "limit"), [(0.07, 0.1), (0.2, 0.2), (1.3, 2.0), (4.9, 5.0), (51.0, 100.0), (0.0, 1.0)]
+)
+def test_palettes_end_at_round_numbers(largest: float, limit: float) -> None:
+    assert nice_limit(largest) == pytest.approx(limit)

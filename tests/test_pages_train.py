@@ -1,0 +1,182 @@
+"""The Train page: the form, its presets, the plan, the curves and how a run stands."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pages_workspace import add_dataset, add_job, add_run, app, submitted
+
+from nightlights.interface.jobs_view import duration
+from nightlights.interface.run_form import plan, unused_name
+from nightlights.interface.training_view import run_figures, size
+from nightlights.manifests import EpochRecord, TrainingSettings
+from nightlights.networks.registry import NETWORKS
+from nightlights.workspace import Workspace
+
+__all__ = ["app", "submitted"]
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Workspace:
+    return Workspace.open(tmp_path / "workspace")
+
+
+@pytest.fixture
+def exported(space: Workspace) -> Workspace:
+    add_dataset(space)
+    return space
+
+
+def press(page: Any, label: str) -> None:
+    next(button for button in page.button if button.label == label).click().run()
+    assert not page.exception
+
+
+def test_without_a_dataset_the_page_says_what_comes_first(app: Any, space: Workspace) -> None:
+    page = app("train", space)
+    assert "There is no dataset yet" in page.info[0].value
+    assert not page.button
+
+
+def test_the_defaults_train_the_network_that_suits_the_machine(
+    app: Any, exported: Workspace, submitted: list[Any]
+) -> None:
+    page = app("train", exported)
+    press(page, "Train")
+    ((kind, request),) = submitted
+    assert kind == "train"
+    assert request.dataset == "cities"
+    assert request.run == f"cities-{request.settings.network}"
+    expected = NETWORKS[request.settings.network].settings
+    assert request.settings == expected
+
+
+def test_the_study_preset_fills_in_the_settings_of_the_study(
+    app: Any, exported: Workspace, submitted: list[Any]
+) -> None:
+    page = app("train", exported)
+    press(page, "Study preset")
+    press(page, "Train")
+    settings = submitted[0][1].settings
+    assert (settings.network, settings.optimizer, settings.learning_rate) == ("study-unet", "SGD", 0.01)
+    assert (settings.batch_size, settings.epochs, settings.patches_per_region) == (16, 20, 100)
+    assert settings.loss == "pixel squared error"
+    assert (settings.rotate, settings.mirror) == (False, False)
+
+
+def test_every_setting_reaches_the_request(app: Any, exported: Workspace, submitted: list[Any]) -> None:
+    page = app("train", exported)
+    wanted = {"epochs": 3, "batch_size": 5, "patches_per_region": 11, "patch_size": 64, "seed": 42}
+    for name, value in wanted.items():
+        page.number_input(key=f"train_{name}").set_value(value)
+    page.number_input(key="train_learning_rate").set_value(0.002)
+    page.selectbox(key="train_optimizer").set_value("Adam")
+    page.selectbox(key="train_loss").set_value("pixel Huber")
+    page.selectbox(key="train_label_resampling").set_value("nearest")
+    page.checkbox(key="train_mirror").set_value(False)
+    page.multiselect(key="train_on_cities").set_value(["accra"])
+    page.text_input(key="train_name").set_value("mine")
+    page.text_area(key="train_notes").set_value("why")
+    page.run()
+    assert any("11 patches in 3 steps" in caption.value for caption in page.caption)
+    press(page, "Train")
+    request = submitted[0][1]
+    settings = request.settings
+    assert {name: getattr(settings, name) for name in wanted} == wanted
+    assert (settings.learning_rate, settings.optimizer, settings.loss) == (0.002, "Adam", "pixel Huber")
+    assert (settings.label_resampling, settings.rotate, settings.mirror) == ("nearest", True, False)
+    assert (settings.train_regions, settings.evaluate_regions) == (["accra"], None)
+    assert (request.run, request.notes) == ("mine", "why")
+
+
+def test_a_run_without_training_regions_cannot_start(
+    app: Any, exported: Workspace, submitted: list[Any]
+) -> None:
+    page = app("train", exported)
+    page.multiselect(key="train_on_cities").set_value([]).run()
+    assert "no training region" in page.error[0].value
+    assert next(button for button in page.button if button.label == "Train").disabled
+
+
+def test_a_bad_name_is_told(app: Any, exported: Workspace) -> None:
+    page = app("train", exported)
+    page.text_input(key="train_name").set_value("../up").run()
+    assert page.error
+    assert not [button for button in page.button if button.label == "Train"]
+
+
+def test_the_curves_of_several_runs_share_a_chart(app: Any, exported: Workspace) -> None:
+    add_run(exported, "first")
+    add_run(exported, "second", evaluation_rmse=2.0)
+    page = app("train", exported)
+    page.multiselect(key="curves").set_value(["first", "second"]).run()
+    (chart,) = page.get("plotly_chart")
+    for line in ("first, training", "first, evaluation", "second, training", "second, evaluation"):
+        assert line in chart.proto.spec
+
+
+def test_a_reload_shows_the_run_that_trains_from_its_files_alone(app: Any, exported: Workspace) -> None:
+    add_run(exported, "done")
+    add_run(exported, "under-way", epochs_done=2, epochs=6, scored=False)
+    add_job(exported, "train", {"run": "under-way", "dataset": "cities"}, "running")
+    page = app("train", exported)
+    assert "under-way" in page.multiselect(key="curves").value
+    figures = {metric.label: metric.value for metric in page.metric}
+    assert figures["Epoch"] == "2 of 6"
+    assert figures["Patches per second"] == "12.5"
+    assert any(button.label == "Cancel" for button in page.button)
+
+
+@pytest.mark.parametrize(
+    ("state", "said"), [("failed", "The disk is full."), ("interrupted", "without a word")]
+)
+def test_a_run_that_stopped_says_why_and_can_go_on(
+    app: Any, exported: Workspace, state: Any, said: str
+) -> None:
+    add_run(exported, "broken", epochs_done=2, epochs=6, scored=False)
+    add_job(exported, "train", {"run": "broken", "dataset": "cities"}, state)
+    page = app("train", exported)
+    assert said in page.error[0].value
+    assert any(button.label == "Resume" for button in page.button)
+
+
+def test_the_plan_counts_steps_and_takes_the_speed_of_a_run_like_it(space: Workspace) -> None:
+    settings = TrainingSettings(epochs=10, patches_per_region=30, batch_size=16)
+    work = plan(settings, 3, [])
+    assert (work.patches, work.steps, work.seconds) == (90, 6, None)
+    # 6 epochs of 64 patches in 2 regions took 90 s.
+    run = add_run(space)
+    assert plan(settings, 3, [run]).seconds == pytest.approx(90 / (6 * 64 * 2) * 90 * 10)
+    other = settings.model_copy(update={"network": "unet"})
+    assert plan(other, 3, [run]).seconds is None
+
+
+def test_names_that_are_taken_are_numbered() -> None:
+    assert unused_name("a b", []) == "a-b"
+    assert unused_name("a", ["a", "a-2"]) == "a-3"
+    assert len(unused_name("x" * 64, ["x" * 64])) <= 64
+
+
+def test_the_figures_of_a_run_carry_units_and_the_best_epoch(space: Workspace) -> None:
+    run = add_run(space)
+    rows = [
+        EpochRecord(
+            epoch=epoch,
+            loss=1,
+            train_rmse=1.5,
+            evaluation_rmse=rmse,
+            learning_rate=0.1,
+            seconds=1,
+            patches_per_second=3,
+        )
+        for epoch, rmse in ((1, 2.0), (2, 2.5))
+    ]
+    figures = {figure.title: figure for figure in run_figures(run, rows, 61.0)}
+    assert figures["Evaluation RMSE (nW/cm²/sr)"].value == "2.500"
+    assert "2.000" in figures["Evaluation RMSE (nW/cm²/sr)"].meaning
+    assert figures["Time left"].value == duration(61)
+    assert run_figures(run, [], None)[0].value == "0 of 6"
+
+
+def test_sizes_are_told_as_people_tell_them() -> None:
+    assert [size(count) for count in (12, 1200, 122_000_000, 7.9e10)] == ["12 B", "1.2 kB", "122 MB", "79 GB"]

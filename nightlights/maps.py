@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -26,6 +27,7 @@ from nightlights.palettes import (
 )
 
 TILE_SIZE = 256
+_IMPORTING = Lock()
 
 _Finite = Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)]
 
@@ -61,9 +63,11 @@ Drawing = Literal["radiance", "difference"] | Stretch
 def _read_tile(
     path: Path, x: int, y: int, z: int, bands: tuple[int, ...], smooth: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
-    from rasterio.errors import RasterioError, RasterioIOError
-    from rio_tiler.errors import TileOutsideBounds
-    from rio_tiler.io import Reader
+    # Threads that import rio-tiler for the first time at once would see it half made, and lose their tiles.
+    with _IMPORTING:
+        from rasterio.errors import RasterioError, RasterioIOError
+        from rio_tiler.errors import TileOutsideBounds
+        from rio_tiler.io import Reader
 
     resampling = "bilinear" if smooth else "nearest"
     try:

@@ -4,8 +4,8 @@ import streamlit as st
 
 from nightlights.errors import NightlightsError
 from nightlights.interface import compare_map
-from nightlights.interface.choices import chosen, chosen_before, jobs_to_show
-from nightlights.interface.jobs_view import job_card
+from nightlights.interface.choices import chosen, chosen_before
+from nightlights.interface.job_list import jobs_to_show, show_job
 from nightlights.interface.legends import radiance_legend
 from nightlights.interface.map_parts import Outline, View
 from nightlights.interface.map_view import base_map, show_map
@@ -49,7 +49,7 @@ def predict_button(run: RunRecord, target: Target) -> None:
     made = [target.prediction.name] if target.prediction else []
     mine = [job for job in store.list("predict") if job.target == request.prediction]
     for job in jobs_to_show(mine, made):
-        job_card(job)
+        show_job(job)
     if any(job.active for job in mine):
         return
     if not target.prediction:

@@ -5,10 +5,10 @@ from pydantic import ValidationError
 
 from nightlights.errors import NightlightsError
 from nightlights.interface import dataset_view
-from nightlights.interface.choices import chosen, chosen_before, jobs_to_show
+from nightlights.interface.choices import chosen, chosen_before
 from nightlights.interface.export_form import ask_for_export, export_is_simulated, plan_export
 from nightlights.interface.export_progress import region_progress
-from nightlights.interface.jobs_view import job_card
+from nightlights.interface.job_list import jobs_to_show, show_job
 from nightlights.interface.navigation import page_link
 from nightlights.interface.plots import show_chart
 from nightlights.interface.state import job_store, page_header, settings, show_error, workspace
@@ -73,7 +73,7 @@ with form:
     export_form()
 with content:
     for job in jobs_to_show(exports, list(datasets)):
-        job_card(job)
+        show_job(job)
         region_progress(job)
     if datasets:
         name = chosen("Dataset", list(datasets), key="dataset")

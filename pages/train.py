@@ -3,16 +3,15 @@
 import streamlit as st
 from pydantic import ValidationError
 
-from nightlights.devices import describe
 from nightlights.errors import NightlightsError
 from nightlights.experiments import list_experiments, read_history
-from nightlights.interface.choices import chosen, chosen_before, jobs_to_show
+from nightlights.interface.choices import chosen, chosen_before
 from nightlights.interface.dataset_view import manifests
 from nightlights.interface.figures import figure_row
-from nightlights.interface.jobs_view import job_card
+from nightlights.interface.job_list import jobs_to_show, show_job
 from nightlights.interface.navigation import page_link
 from nightlights.interface.plots import rmse_chart, show_chart
-from nightlights.interface.run_form import ask_for_run, default_settings, plan, plan_sentence
+from nightlights.interface.run_form import ask_for_run, default_settings, machine, plan, plan_sentence
 from nightlights.interface.state import job_store, page_header, show_error, workspace
 from nightlights.interface.training_view import run_figures
 from nightlights.manifests import DatasetManifest, RunRecord, read_record
@@ -29,7 +28,7 @@ page_header(
 
 def training_form(manifest: DatasetManifest) -> None:
     """Ask for the settings, say what they cost, and start the run."""
-    device = describe()
+    device = machine()
     try:
         request = ask_for_run(manifest, taken, default_settings(device.kind))
         settings = request.settings
@@ -66,7 +65,10 @@ def watch(names: list[str], following: str | None, known: list[str]) -> None:
         st.rerun()
     epochs = {name: read_history(space.run_folder(name)) for name in names}
     if following:
-        run = read_record(space.run_folder(following) / "run.json", RunRecord)
+        try:
+            run = read_record(space.run_folder(following) / "run.json", RunRecord)
+        except NightlightsError:
+            st.rerun()  # It was deleted meanwhile; the page knows what is left.
         mine = (job for job in store.list("train") if job.target == following)
         left = next((job.progress.seconds_left for job in mine), None)
         figure_row(run_figures(run, epochs.get(run.name, []), left), key="run")
@@ -95,7 +97,7 @@ if datasets:
         training_form(datasets[name])
 with curves:
     for job in jobs_to_show(jobs, [run.name for run in runs if run.finished]):
-        job_card(job)
+        show_job(job)
     active = [job.target for job in jobs if job.active]
     names = [run.name for run in runs]
     if names or active:

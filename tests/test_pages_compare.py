@@ -10,7 +10,7 @@ from pages_workspace import PLACES, add_dataset, add_job, add_prediction, add_ru
 
 from nightlights.interface import compare_map
 from nightlights.interface.prediction_choice import request_for, targets, usable_runs
-from nightlights.interface.prediction_view import figures, values_table
+from nightlights.interface.prediction_view import figures, values_at_point
 from nightlights.workspace import Workspace
 
 __all__ = ["app", "submitted"]
@@ -118,26 +118,27 @@ def test_a_click_reads_every_layer_in_its_unit(space: Workspace) -> None:
     record = add_prediction(space)
     folder = space.prediction_folder(record.name)
     _, longitude, latitude = PLACES["abuja"]
-    table = values_table(record, folder, longitude, latitude)
-    values = dict(zip(table["Layer"], table["Value"], strict=True))
+    radiance, daytime = values_at_point(record, folder, longitude, latitude)
+    values = {figure.title.removesuffix(" (nW/cm²/sr)"): float(figure.value) for figure in radiance}
+    assert all(figure.title.endswith(" (nW/cm²/sr)") for figure in radiance)
     with rasterio.open(folder / "viirs.tif") as raster:
         expected = next(raster.sample([(longitude, latitude)]))[0]
-    assert float(values["VIIRS"]) == pytest.approx(expected, abs=1e-3)
-    assert float(values["Difference"]) == pytest.approx(
-        float(values["Predicted, as VIIRS sees it"]) - float(values["VIIRS"]), abs=2e-3
+    assert values["VIIRS"] == pytest.approx(expected, abs=1e-3)
+    assert values["Difference"] == pytest.approx(
+        values["Predicted, as VIIRS sees it"] - values["VIIRS"], abs=2e-3
     )
     assert values["Truth"] != values["Predicted"]
-    assert len(table) == 5 + 9
-    assert set(table["Unit"]) == {"nW/cm²/sr", "reflectance", "K"}
+    assert [figure.title for figure in daytime][-2:] == ["B10 (K)", "B11 (K)"]
+    assert 285 < float(daytime[-1].value) < 320
 
 
 def test_missing_pixels_are_called_missing_and_outside_is_empty(space: Workspace) -> None:
     record = add_prediction(space)
     folder = space.prediction_folder(record.name)
     west, _, _, north = record.window.window.bounds
-    corner = values_table(record, folder, west + 1e-3, north - 1e-3)
-    assert (corner["Value"] == "missing").sum() == 9
-    assert values_table(record, folder, west - 1, north).empty
+    _, daytime = values_at_point(record, folder, west + 1e-3, north - 1e-3)
+    assert [figure.value for figure in daytime] == ["missing"] * 9
+    assert values_at_point(record, folder, west - 1, north) == ([], [])
 
 
 def test_difference_palettes_end_where_most_pixels_lie(space: Workspace) -> None:

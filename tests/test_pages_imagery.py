@@ -8,10 +8,10 @@ import pytest
 from pages_workspace import add_dataset, add_job, add_regions, app, submitted
 
 from nightlights.bands import LANDSAT_BANDS, Band
-from nightlights.interface.choices import jobs_to_show
 from nightlights.interface.dataset_view import radiance_counts
 from nightlights.interface.export_progress import region_shares
 from nightlights.interface.gallery import composite_rgb, composites, patch_places
+from nightlights.interface.job_list import jobs_to_show
 from nightlights.interface.legends import nice_limit
 from nightlights.jobs import JobStore
 from nightlights.region_files import load_collection
@@ -144,6 +144,15 @@ def test_an_old_failure_is_not_shown_once_the_dataset_is_there(space: Workspace)
     jobs = JobStore(space).list()
     assert [job.target for job in jobs_to_show(jobs, [])] == ["west"]
     assert jobs_to_show(jobs, ["west"]) == []
+
+
+def test_a_job_that_stopped_can_be_dismissed(app: Any, space: Workspace) -> None:
+    add_regions(space)
+    add_job(space, "export", {"dataset": "west", "regions": "cities"}, "failed")
+    page = app("imagery", space)
+    next(button for button in page.button if button.label == "Dismiss").click().run()
+    assert JobStore(space).list() == []
+    assert "The disk is full." not in texts(page)
 
 
 def test_regions_of_an_export_finish_one_after_the_other(space: Workspace) -> None:

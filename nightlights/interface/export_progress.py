@@ -60,6 +60,7 @@ def _bars(job_id: str) -> None:
 
 
 def _word(share: float) -> str:
-    if share >= 1:
+    # Sums of floating-point shares end a hair beside the whole.
+    if share > 0.999:
         return "done"
-    return f"{share:.0%}" if share > 0 else "waiting"
+    return f"{share:.0%}" if share > 0.001 else "waiting"

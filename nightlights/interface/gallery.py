@@ -161,10 +161,10 @@ def strip_html(patch: PatchPictures) -> str:
     )
 
 
-def position(latitude: float, longitude: float) -> str:
+def position(latitude: float, longitude: float, digits: int = 2) -> str:
     """A place in degrees, as people write it: "6.45° N, 3.38° E"."""
-    north = f"{abs(latitude):.2f}° {'N' if latitude >= 0 else 'S'}"
-    return f"{north}, {abs(longitude):.2f}° {'E' if longitude >= 0 else 'W'}"
+    north = f"{abs(latitude):.{digits}f}° {'N' if latitude >= 0 else 'S'}"
+    return f"{north}, {abs(longitude):.{digits}f}° {'E' if longitude >= 0 else 'W'}"
 
 
 def gallery_style(role_colours: dict[str, str]) -> str:

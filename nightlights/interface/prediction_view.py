@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from nightlights.bands import RADIANCE_UNIT
@@ -27,8 +26,10 @@ _DOWNLOAD_ORDER = ("prediction", "observed", "difference", "viirs", "truth", "da
 _FILE_TITLES = {"daytime": "Daytime bands", **{layer: title for layer, (title, _) in RADIANCE_LAYERS.items()}}
 
 
-def values_table(record: PredictionRecord, folder: Path, longitude: float, latitude: float) -> pd.DataFrame:
-    """All layers at one point: a row a value, with its unit. Empty where no layer reaches.
+def values_at_point(
+    record: PredictionRecord, folder: Path, longitude: float, latitude: float
+) -> tuple[list[Figure], list[Figure]]:
+    """All layers at one point: radiance, then the daytime bands; both empty where no layer reaches.
 
     Raises
     ------
@@ -40,17 +41,17 @@ def values_table(record: PredictionRecord, folder: Path, longitude: float, latit
         for layer in (*RADIANCE_LAYERS, "daytime")
         if layer in record.layers
     }
-    rows: list[tuple[str, float | None, str, str]] = []
-    for layer, values in values_at(files, longitude, latitude).items():
-        if layer == "daytime":
-            for band, value in zip(record.bands, values, strict=False):
-                unit = "reflectance" if band.quantity == "reflectance" else band.unit
-                rows.append((f"{band.title or band.name} ({band.name})", value, unit, band.quantity))
-        else:
-            rows.append((RADIANCE_LAYERS[layer][0], values[0], record.unit, _MEANINGS[layer]))
-    table = pd.DataFrame(rows, columns=["Layer", "Value", "Unit", "Meaning"])
-    table["Value"] = [_digits(value) for value in table["Value"]]
-    return table
+    found = values_at(files, longitude, latitude)
+    bands = found.pop("daytime", ())
+    radiance = [
+        Figure(f"{RADIANCE_LAYERS[layer][0]} ({record.unit})", _digits(values[0]), _MEANINGS[layer])
+        for layer, values in found.items()
+    ]
+    daytime = []
+    for band, value in zip(record.bands, bands, strict=False):
+        unit = f" ({band.unit})" if band.unit not in ("", "1") else ""
+        daytime.append(Figure(f"{band.name}{unit}", _digits(value), f"{band.title}: {band.quantity}."))
+    return radiance, daytime
 
 
 def _digits(value: float | None) -> str:
@@ -122,13 +123,14 @@ def show_values(record: PredictionRecord, folder: Path, point: tuple[float, floa
     if point is None:
         st.caption("Click on the map to read every layer at that point.")
         return
-    table = values_table(record, folder, *point)
-    place = position(point[1], point[0])
-    if table.empty:
+    radiance, daytime = values_at_point(record, folder, *point)
+    place = position(point[1], point[0], digits=4)
+    if not radiance and not daytime:
         st.caption(f"{place} lies outside of {record.region}: click inside its outline.")
         return
-    st.markdown(f"**At {place}**")
-    st.dataframe(table, hide_index=True, width="stretch", height="content")
+    st.markdown(f"#### At {place}")
+    figure_row(radiance, key="radiance")
+    figure_row(daytime, key="daytime")
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -7,7 +7,7 @@ from typing import get_args
 
 import streamlit as st
 
-from nightlights.devices import Device
+from nightlights.devices import Device, describe
 from nightlights.interface.jobs_view import duration
 from nightlights.manifests import (
     DatasetManifest,
@@ -40,6 +40,12 @@ class TrainingPlan:
     epochs: int
     seconds: float | None
     measured_on: str = ""
+
+
+@st.cache_resource(show_spinner=False)
+def machine() -> Device:
+    """The device of this machine; asked once, since asking starts a process."""
+    return describe()
 
 
 def plan(settings: TrainingSettings, train_regions: int, runs: Sequence[RunRecord]) -> TrainingPlan:

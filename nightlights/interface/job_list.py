@@ -1,0 +1,56 @@
+"""The jobs of a page that are worth a look: those at work, and those that stopped before they were done."""
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from nightlights.errors import NightlightsError
+from nightlights.interface.jobs_view import job_card
+from nightlights.interface.state import flash, job_store
+
+if TYPE_CHECKING:
+    from nightlights.jobs import Job
+
+_UNFINISHED_SHOWN = 3
+
+
+def jobs_to_show(jobs: Sequence["Job"], made: Collection[str]) -> list["Job"]:
+    """Those that are at work, and the newest that stopped before they were done, for each target once.
+
+    Parameters
+    ----------
+    jobs:
+        Newest first.
+    made:
+        Names of what is complete: an older failure to make it is of no interest any more.
+    """
+    shown, targets = [], set[str]()
+    for job in jobs:
+        if job.target not in targets and (job.active or (job.resumable and job.target not in made)):
+            shown.append(job)
+        targets.add(job.target)
+    active = [job for job in shown if job.active]
+    return active + [job for job in shown if not job.active][:_UNFINISHED_SHOWN]
+
+
+def show_job(job: "Job") -> None:
+    """The card of ``job``; one that has stopped can be dismissed, which forgets it."""
+    job_card(job)
+    if job.resumable:
+        st.button(
+            "Dismiss",
+            key=f"dismiss-{job.id}",
+            icon=":material/close:",
+            type="tertiary",
+            on_click=_dismiss,
+            args=(job.id,),
+            help="Forgets this job. What it made so far stays.",
+        )
+
+
+def _dismiss(job_id: str) -> None:
+    try:
+        job_store().delete(job_id)
+    except NightlightsError as error:
+        flash(str(error), "error")

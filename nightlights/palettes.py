@@ -50,21 +50,20 @@ def _lab_to_linear(lab: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _in_gamut(lab: NDArray[np.float64]) -> NDArray[np.float64]:
     """The most colourful CIELAB of the same lightness and hue that sRGB can show, at most as given."""
-    share = np.ones(len(lab))
-    for _ in range(200):
-        scaled = lab * np.stack([np.ones_like(share), share, share], axis=1)
-        linear = _lab_to_linear(scaled)
-        outside = (linear.min(axis=1) < -1e-4) | (linear.max(axis=1) > 1 + 1e-4)
-        if not outside.any():
-            break
-        share[outside] *= 0.97
+    low, high = np.zeros(len(lab)), np.full(len(lab), 2.0)
+    for _ in range(24):
+        share = (low + high) / 2
+        linear = _lab_to_linear(lab * np.stack([np.ones_like(share), share, share], axis=1))
+        fits = (linear.min(axis=1) >= -1e-4) & (linear.max(axis=1) <= 1 + 1e-4)
+        low, high = np.where(fits, share, low), np.where(fits, high, share)
+    share = np.minimum(low, 1.0)
     return lab * np.stack([np.ones_like(share), share, share], axis=1)
 
 
 def _palette(anchors: list[tuple[float, float, float]], steps: int = STEPS) -> NDArray[np.uint8]:
     """Even steps along a smooth path through ``anchors``: lightness, chroma, hue in degrees."""
     position = np.linspace(0, 1, len(anchors))
-    fine = np.linspace(0, 1, 4001)
+    fine = np.linspace(0, 1, 1001)
     lightness, chroma, hue = (
         np.interp(fine, position, [anchor[index] for anchor in anchors]) for index in range(3)
     )

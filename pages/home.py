@@ -20,8 +20,8 @@ page_header(
 story, facts = st.columns([2.2, 1], gap="large")
 with story:
     st.markdown(
-        "The only global measurement of night-time light, VIIRS, has pixels of about 500 m; Landsat's daytime "
-        "images have 30 m. Draw regions on a map, train a network that predicts light from daylight, "
+        "The only global measurement of night-time light, VIIRS, has pixels of about 500 m; Landsat's "
+        "daytime images have 30 m. Draw regions on a map, train a network that predicts light from daylight, "
         "and compare what it predicts with what VIIRS measured. Every figure of light is in nW/cm²/sr."
     )
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -50,8 +50,8 @@ with facts:
         seed = settings().planet_seed
         st.markdown(
             f"**Source**  \nSimulated planet (seed {seed}): real coasts and cities, invented surfaces "
-            "and lights, so that every method can be scored against a known truth. Your own GeoTIFFs can take "
-            "its place on the Imagery page."
+            "and lights, so that every method can be scored against a known truth. Your own GeoTIFFs can "
+            "take its place on the Imagery page."
         )
         st.markdown(f"**Device**  \n{device_words()}")
         st.markdown("**Workspace**")

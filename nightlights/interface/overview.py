@@ -98,6 +98,11 @@ def look_at(workspace: Workspace) -> Overview:
     if predictions:
         prediction = max(predictions, key=lambda record: record.created)
         newest["predictions"] = f"{prediction.region} by {prediction.run}"
+    sources = [
+        *(dataset.source for dataset in datasets),
+        *(run.source for run in runs),
+        *(prediction.source for prediction in predictions),
+    ]
     return Overview(
         regions,
         len(datasets),
@@ -105,7 +110,7 @@ def look_at(workspace: Workspace) -> Overview:
         sum(run.finished is not None for run in runs),
         len(predictions),
         newest,
-        all(record.source.simulated for record in (*datasets, *runs, *predictions)),
+        all(source.simulated for source in sources),
         tuple(broken),
     )
 

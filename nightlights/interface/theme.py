@@ -15,7 +15,7 @@ _CSS: Final = """
 .nl-header h1 { font-size: 1.55rem; padding: 0; margin: 0; letter-spacing: -0.01em; }
 .nl-header p { margin: 0; opacity: 0.72; }
 [data-testid="stMetricValue"] { font-variant-numeric: tabular-nums; }
-[data-testid="stBaseButton-primary"]:not(:disabled) { color: #14110b; font-weight: 600; }
+[data-testid="stBaseButton-primary"]:not(:disabled) { font-weight: 600; color: var(--nl-on-accent); }
 .nl-badge {
   display: inline-block; border-radius: 0.25rem; padding: 0.05rem 0.45rem; font-size: 0.72rem;
   font-weight: 650; letter-spacing: 0.06em;
@@ -32,7 +32,9 @@ _CSS: Final = """
 
 def style() -> None:
     """Lay the style sheet over the page; once a run."""
-    st.html(_CSS)
+    # Streamlit writes white on the accent, which cannot be read on the amber of the night theme.
+    on_accent = {"dark": "#14110b", "light": "#ffffff"}[theme_name()]
+    st.html(_CSS.replace("<style>", f"<style>:root {{ --nl-on-accent: {on_accent}; }}", 1))
 
 
 def theme_name() -> Literal["light", "dark"]:

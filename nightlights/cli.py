@@ -122,4 +122,5 @@ def _usage_error(error: TyperException) -> int:
         return BAD_INPUT
     context = getattr(error, "ctx", None)
     remedy = f" See {context.command_path} --help." if context is not None else ""
-    return _fail(error.format_message().rstrip(".") + "." + remedy, BAD_INPUT)
+    message = error.format_message()
+    return _fail(message + ("" if message.endswith((".", "?")) else ".") + remedy, BAD_INPUT)

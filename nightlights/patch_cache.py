@@ -30,8 +30,6 @@ class _CacheRecord(Record):
     version: int
     dataset_sha256: str
     region: str
-    shape: tuple[int, int, int]
-    dtype: str
     encodings: list[tuple[float, float]] | None
 
 
@@ -110,12 +108,11 @@ def _valid(place: Path, dataset: "Dataset", name: str) -> _CacheRecord | None:
     """The record of arrays that fit the dataset, or None where they must be built."""
     try:
         record = read_record(place / "cache.json", _CacheRecord)
-        stored = np.load(place / "daytime.npy", mmap_mode="r", allow_pickle=False)
+        np.load(place / "daytime.npy", mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, WorkspaceError):
         return None
     wanted = (_VERSION, dataset.sha256, name)
-    fits = (record.version, record.dataset_sha256, record.region) == wanted
-    return record if fits and stored.shape == record.shape and str(stored.dtype) == record.dtype else None
+    return record if (record.version, record.dataset_sha256, record.region) == wanted else None
 
 
 def _build(place: Path, dataset: "Dataset", name: str, window: Window) -> _CacheRecord:
@@ -140,8 +137,6 @@ def _build(place: Path, dataset: "Dataset", name: str, window: Window) -> _Cache
             version=_VERSION,
             dataset_sha256=dataset.sha256,
             region=name,
-            shape=shape,
-            dtype=str(first.dtype),
             encodings=None if encodings is None else [(code.scale, code.offset) for code in encodings],
         )
         write_record(partial / "cache.json", record)

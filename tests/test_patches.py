@@ -16,6 +16,7 @@ from nightlights.datasets import Dataset, PatchBatch, PatchSampler, export_datas
 from nightlights.errors import DatasetError, SettingsError, WorkspaceError
 from nightlights.grid import Window
 from nightlights.observation import ObservationOperator
+from nightlights.patch_cache import cached_region
 from nightlights.progress import NoProgress
 from nightlights.workspace import Workspace
 
@@ -140,6 +141,22 @@ def test_missing_pixels_never_train(tmp_path: Path) -> None:
     assert touched > 5
 
 
+def test_a_label_needs_its_own_daytime_pixel(tmp_path: Path) -> None:
+    class Speckled(AnalyticSource):
+        def daytime(self, window: Window) -> NDArray[np.float32]:
+            image = super().daytime(window)
+            image[1, 3::16, 5::16] = np.nan
+            return image
+
+    speckled = sampler(exported(tmp_path, Speckled()), tmp_path, region_names=["north"]).fixed(5, 1)
+    expected = np.zeros((64, 64), bool)
+    expected[3::16, 5::16] = True
+    assert np.isfinite(speckled.nighttime).all()
+    for method in ("nearest", "bilinear"):
+        for label in speckled.upsampled(method):
+            np.testing.assert_array_equal(np.isnan(label), expected)
+
+
 def test_footprints_of_a_large_region_are_the_same_in_strips(tmp_path: Path) -> None:
     tall = Window(45_000, 3_000, 6, 50)
     holes = (Window(45_002, 3_014, 2, 4), Window(45_000, 3_040, 1, 1))
@@ -147,12 +164,10 @@ def test_footprints_of_a_large_region_are_the_same_in_strips(tmp_path: Path) -> 
     source = AnalyticSource(bands=BANDS[:1], holes=holes)
     export_dataset(workspace, request(), source, [region("tall", tall)], NoProgress())
     dataset = Dataset.open(workspace, "sample")
-    hidden = footprints(np.isnan(dataset.read_daytime("tall")[0]), tall) > 0.1
-    drawing = sampler(dataset, tmp_path, region_names=["tall"], patch_size=16, maximum_missing_share=0.1)
-    batch = drawing.fixed(drawing.patches_per_region["tall"], 0)
-    assert len(set(batch.windows)) == len(batch) == 6 * 50 - 9
-    for window, label in zip(batch.windows, batch.nighttime, strict=True):
-        assert np.isnan(label[0, 0]) == hidden[window.slices_in(tall)][0, 0]
+    missing = np.isnan(dataset.read_daytime("tall")[0])
+    cached = cached_region(dataset, "tall", tmp_path)
+    np.testing.assert_allclose(cached.footprint_missing, footprints(missing, tall), atol=1e-6)
+    np.testing.assert_array_equal(cached.missing.nonzero(), missing[::16, ::16].nonzero())
 
 
 def test_a_patch_without_night_lights_counts_as_missing(tmp_path: Path) -> None:
@@ -286,6 +301,7 @@ def test_a_full_disk_leaves_no_half_built_cache(
         monkeypatch.setattr(cog, "require_space", lambda folder, size: None)
     with mounted_disk(tmp_path / "small", 1) as folder:
         (folder / "ballast").write_bytes(b"0" * 900_000)
-        with pytest.raises(WorkspaceError, match="the disk is full"):
+        with pytest.raises(WorkspaceError, match="the disk is full") as caught:
             sampler(dataset, folder / "cache")
+        assert ("MB needed" in caught.value.message) == checked
         assert not list(folder.rglob("*.npy"))

@@ -129,6 +129,24 @@ def test_missing_pixels_stay_missing_and_do_not_spread_when_interpolated(tmp_pat
     assert np.nanmin(image) > 0
 
 
+@pytest.mark.parametrize("zoom", [0.25, 3.0])
+def test_each_band_has_its_own_missing_pixels(tmp_path: Path, zoom: float) -> None:
+    height, width = (round(side / zoom) for side in AROUND.fine_shape)
+    cube = np.empty((3, height, width), np.float32)
+    cube[:] = np.array([1.0, 2.0, 3.0])[:, None, None]
+    cube[0, :, : width // 2] = np.nan
+    cube[1, : height // 2] = np.nan
+    file = str(geotiff(tmp_path / "a.tif", cube, AROUND.fine_transform @ Affine.scale(zoom)))
+    image = RastersSource([file], [night(tmp_path)]).daytime(AROUND)
+    rows, columns = np.indices(AROUND.fine_shape)
+    # The pixels on the border itself may fall on either side.
+    clear = (np.abs(rows - height * zoom / 2) > 3) & (np.abs(columns - width * zoom / 2) > 3)
+    expected = np.stack([columns < width * zoom / 2, rows < height * zoom / 2, rows < 0])
+    np.testing.assert_array_equal(np.isnan(image)[:, clear], expected[:, clear])
+    for band, value in enumerate((1.0, 2.0, 3.0)):
+        assert (image[band][np.isfinite(image[band])] == value).all()
+
+
 def test_a_night_raster_on_the_grid_comes_through_to_the_last_bit(tmp_path: Path) -> None:
     radiance = np.random.default_rng(1).normal(2, 3, AROUND.shape)
     source = RastersSource([day(tmp_path)], [night(tmp_path, radiance)])

@@ -84,6 +84,7 @@
       if (sent.gone.indexOf(uid) >= 0) { remove(existing[uid]); } else { unseen = true; }
     });
     revision = sent.revision;
+    map.getContainer().dataset.revision = revision;
     map.getContainer().dataset.regions = String(drawn.getLayers().length + fixed.getLayers().length);
     if (unseen) { report(); }
   }

@@ -42,6 +42,11 @@ MBAMOU_ISLAND = [
     *[(15.352, -4.243), (15.372, -4.19), (15.43, -4.145), (15.50, -4.115)],
     *[(15.532, -4.16), (15.515, -4.24), (15.45, -4.285), (15.39, -4.285)],
 ]
+# The lagoon of Lagos, which the mask takes for land, likewise.
+LAGOS_LAGOON = [
+    *[(3.385, 6.455), (3.39, 6.50), (3.41, 6.55), (3.46, 6.595), (3.56, 6.605), (3.68, 6.60)],
+    *[(3.72, 6.565), (3.66, 6.505), (3.57, 6.475), (3.47, 6.46), (3.42, 6.445)],
+]
 
 
 class Topology:
@@ -93,7 +98,10 @@ def build_land(mask_folder: Path, topologies: dict[str, Topology]) -> None:
     with np.load(mask_folder / "global_land_mask" / "globe_combined_mask_compressed.npz") as archive:
         top, bottom = (90 - NORTH) * CELLS_PER_DEGREE, (90 - SOUTH) * CELLS_PER_DEGREE
         land = np.logical_not(archive["mask"][top:bottom]).astype(np.uint8)
-    water: list[shapely.Geometry] = [shapely.Polygon(POOL_MALEBO, [MBAMOU_ISLAND])]
+    water: list[shapely.Geometry] = [
+        shapely.Polygon(POOL_MALEBO, [MBAMOU_ISLAND]),
+        shapely.Polygon(LAGOS_LAGOON),
+    ]
     for name, topology in topologies.items():
         for lake in topology.polygons("lakes"):
             centre = lake.representative_point()

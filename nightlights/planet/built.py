@@ -4,7 +4,6 @@ Both images come from this: the daytime image shows it, the radiance lights it. 
 not the look (a country's brightness, a village without electricity) is why neither tells the other alone.
 """
 
-import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,10 +83,14 @@ def built(block: Block) -> Built:
     parts = districts(block, people)
     tame = settled_share(block)
     land = (np.float32(1) - wet.share) * tame
-    rough = block.fractal((128, 32, 16), 501)
-    level = found.density + np.float32(0.075) * rough + np.float32(0.3) * (parts.chance[0] - np.float32(0.5))
+    # Towns end in fingers and patches, not in circles.
+    rough = np.float32(0.13) * block.fractal((256, 128, 64), 501)
+    rough += np.float32(0.1) * block.fractal((32, 16, 8), 502, 0.7)
+    rough += np.float32(0.3) * (parts.chance[0] - np.float32(0.5))
+    level = found.density + rough * np.minimum(found.density * np.float32(2.5), np.float32(1))
     settled = smoothstep(0.4, 0.58, level)
-    fringe = smoothstep(0.2, 0.42, level) * np.float32(0.3) * smoothstep(0.2, 0.9, block.noise(8, 503))
+    scattered = smoothstep(0.3, 1.0, block.noise(16, 503))
+    fringe = smoothstep(0.2, 0.42, level) * np.float32(0.35) * scattered
     urban = np.maximum(settled, fringe) * land
     park, industry, informal, port = _kinds(parts, wet)
     # Houses stand closer towards the centre, and closer where people are poor.
@@ -96,10 +99,13 @@ def built(block: Block) -> Built:
         close - np.float32(0.12) * found.wealth * (np.float32(1) - found.core) + np.float32(0.22) * industry
     )
     lots = unit(block.hashes(505))
-    fill = close * (np.float32(0.55) + np.float32(0.9) * lots) + np.float32(0.08) * block.noise(8, 507)
+    fill = close * (np.float32(0.55) + np.float32(0.9) * lots)
     open_space = np.float32(1) - np.float32(0.94) * park
-    main_width = np.float32(11) + np.float32(10) * found.wealth + np.float32(8) * found.core
-    main_street = _cover(parts.edge_m, main_width) * smoothstep(0.1, 0.5, urban)
+    # Main streets are wide here and narrow there, and some boundaries of districts have none.
+    importance = smoothstep(-0.9, 0.9, block.noise(64, 509))
+    main_width = np.float32(9) + np.float32(10) * found.wealth + np.float32(8) * found.core
+    main_street = _cover(parts.edge_m, main_width * (np.float32(0.25) + importance))
+    main_street *= smoothstep(0.1, 0.5, urban)
     street = _cover(parts.street_m, np.float32(4) + np.float32(3) * found.wealth) * urban * open_space
     street = street * (np.float32(1) - main_street)
     highway = np.clip(np.float32(0.5) - highway_m(block) * np.float32(1 / PIXEL_M), 0, 1)
@@ -141,7 +147,7 @@ def _kinds(parts: Districts, wet: Water) -> tuple[Floats, Floats, Floats, Floats
     chance = parts.chance[1]
     town = parts.size > 0.4
     coast = (np.abs(wet.shore_m) < 560) & (parts.size > 0.55) & (parts.density > 0.4)
-    port = coast & (chance > 0.7)
+    port = coast & (chance > 0.84)
     park = (chance < np.float32(0.03) + np.float32(0.06) * parts.wealth) & town & ~port
     industry = (chance > 0.1) & (chance < np.float32(0.2)) & town & ~port
     slum = np.float32(0.75) * (np.float32(1) - parts.wealth) ** 1.5
@@ -152,11 +158,6 @@ def _kinds(parts: Districts, wet: Water) -> tuple[Floats, Floats, Floats, Floats
         informal.astype(np.float32),
         port.astype(np.float32),
     )
-
-
-@functools.cache
-def _flaring_codes() -> NDArray[np.bool_]:
-    return gazetteer().flaring
 
 
 def _flares(block: Block) -> Floats:
@@ -177,7 +178,7 @@ def _flares(block: Block) -> Floats:
     likely = np.where(fields > 0.8, 0.35, 0.015)
     distance, nearest = gazetteer().nearest(row, column)
     index = np.flatnonzero(
-        (chance(2) < likely) & _flaring_codes()[nearest] & (distance > 8_000) & (distance < 250_000)
+        (chance(2) < likely) & gazetteer().flaring[nearest] & (distance > 8_000) & (distance < 250_000)
     )
     strength = 150 * 10 ** (0.9 * chance(3))
     pixels = np.arange(SIDE, dtype=np.float32)

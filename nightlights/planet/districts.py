@@ -1,6 +1,7 @@
 """Districts of about a kilometre: what is built in them, their streets and the main streets between."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,24 +49,22 @@ def districts(block: Block, settlements: Settlements) -> Districts:
     centre_rows = (middle_rows - block.first_row).astype(np.float32) + (chances[0] - 0.5) * jitter
     centre_columns = (middle_columns - block.first_column).astype(np.float32) + (chances[1] - 0.5) * jitter
 
-    pixels = np.arange(SIDE)
-    cell_row = (pixels + block.first_row) // _CELL - rows[0, 0]
-    cell_column = (pixels + block.first_column) // _CELL - columns[0, 0]
-    position = np.arange(SIDE, dtype=np.float32)
     first = np.full((SIDE, SIDE), np.inf, np.float32)
     second = first.copy()
     index = np.zeros((SIDE, SIDE), np.int32)
+    numbers = np.arange(rows.size * columns.size, dtype=np.int32).reshape(shape)
+    position = np.arange(SIDE, dtype=np.float32)
     for step_row in (-1, 0, 1):
         for step_column in (-1, 0, 1):
-            number_row, number_column = cell_row + step_row, cell_column + step_column
-            picked = (number_row[:, None] * shape[1] + number_column[None]).astype(np.int32)
-            down = position[:, None] - np.take(centre_rows, picked)
-            across = (position[None] - np.take(centre_columns, picked)) * block.cosine
-            distance = down * down + across * across
-            closer = distance < first
-            np.minimum(second, np.maximum(first, distance), out=second)
-            np.minimum(first, distance, out=first)
-            np.copyto(index, picked, where=closer)
+            step = (block, step_row, step_column)
+            down = position[:, None] - _spread(centre_rows, *step)
+            across = (position[None] - _spread(centre_columns, *step)) * block.cosine
+            down *= down
+            across *= across
+            down += across
+            np.copyto(index, _spread(numbers, *step), where=down < first)
+            np.minimum(second, np.maximum(first, down), out=second)
+            np.minimum(first, down, out=first)
     edge = (np.sqrt(second) - np.sqrt(first)) * np.float32(PIXEL_M / 2)
 
     # Lesser streets: two families of parallel lines, turned with the district.
@@ -87,3 +86,14 @@ def districts(block: Block, settlements: Settlements) -> Districts:
         np.take(found.wealth, index),
         np.take(found.size, index),
     )
+
+
+def _spread(values: NDArray[Any], block: Block, step_row: int, step_column: int) -> NDArray[Any]:
+    """For each pixel the value of its lattice cell, or of the cell so many steps away."""
+    result = values
+    for axis, (first, step) in enumerate(((block.first_row, step_row), (block.first_column, step_column))):
+        cells = np.arange(first, first + SIDE) // _CELL
+        counts = np.bincount(cells - cells[0])
+        picked = slice(1 + step, 1 + step + len(counts))
+        result = np.repeat(result[picked] if axis == 0 else result[:, picked], counts, axis=axis)
+    return result

@@ -36,6 +36,4 @@ def _network() -> Segments:
 
 def highway_m(block: Block) -> Floats:
     """Distance in metres to the edge of the nearest highway, negative on it; shape (SIDE, SIDE)."""
-    warp_down = block.fractal((512, 128, 64), 401) * np.float32(12)
-    warp_across = block.fractal((512, 128, 64), 403) * np.float32(12)
-    return distance_to(block, _network(), warp_down, warp_across, np.float32(1) + 0 * warp_down, 60)
+    return distance_to(block, _network(), wander=(512, 128, 64), pixels=12, salt=401)

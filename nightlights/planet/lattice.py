@@ -69,8 +69,8 @@ def _mixed(values: Hashes) -> Hashes:
 def hashed(rows: Integers, columns: Integers, salt: int) -> Hashes:
     """A 32-bit hash of global integer positions; ``rows`` and ``columns`` broadcast."""
     seed = np.uint32(salt * 0x9E3779B1 & 0xFFFFFFFF)
-    down = _mixed((rows & 0xFFFFFFFF).astype(np.uint32) * _MULTIPLIERS[0] + seed)
-    across = _mixed((columns & 0xFFFFFFFF).astype(np.uint32) * _MULTIPLIERS[1] ^ seed)
+    down = _mixed(rows.astype(np.uint32) * _MULTIPLIERS[0] + seed)
+    across = _mixed(columns.astype(np.uint32) * _MULTIPLIERS[1] ^ seed)
     return _mixed(down * _MULTIPLIERS[2] + across)
 
 
@@ -81,8 +81,25 @@ def unit(hashes: Hashes) -> Floats:
 
 def smoothstep(low: float, high: float, values: Floats) -> Floats:
     """0 below ``low``, 1 above ``high``, smooth between."""
-    t = np.clip((values - np.float32(low)) * np.float32(1 / (high - low)), 0, 1)
-    return np.asarray(t * t * (np.float32(3) - np.float32(2) * t))
+    t = values * np.float32(1 / (high - low))
+    t -= np.float32(low / (high - low))
+    np.maximum(t, np.float32(0), out=t)
+    np.minimum(t, np.float32(1), out=t)
+    result = t * np.float32(-2)
+    result += np.float32(3)
+    result *= t
+    result *= t
+    return np.asarray(result)
+
+
+def _product(left: Floats, right: Floats) -> Floats:
+    """The matrix product, in pieces so small that the linear algebra library starts no threads.
+
+    Its threads wait for each other in a busy loop, which on a machine at work costs far more than the
+    product itself.
+    """
+    rows = SIDE // 8 if right.size <= 28 * SIDE else SIDE // 24 if SIDE % 24 == 0 else SIDE // 8
+    return np.asarray(np.matmul(left.reshape(-1, rows, left.shape[1]), right).reshape(left.shape[0], -1))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -104,6 +121,18 @@ def _spline(first: int, count: int, cell: int) -> tuple[int, Floats, Floats]:
     weights[pixels, nodes] = cubic / 6
     slopes[pixels, nodes] = slope / (6 * cell)
     return start, weights, slopes
+
+
+def _spline_at(nodes: Integers, ratio: int, first: int, count: int) -> Floats:
+    """Cubic B-spline weights of fine nodes on ``count`` coarse ones from ``first``, ``ratio`` times apart."""
+    whole, part = np.divmod(nodes, ratio)
+    t = (part / ratio).astype(np.float32)
+    cubic = np.stack([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3], axis=1)
+    # The rim of the fine nodes may reach one node beyond the coarse ones; the nearest stands in.
+    index = np.clip(whole[:, None] - 1 - first + np.arange(4), 0, count - 1)
+    weights = np.zeros((len(nodes), count), np.float32)
+    np.add.at(weights, (np.arange(len(nodes))[:, None], index), cubic / 6)
+    return weights
 
 
 @dataclass(frozen=True)
@@ -170,13 +199,16 @@ class Block:
         """The smooth field through values at :meth:`nodes`; a cubic B-spline, so it has no overshoot."""
         _, down, _ = _spline((self.first_row - shift) % cell, SIDE, cell)
         _, across, _ = _spline((self.first_column - shift) % cell, SIDE, cell)
-        return np.asarray(down @ values @ across.T)
+        return _product(_product(down, values), across.T)
 
     def slopes(self, values: Floats, cell: int) -> tuple[Floats, Floats]:
         """Change per pixel, southward and eastward, of :meth:`upsampled`."""
         _, down, down_slope = _spline(self.first_row % cell, SIDE, cell)
         _, across, across_slope = _spline(self.first_column % cell, SIDE, cell)
-        return np.asarray(down_slope @ values @ across.T), np.asarray(down @ values @ across_slope.T)
+        return (
+            _product(_product(down_slope, values), across.T),
+            _product(_product(down, values), across_slope.T),
+        )
 
     def noise_nodes(self, cell: int, salt: int) -> Floats:
         """Hashed values at the nodes whose field has mean 0 and standard deviation about 1."""
@@ -190,14 +222,21 @@ class Block:
 
     def fractal(self, cells: tuple[int, ...], salt: int, gain: float = 0.5) -> Floats:
         """A sum of :meth:`noise` of several wavelengths, each ``gain`` times the last; deviation about 1."""
-        total = np.zeros((SIDE, SIDE), np.float32)
-        weight, squares = 1.0, 0.0
-        for cell in cells:
-            total += self.noise(cell, salt) * np.float32(weight)
-            squares += weight * weight
-            weight *= gain
-        total *= np.float32(squares**-0.5)
-        return total
+        weights = gain ** np.arange(len(cells))
+        weights /= np.sqrt(np.sum(weights**2))
+        finest = cells[-1]
+        rows, columns = self.nodes(finest)
+        values = np.zeros((len(rows), columns.shape[1]), np.float32)
+        # Long waves are smooth: it is enough to know them at the nodes of the shortest.
+        for cell, weight in zip(cells, weights.tolist(), strict=True):
+            nodes: Floats = self.noise_nodes(cell, salt)
+            if cell != finest:
+                first_row, first_column = (axis.flat[0] for axis in self.nodes(cell))
+                down = _spline_at(rows[:, 0], cell // finest, int(first_row), nodes.shape[0])
+                across = _spline_at(columns[0], cell // finest, int(first_column), nodes.shape[1])
+                nodes = np.asarray(down @ nodes @ across.T, np.float32)
+            values += nodes * np.float32(weight)
+        return self.upsampled(values, finest)
 
 
 def box3(values: Floats) -> Floats:

@@ -43,26 +43,25 @@ class Segments:
 
 
 def distance_to(
-    block: Block, segments: Segments, warp_down: Floats, warp_across: Floats, widen: Floats, margin: float
+    block: Block, segments: Segments, *, wander: tuple[int, ...], pixels: float, salt: int, vary: float = 0.0
 ) -> Floats:
     """Distance in metres from each pixel to the edge of the nearest line, negative within it.
 
     Parameters
     ----------
-    warp_down, warp_across:
-        Displacement of each pixel in pixels, which makes straight lines wander; shape (SIDE, SIDE).
-    widen:
-        Factor on the half width.
-    margin:
-        Analysis pixels around the block from which lines count; more than the warp and the widths.
+    wander, pixels, salt:
+        Wavelengths, size (analysis pixels) and salt of the displacement that makes straight lines wander.
+    vary:
+        How much the half width varies along a line, as a share of it.
     """
     nearest = np.full((SIDE, SIDE), FAR_M, np.float32)
-    index = segments.near(block, margin)
+    index = segments.near(block, 4 * pixels)
     if not len(index):
         return nearest
-    pixels = np.arange(SIDE, dtype=np.float32)
-    down = pixels[:, None] + warp_down
-    across = pixels[None] + warp_across
+    position = np.arange(SIDE, dtype=np.float32)
+    down = position[:, None] + block.fractal(wander, salt) * np.float32(pixels)
+    across = position[None] + block.fractal(wander, salt + 2) * np.float32(pixels)
+    widen = np.float32(1) + np.float32(vary) * block.noise(256, salt + 4) if vary else np.float32(1)
     for number in index.tolist():
         row = np.float32(segments.row[number] - block.first_row)
         column = np.float32(segments.column[number] - block.first_column)

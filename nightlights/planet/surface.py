@@ -56,7 +56,7 @@ def _nature(block: Block, place: Built, share: dict[str, Floats]) -> None:
     lush += np.float32(0.45) * smoothstep(900, 60, place.water.bank_m)
     fine = block.fractal((64, 32, 16, 8, 4), 813, 0.75)
     trees = smoothstep(0.45, 1.0, lush + np.float32(0.15) * fine)
-    cover = smoothstep(0.0, 0.6, lush + np.float32(0.1) * block.fractal((32, 16, 8, 4), 815, 0.8))
+    cover = smoothstep(0.0, 0.6, lush - np.float32(0.06) * fine + np.float32(0.07) * block.noise(32, 815))
     people: Floats = np.minimum(place.influence, _ONE)
     tended = smoothstep(-0.3, 0.5, block.fractal((256, 128), 817) + np.float32(1.6) * people)
     farmed = smoothstep(0.12, 0.35, lush) * tended
@@ -140,8 +140,8 @@ def _settlement(block: Block, place: Built, share: dict[str, Floats]) -> None:
     rusty = place.informal * np.float32(0.85) * (_ONE - factories)
     tall = np.clip(place.core * np.float32(1.3) + np.float32(0.25) * place.chance[0], 0, 1)
     tall = tall * (_ONE - factories) * (_ONE - rusty)
-    share["metal roofs"] += place.houses * factories * np.float32(0.75)
-    share["concrete"] += place.houses * (tall + np.float32(0.25) * factories)
+    share["metal roofs"] += place.houses * factories * np.float32(0.5)
+    share["concrete"] += place.houses * (tall + np.float32(0.5) * factories)
     share["rusty roofs"] += place.houses * rusty
     share["tiled roofs"] += place.houses * np.clip(_ONE - factories - rusty - tall, 0, 1)
 
@@ -152,9 +152,9 @@ def _illumination(block: Block, place: Built) -> Floats:
     for cell, weight in ((256, 3.0), (64, 1.2), (16, 0.5)):
         down, across = block.slopes(block.noise_nodes(cell, 841), cell)
         light += (across - down) * np.float32(weight * 1.6)
-    hilly = smoothstep(-0.6, 1.2, block.noise(1024, 843))
-    light = _ONE + (light - _ONE) * (np.float32(0.35) + hilly)
+    hilly = np.float32(1.2) * smoothstep(-0.2, 1.4, block.noise(1024, 843))
+    light = _ONE + (light - _ONE) * (np.float32(0.12) + hilly)
     light = _ONE + (light - _ONE) * (_ONE - place.water.share) * (_ONE - np.float32(0.7) * place.urban)
     roofs = unit(block.hashes(845)) - np.float32(0.5)
-    light += roofs * (np.float32(0.05) + np.float32(0.5) * place.houses) * (_ONE - place.water.share)
+    light += roofs * (np.float32(0.05) + np.float32(0.36) * place.houses) * (_ONE - place.water.share)
     return np.asarray(np.clip(light, 0.45, 1.6))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nightlights.grid import FINE_PER_VIIRS
 from nightlights.planet.lattice import PIXEL_M, SIDE, Block, Floats, column_of, row_of, smoothstep
-from nightlights.planet.lines import Segments, distance_to
+from nightlights.planet.lines import FAR_M, Segments, distance_to
 
 _MASK_CELL = 32
 _MASK_NORTH, _MASK_SOUTH = 76, -66
@@ -101,17 +101,20 @@ def water(block: Block, aridity: Floats) -> Water:
     """The water of a block."""
     shore = _shore(block)
     bank = _bank(block, aridity)
-    wiggle = block.fractal((64, 16, 8), 203)
+    if float(np.abs(shore).min()) > 1000 and float(bank.min()) > 1000:
+        wet = (shore < 0).astype(np.float32)
+        clouded = np.float32(0.1) * block.fractal((512, 256), 209) * wet
+        return Water(wet, shore, bank, np.maximum(clouded, 0), np.zeros_like(wet))
     # Islands: where a river is wide, some of it is dry, either sand or wood.
     island = smoothstep(0.55, 0.85, block.fractal((64, 32), 205)) * smoothstep(-90, -160, bank)
     sand_side = smoothstep(-0.2, 0.4, block.noise(128, 207))
-    bank = bank + np.float32(12) * wiggle + island * np.float32(4000)
+    bank = bank + np.float32(12) * block.fractal((64, 16), 203) + island * np.float32(4000)
     depth = np.minimum(shore, bank)
     share = np.clip(np.float32(0.5) - depth * np.float32(1 / PIXEL_M), 0, 1)
     turbid = np.clip(
-        smoothstep(-900, 0, shore) * np.float32(0.3)
+        smoothstep(-450, 0, shore) * np.float32(0.3)
         + ((bank < 30) & (shore > 0)) * np.float32(0.7)
-        + np.float32(0.12) * block.fractal((512, 128), 209),
+        + np.float32(0.1) * block.fractal((512, 256), 209),
         0,
         1,
     )
@@ -139,16 +142,16 @@ def _shore(block: Block) -> Floats:
 
 def _bank(block: Block, aridity: Floats) -> Floats:
     """Signed distance in metres to the nearest river's bank, positive on dry land."""
-    warp_down = block.fractal((256, 64, 16), 221) * np.float32(16)
-    warp_across = block.fractal((256, 64, 16), 223) * np.float32(16)
-    widen = np.float32(1) + np.float32(0.35) * block.noise(256, 225)
-    real = distance_to(block, _rivers(), warp_down, warp_across, widen, 60)
+    real = distance_to(block, _rivers(), wander=(256, 64, 16), pixels=16, salt=221, vary=0.35)
     # Lesser rivers follow the zero lines of smooth fields, whose slope turns the level into metres.
+    wet = smoothstep(0.75, 0.35, aridity)
+    if not wet.any():
+        return np.minimum(real, np.float32(FAR_M))
     nodes = block.noise_nodes(512, 227)
     level = block.upsampled(nodes, 512) + np.float32(0.05) * block.fractal((64, 32), 229)
     down, across = block.slopes(nodes, 512)
     slope = np.sqrt(down * down + across * across) * np.float32(1 / PIXEL_M) + np.float32(2e-6)
-    wet = smoothstep(0.75, 0.35, aridity)
-    stream = np.abs(level) / slope - np.float32(55) * wet * np.maximum(block.noise(1024, 231) + 0.6, 0)
-    stream = np.where(wet > 0.05, stream, np.float32(9000))
-    return np.minimum(real, np.minimum(stream, np.float32(9000)))
+    width = np.float32(55) * wet * np.maximum(block.noise(1024, 231) + np.float32(0.6), 0)
+    stream = np.abs(level) / slope - width
+    stream = np.where(width > np.float32(3), stream, np.float32(FAR_M))
+    return np.asarray(np.minimum(real, np.minimum(stream, np.float32(FAR_M))))

@@ -1,5 +1,6 @@
 """The simulated planet as an imagery source: needs no account, no network and no files."""
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,9 +22,11 @@ _PIXELS_PER_SECOND = 600_000
 """Analysis pixels a second for the three images together; measured by benchmarks/planet.py."""
 _BYTES_PER_PIXEL = 2 * len(LANDSAT_BANDS) + 4
 """Daytime bands as 16-bit integers and the truth as float32, before compression."""
+_KEPT_BLOCKS = 128
 _NOISE_FLOOR = 0.09
 _NOISE_SHARE = 0.02
 _STEP = 0.001
+"""Night-time noise in nW/cm2/sr, its part that grows with the light, and the step of the stored values."""
 
 
 class SimulatedSource:
@@ -40,6 +43,8 @@ class SimulatedSource:
     def __init__(self, seed: int = 1, point_spread: PointSpread | None = None) -> None:
         self.seed = seed
         self.point_spread = point_spread or PointSpread()
+        # The night-time image is made from the truth, which was often asked for just before.
+        self._truth_block = functools.lru_cache(maxsize=_KEPT_BLOCKS)(_truth_block)
 
     @property
     def kind(self) -> str:
@@ -85,7 +90,7 @@ class SimulatedSource:
     def truth(self, window: Window) -> NDArray[np.float32]:
         """The hidden radiance in nW/cm2/sr, shape (16 height, 16 width)."""
         image = np.empty(window.fine_shape, np.float32)
-        _fill(image, window, self.seed, _truth_block)
+        _fill(image, window, self.seed, self._truth_block)
         return image
 
     def nighttime(self, window: Window) -> NDArray[np.float32]:
@@ -96,9 +101,8 @@ class SimulatedSource:
         """
         blocks = list(_blocks(window))
         margins = {block.row: self._margin(block) for block in blocks}
-        seen = window.expand(max(margins.values()) + VIIRS_PER_BLOCK)
-        fine = self.truth(_needed(window, blocks, margins).intersection(seen) or window)
-        outer = _needed(window, blocks, margins)
+        outer = _needed(blocks, margins)
+        fine = self.truth(outer)
         image = np.empty(window.shape, np.float32)
         for block in blocks:
             own = _viirs_window(block)
@@ -142,7 +146,7 @@ def _viirs_window(block: Block) -> Window:
     )
 
 
-def _needed(window: Window, blocks: list[Block], margins: dict[int, int]) -> Window:
+def _needed(blocks: list[Block], margins: dict[int, int]) -> Window:
     """The window that holds every block with its margin."""
     parts = [_viirs_window(block).expand(margins[block.row]) for block in blocks]
     column, row = min(part.column for part in parts), min(part.row for part in parts)

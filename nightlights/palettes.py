@@ -57,7 +57,8 @@ def _in_gamut(lab: NDArray[np.float64]) -> NDArray[np.float64]:
         fits = (linear.min(axis=1) >= -1e-4) & (linear.max(axis=1) <= 1 + 1e-4)
         low, high = np.where(fits, share, low), np.where(fits, high, share)
     share = np.minimum(low, 1.0)
-    return lab * np.stack([np.ones_like(share), share, share], axis=1)
+    limited: NDArray[np.float64] = lab * np.stack([np.ones_like(share), share, share], axis=1)
+    return limited
 
 
 def _palette(anchors: list[tuple[float, float, float]], steps: int = STEPS) -> NDArray[np.uint8]:

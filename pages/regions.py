@@ -4,7 +4,8 @@ import streamlit as st
 
 from nightlights.errors import NightlightsError
 from nightlights.interface import region_panel, region_work
-from nightlights.interface.map_view import base_map, last_answer, show_map
+from nightlights.interface.map_view import Basemap, base_map, last_answer, show_map
+from nightlights.interface.planet_tiles import planet_basemap
 from nightlights.interface.region_table import region_table, show_problems
 from nightlights.interface.state import page_header, settings, show_error, workspace
 from nightlights.region_checks import check_regions
@@ -37,7 +38,13 @@ with panel:
     region_panel.next_step(work, problems, settings())
 with map_column:
     show_map(
-        base_map((8.0, 12.0), 3, draw=True, keep_view="regions"),
+        base_map(
+            (8.0, 12.0),
+            3,
+            draw=True,
+            keep_view="regions",
+            basemaps=(planet_basemap(settings().planet_seed), Basemap("Land outline")),
+        ),
         MAP_KEY,
         regions=work.editor.drawn(problems, role),
         view=region_work.view(),

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import ValidationError
 
+from nightlights.bands import LANDSAT_BANDS
 from nightlights.errors import RasterError
+from nightlights.grid import Window
+from nightlights.interface.planet_tiles import scene_png
 from nightlights.maps import Stretch, TileStyle, coloured, tile_png, values_at
 from nightlights.palettes import DIFFERENCE, RADIANCE
 
@@ -129,3 +132,28 @@ def test_a_broken_file_says_what_to_do(tmp_path: Path) -> None:
         tile_png(broken, COLUMN, ROW, ZOOM, "radiance", TileStyle())
     with pytest.raises(RasterError, match="again"):
         values_at({"a": broken}, 0.1, 0.1)
+
+
+class Quadrants:
+    """A source whose red band is 0.35 north of a latitude and 0 south of it; nothing else is used."""
+
+    bands = LANDSAT_BANDS
+
+    def __init__(self, latitude: float) -> None:
+        self.latitude = latitude
+
+    def daytime(self, window: Window) -> NDArray[np.float32]:
+        image = np.zeros((len(LANDSAT_BANDS), *window.fine_shape), np.float32)
+        image[3, window.fine_latitudes > self.latitude] = 0.35
+        return image
+
+
+def test_a_scene_is_laid_into_the_web_map_tile() -> None:
+    zoom, x, y = 12, 2200, 900
+    edges = [np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * (y + part) / 2**zoom)))) for part in (0, 0.25, 1)]
+    png = scene_png(Quadrants(edges[1]), x, y, zoom)  # type: ignore[arg-type]
+    tile = pixels(png)
+    assert (tile[:62, :, 0] == 255).all()
+    assert (tile[66:, :, 0] == 0).all()
+    assert (tile[..., 3] == 255).all()
+    assert scene_png(Quadrants(0.0), 0, 0, zoom) is None  # type: ignore[arg-type]

@@ -19,6 +19,8 @@ from nightlights.interface.map_parts import Basemap
 from nightlights.interface.scripts import OWN_SCRIPTS, OWN_STYLES, base_path, make_offline, own_links
 from nightlights.palettes import ROLE_COLOURS
 
+MINIMUM_ZOOM: Final = 2
+"""The whole world on a screen."""
 MAXIMUM_ZOOM: Final = 16
 """Analysis pixels of 29 m are about 12 screen pixels wide there."""
 
@@ -117,7 +119,6 @@ def build(
         plugin_Fullscreen=False,
         plugin_LayerControl=False,
         max_zoom=MAXIMUM_ZOOM,
-        min_zoom=2,
         world_copy_jump=True,
         zoom_snap=0.5,
     )
@@ -143,6 +144,7 @@ def build(
             "draw": draw,
             "colours": dict(ROLE_COLOURS),
             "keep_view": keep_view,
+            "min_zoom": MINIMUM_ZOOM,
             "max_zoom": MAXIMUM_ZOOM,
         }
     ).add_to(element)

@@ -6,12 +6,16 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Basemap:
-    """What may lie beneath everything: tiles at ``url``, or only the land outline."""
+    """What may lie beneath everything: tiles at ``url``, or only the land outline.
+
+    Shown from ``min_zoom`` on; the server has tiles from ``min_native_zoom`` to ``max_zoom``.
+    """
 
     name: str
     url: str = ""
     attribution: str = ""
     min_zoom: int = 0
+    min_native_zoom: int = 0
     max_zoom: int = 19
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from starlette.routing import Route
 
 from nightlights.interface.place_names import place_routes
+from nightlights.interface.planet_tiles import planet_routes
 from nightlights.interface.scripts import script_routes
 from nightlights.interface.tiles import tile_routes
 
@@ -17,7 +18,7 @@ MAIN_SCRIPT: Final = Path(__file__).resolve().parent / "main.py"
 
 def routes() -> list[Route]:
     """Scripts and styles of the map, tiles, names of places."""
-    return [*script_routes(), *tile_routes(), *place_routes()]
+    return [*script_routes(), *tile_routes(), *place_routes(), *planet_routes()]
 
 
 def _warm() -> None:

@@ -44,7 +44,7 @@
       bases[base.name] = base.url
         ? L.tileLayer(base.url, {
             attribution: base.attribution, minZoom: base.min_zoom, maxZoom: options.max_zoom,
-            maxNativeZoom: base.max_zoom
+            minNativeZoom: base.min_native_zoom, maxNativeZoom: base.max_zoom
           })
         : L.layerGroup([]);
     });
@@ -113,7 +113,9 @@
     parts: parts,
     attach: function (map, options) {
       state = { map: map, options: options, theme: "dark", outline: null, viewToken: null };
-      setTheme(options.theme || "dark");
+      setTheme("dark");
+      // Else a base layer that begins at a higher zoom would keep the map from zooming out.
+      map.setMinZoom(options.min_zoom).setMaxZoom(options.max_zoom);
       showOutline(map, options.outline);
       baseLayers(map, options);
       if (options.keep_view) { keepView(map, options.keep_view); }

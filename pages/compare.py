@@ -13,6 +13,7 @@ from nightlights.interface.navigation import page_link
 from nightlights.interface.prediction_choice import Target, request_for, targets, usable_runs
 from nightlights.interface.prediction_view import show_downloads, show_figures, show_values
 from nightlights.interface.state import job_store, page_header, show_error, workspace
+from nightlights.interface.theme import role_swatch
 from nightlights.manifests import PredictionRecord, RunRecord
 from nightlights.palettes import ROLE_COLOURS
 
@@ -34,13 +35,11 @@ def choose_target() -> tuple[RunRecord, Target]:
         st.info("No dataset has the bands of this run any more. Export one with the same bands.")
         st.stop()
 
-    def words(key: str) -> str:
-        target = found[key]
-        other = f" · {target.dataset}" if target.dataset != run.dataset else ""
-        return f"{target.region} · {target.role}{other}{' · predicted' if target.prediction else ''}"
-
     meaning = "Evaluation and prediction regions were never trained on."
-    return run, found[chosen("Region", list(found), key="region", words=words, meaning=meaning)]
+    target = found[chosen("Region", list(found), key="region", meaning=meaning)]
+    state = "predicted" if target.prediction else "not predicted yet"
+    st.html(f"{role_swatch(target.role)}{target.role} · {state}")
+    return run, target
 
 
 def predict_button(run: RunRecord, target: Target) -> None:
@@ -85,7 +84,7 @@ def draw_empty(target: Target) -> None:
         legends = [radiance_legend("VIIRS")]
     outline = Outline(compare_map.outline_of(target.bounds), ROLE_COLOURS[target.role])
     view = View(token=target.key, bounds=target.bounds)
-    element = base_map((5.0, 15.0), 3, draw=False)
+    element = base_map((5.0, 15.0), 3, draw=False, keep_view="compare")
     show_map(element, "compare", layers=layers, legends=legends, outlines=[outline], view=view)
 
 
@@ -100,7 +99,7 @@ def draw(record: PredictionRecord, picked: list[compare_map.LayerChoice], opacit
     ]
     legends = [legend for choice in picked for legend in compare_map.legend_of(choice, record, limit)]
     answer = show_map(
-        base_map((5.0, 15.0), 3, draw=False),
+        base_map((5.0, 15.0), 3, draw=False, keep_view="compare"),
         "compare",
         feature_groups=[compare_map.mark(compare_map.clicked_point(st.session_state.get("compare")))],
         layers=layers,

@@ -3,10 +3,10 @@
 import streamlit as st
 
 from nightlights.experiments import list_experiments, read_history, table_csv
-from nightlights.interface import experiment_view
+from nightlights.interface import experiment_view, training_view
 from nightlights.interface.choices import chosen
 from nightlights.interface.navigation import page_link
-from nightlights.interface.plots import rmse_chart, show_chart
+from nightlights.interface.plots import show_chart
 from nightlights.interface.scores_table import filtered, run_columns, run_rows, score_columns, score_rows
 from nightlights.interface.state import job_store, page_header, workspace
 
@@ -46,6 +46,7 @@ selection = st.dataframe(
     run_rows(found),
     column_config=run_columns(),
     hide_index=True,
+    placeholder="–",
     on_select="rerun",
     selection_mode="multi-row",
     key="runs",
@@ -59,7 +60,7 @@ with curves:
     histories = {name: read_history(space.run_folder(name)) for name in selected}
     drawn = {name: epochs for name, epochs in histories.items() if epochs}
     if drawn:
-        show_chart(rmse_chart(drawn), key="rmse")
+        show_chart(training_view.curves(drawn, 1), key="rmse")
     else:
         st.info("No epoch has been finished yet.")
 with details:

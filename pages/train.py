@@ -10,10 +10,10 @@ from nightlights.interface.dataset_view import manifests
 from nightlights.interface.figures import figure_row
 from nightlights.interface.job_list import jobs_to_show, show_job
 from nightlights.interface.navigation import page_link
-from nightlights.interface.plots import rmse_chart, show_chart
+from nightlights.interface.plots import show_chart
 from nightlights.interface.run_form import ask_for_run, default_settings, machine, plan, plan_sentence
 from nightlights.interface.state import job_store, page_header, show_error, workspace
-from nightlights.interface.training_view import run_figures
+from nightlights.interface.training_view import STAY_IN_VIEW, curves, run_figures
 from nightlights.manifests import DatasetManifest, RunRecord, read_record
 
 space, store = workspace(), job_store()
@@ -63,6 +63,7 @@ def watch(names: list[str], following: str | None, known: list[str]) -> None:
     """Figures of the run that trains, and the curves of all chosen runs, from their files."""
     if space.run_names() != sorted(known):
         st.rerun()
+    planned = 1
     epochs = {name: read_history(space.run_folder(name)) for name in names}
     if following:
         try:
@@ -71,10 +72,11 @@ def watch(names: list[str], following: str | None, known: list[str]) -> None:
             st.rerun()  # It was deleted meanwhile; the page knows what is left.
         mine = (job for job in store.list("train") if job.target == following)
         left = next((job.progress.seconds_left for job in mine), None)
+        planned = run.settings.epochs
         figure_row(run_figures(run, epochs.get(run.name, []), left), key="run")
     finished = {name: rows for name, rows in epochs.items() if rows}
     if finished:
-        show_chart(rmse_chart(finished), key="rmse", height=420)
+        show_chart(curves(finished, planned), key="rmse", height=420)
         st.caption(
             "At the VIIRS grid through the observation operator, in inference mode, on fixed patches: "
             "training and evaluation measured the same way."
@@ -86,7 +88,7 @@ def watch(names: list[str], following: str | None, known: list[str]) -> None:
 if not datasets:
     st.info("There is no dataset yet. Export imagery for your regions first; then train on it here.")
     page_link("imagery", "Export imagery")
-curves, form = st.columns([3, 1], gap="large")
+picture, form = st.columns([3, 1], gap="large")
 jobs = store.list("train")
 runs = [each.record for each in list_experiments(space, store)]
 taken = [*space.run_names(), *(job.target for job in jobs if job.active)]
@@ -95,7 +97,8 @@ if datasets:
         st.markdown("#### New run")
         name = chosen("Dataset", list(datasets), key="dataset")
         training_form(datasets[name])
-with curves:
+with picture, st.container(key="stay"):
+    st.html(STAY_IN_VIEW)
     for job in jobs_to_show(jobs, [run.name for run in runs if run.finished]):
         show_job(job)
     active = [job.target for job in jobs if job.active]

@@ -48,10 +48,10 @@ def test_a_region_without_prediction_is_shown_with_viirs_and_can_be_predicted(
 ) -> None:
     add_run(space)
     page = app("compare", space)
-    assert page.selectbox(key="region").value == "cities/abuja"
+    assert page.selectbox(key="region").value == "abuja"
     assert "has not been predicted" in page.info[0].value
     assert [layer.name for layer in maps[-1]["layers"]] == ["VIIRS"]
-    page.selectbox(key="region").set_value("cities/kinshasa").run()
+    page.selectbox(key="region").set_value("kinshasa").run()
     next(button for button in page.button if button.label == "Predict").click().run()
     ((kind, request),) = submitted
     assert kind == "predict"
@@ -154,14 +154,12 @@ def test_targets_are_of_datasets_with_the_bands_of_the_run_and_held_out_first(sp
     add_dataset(space, "another")
     record = add_prediction(space)
     found = targets(space, run)
-    assert [target.key for target in found][:4] == [
-        f"cities/{name}" for name in ("abuja", "kinshasa", "lagos", "accra")
-    ]
+    assert [target.key for target in found][:4] == [*("abuja", "kinshasa", "lagos", "accra")]
     assert len(found) == 8
     assert found[0].prediction == record
     space.delete(space.dataset_folder("cities"))
     space.delete(space.dataset_folder("another"))
-    assert [target.key for target in targets(space, run)] == ["cities/abuja"]
+    assert [target.key for target in targets(space, run)] == ["abuja"]
 
 
 def test_predictions_are_named_after_run_and_region(space: Workspace) -> None:

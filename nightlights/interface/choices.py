@@ -1,18 +1,11 @@
 """What a page shows: the thing that the visitor chose, kept in the address of the page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import streamlit as st
 
 
-def chosen(
-    label: str,
-    options: Sequence[str],
-    key: str,
-    *,
-    words: Callable[[str], str] = str,
-    meaning: str | None = None,
-) -> str:
+def chosen(label: str, options: Sequence[str], key: str, *, meaning: str | None = None) -> str:
     """A select box whose choice is part of the page's address, so that a reload or a link keeps it.
 
     Parameters
@@ -21,14 +14,12 @@ def chosen(
         At least one; the first is chosen at the beginning.
     key:
         Name in the address, for example ``run``.
-    words:
-        How an option is shown.
     meaning:
         Shown when the pointer rests on the label.
     """
     if st.session_state.get(key) not in options:
         st.session_state.pop(key, None)
-    return st.selectbox(label, options, key=key, format_func=words, help=meaning, bind="query-params")
+    return st.selectbox(label, options, key=key, help=meaning, bind="query-params")
 
 
 def chosen_before(key: str, options: Sequence[str]) -> str | None:

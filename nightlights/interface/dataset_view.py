@@ -42,7 +42,7 @@ def manifests(names: Sequence[str]) -> dict[str, DatasetManifest]:
     return dict(sorted(read.items(), key=lambda item: item[1].created, reverse=True))
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_data(max_entries=64, show_spinner="Reading a patch")
 def _pictures(root: str, name: str, stamp: str, place: PatchPlace) -> PatchPictures:
     """``root`` and ``stamp`` (when the dataset was made) are there to tell one dataset from another."""
     return patch_pictures(Dataset.open(workspace(), name), place)

@@ -25,21 +25,18 @@ _ROLE_ORDER: tuple[Role, ...] = ("evaluate", "predict", "train")
 class Target:
     """A region of a dataset that a run can predict; ``prediction`` is the newest one, if any.
 
+    ``key`` is the region's name, with that of the dataset before it where that is not the run's own;
     ``bounds`` are (west, south, east, north) in degrees; ``version`` changes with the dataset, and is None
     when the dataset is gone.
     """
 
+    key: str
     dataset: str
     region: str
     role: Role
     bounds: tuple[float, float, float, float]
     version: str | None = None
     prediction: PredictionRecord | None = None
-
-    @property
-    def key(self) -> str:
-        """Names the target among all of the workspace."""
-        return f"{self.dataset}/{self.region}"
 
 
 def usable_runs(workspace: Workspace) -> list[RunRecord]:
@@ -61,17 +58,22 @@ def targets(workspace: Workspace, run: RunRecord) -> list[Target]:
     predictions = _predictions(workspace, run.name)
     bands = _bands(workspace, run.name)
     found: dict[str, Target] = {}
+
+    def key_of(dataset: str, region: str) -> str:
+        return region if dataset == run.dataset else f"{dataset}/{region}"
+
     for name in sorted(workspace.dataset_names(), key=lambda name: name != run.dataset):
         with suppress(NightlightsError):
             manifest = read_record(workspace.dataset_folder(name) / "dataset.json", DatasetManifest)
             if [band.name for band in manifest.bands] == bands:
                 for region in sorted(manifest.regions, key=lambda region: _ROLE_ORDER.index(region.role)):
                     bounds = region.window.window.bounds
-                    target = Target(name, region.name, region.role, bounds, version_of(manifest))
-                    found[target.key] = target
+                    key = key_of(name, region.name)
+                    found[key] = Target(key, name, region.name, region.role, bounds, version_of(manifest))
     for record in predictions:
-        gone = Target(record.dataset, record.region, record.role, record.window.window.bounds)
-        found[gone.key] = replace(found.get(gone.key, gone), prediction=record)
+        key, bounds = key_of(record.dataset, record.region), record.window.window.bounds
+        gone = Target(key, record.dataset, record.region, record.role, bounds)
+        found[key] = replace(found.get(key, gone), prediction=record)
     return list(found.values())
 
 

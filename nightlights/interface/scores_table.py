@@ -77,6 +77,7 @@ def run_columns() -> dict[str, Any]:
 
     return {
         "Run": text("Run", pinned=True),
+        "State": text("State", width="small"),
         "RMSE": figure("RMSE", f"{_HELP['RMSE']} {_HELD_OUT}"),
         **{
             f"RMSE, {method}": figure(f"{method} RMSE", f"The baseline to beat. {_HELD_OUT}")

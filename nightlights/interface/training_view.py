@@ -1,10 +1,14 @@
 """What is known of a run while it trains: figures of the newest epoch, and words for times."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
 
 from nightlights.bands import RADIANCE_UNIT
 from nightlights.interface.figures import Figure
 from nightlights.interface.jobs_view import duration
+from nightlights.interface.plots import rmse_chart
 from nightlights.manifests import EpochRecord, RunRecord
 
 
@@ -15,6 +19,19 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def curves(histories: Mapping[str, Sequence[EpochRecord]], epochs: int) -> go.Figure:
+    """The RMSE of runs; the axis reaches to ``epochs`` from the beginning, so that one sees them grow."""
+    figure = rmse_chart(histories)
+    last = max([epochs, *(row.epoch for rows in histories.values() for row in rows)])
+    return figure.update_xaxes(range=[0, last * 1.02], tick0=0, dtick=max(1, math.ceil(last / 10)))
+
+
+STAY_IN_VIEW = """<style>@media (min-width: 641px) {
+[data-testid="stColumn"]:has(.st-key-stay) { position: sticky; top: 4rem; align-self: flex-start; }
+}</style>"""
+"""Keeps the column that holds the container ``stay`` on the screen while a longer one beside it scrolls."""
 
 
 def run_figures(run: RunRecord, history: Sequence[EpochRecord], seconds_left: float | None) -> list[Figure]:

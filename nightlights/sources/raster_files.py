@@ -255,8 +255,6 @@ class RasterFile:
             "dst_crs": CRS,
             "src_nodata": np.nan,
             "dst_nodata": np.nan,
-            # Each band has its own missing pixels.
-            "UNIFIED_SRC_NODATA": "NO",
             # GDAL would guess these from the part, and the result would depend on how a window is cut.
             "XSCALE": 1,
             "YSCALE": 1,

@@ -442,9 +442,9 @@ def test_a_port_that_is_taken_is_a_clear_word(run: Run) -> None:
 def test_progress_without_a_terminal_is_a_line_for_each_step(capsys: pytest.CaptureFixture[str]) -> None:
     with TerminalProgress(line_seconds=1e9) as progress:
         for step in range(100):
-            progress.update(step + 1, 100, unit="tiles", message="Exporting")
-    # The first, and nothing more for the same step.
-    assert capsys.readouterr().err == "Exporting (1 / 100 tiles)\n"
+            message = f"Training, loss {1 / (step + 1):.2f}" if step < 99 else "Scoring"
+            progress.update(step + 1, 100, unit="steps", message=message)
+    assert capsys.readouterr().err == "Training, loss 1.00 (1 / 100 steps)\nScoring (100 / 100 steps)\n"
 
 
 @pytest.fixture

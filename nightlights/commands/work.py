@@ -1,6 +1,7 @@
 """Long work from the shell: with a progress bar, or as a job in the background."""
 
 import contextlib
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _LINE_SECONDS = 10.0
 _POLL_SECONDS = 0.3
+_NUMBER = re.compile(r"[\d.,]+")
 
 AnyRecord = TypeVar("AnyRecord", bound="Record")
 
@@ -41,7 +43,7 @@ class TerminalProgress:
         self._stream = stream or sys.stderr
         self._line_seconds = line_seconds
         self._last_line = -float("inf")
-        self._last_message = ""
+        self._last_step = ""
         self._bar: Bar | None = None
         self._task: TaskID | None = None
 
@@ -78,12 +80,11 @@ class TerminalProgress:
             )
             return
         moment = time.monotonic()
-        if message == self._last_message and moment - self._last_line < self._line_seconds:
+        # A message of which only the numbers changed, such as a loss, must not flood a log.
+        step = _NUMBER.sub("#", message)
+        if step == self._last_step and moment - self._last_line < self._line_seconds:
             return
-        # Messages that change with every step, such as losses, must not flood a log.
-        if moment - self._last_line < 1.0 and done < total:
-            return
-        self._last_message, self._last_line = message, moment
+        self._last_step, self._last_line = step, moment
         print(f"{message} ({amount})".strip(), file=self._stream, flush=True)
 
 

@@ -8,6 +8,8 @@ from playwright.sync_api import FrameLocator, Locator, Page, Request, expect
 
 TIMEOUT_MS = 30_000
 
+expect.set_options(timeout=TIMEOUT_MS)
+
 
 class Visitor:
     """A browser window on the app; requests to any other host fail and are noted."""

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -198,13 +199,18 @@ def test_a_foreground_job_is_cancelled_from_another_store(store: JobStore) -> No
     class Canceller:
         def update(self, done: float, total: float, *, unit: str = "", message: str = "") -> None:
             other = JobStore(store.workspace, KINDS)
-            other.cancel(other.list()[0].id)
+            other.cancel(other.list()[0].id, grace_seconds=3.0)
 
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Cancelled):
         store.run_in_foreground("export", CountRequest(name="a"), Canceller())
-    assert store.list()[0].state == "cancelled"
+    (job,) = store.list()
+    assert job.state == "cancelled"
     assert signal.getsignal(signal.SIGTERM) is before
+    for thread in threading.enumerate():
+        if thread.name == f"kill {job.id}":
+            thread.join()
+    # The grace has passed, and this process, which goes on after its job, was not killed.
 
 
 def test_a_process_number_that_is_used_again_is_not_the_job(store: JobStore) -> None:
@@ -377,3 +383,5 @@ def test_the_time_left_follows_the_recent_rate_and_forgets_the_last_stage() -> N
     assert slow == pytest.approx((10_000 - 1090) / 1, rel=0.01)
     assert estimator.seconds_left(200, 0, 10_000) is None
     assert estimator.seconds_left(202, 2, 10_000) == pytest.approx(9998)
+    assert estimator.seconds_left(203, 3, 500) is None
+    assert estimator.seconds_left(205, 4, 500) == pytest.approx(992)

@@ -2,6 +2,9 @@
 
 import csv
 import io
+import os
+import signal
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -32,6 +35,7 @@ from nightlights.experiments import (
     table_csv,
 )
 from nightlights.jobs import EvaluationRequest, JobStore
+from nightlights.jobs.records import JobFiles
 from nightlights.manifests import (
     ExportRequest,
     PredictionRecord,
@@ -43,12 +47,14 @@ from nightlights.manifests import (
     write_record,
 )
 from nightlights.metrics import ALL_REGIONS
+from nightlights.models import load_model
 from nightlights.observation import PointSpread, observe
 from nightlights.prediction import Predictor
 from nightlights.progress import NoProgress
 from nightlights.region_files import save_collection
 from nightlights.regions import Region, RegionCollection
 from nightlights.settings import Settings
+from nightlights.training.history import read_history
 from nightlights.workspace import Workspace
 
 SETTINGS = TrainingSettings(
@@ -276,7 +282,8 @@ def test_experiments_are_rows_with_figures_and_baselines(made: Workspace) -> Non
     (experiment,) = list_experiments(made)
     row = experiment.row()
     own, mean = experiment.score("evaluate"), experiment.score("evaluate", "constant mean")
-    assert own and mean
+    assert own and mean and own.role == "evaluate"
+    assert own.rmse == experiment.record.evaluation_rmse
     assert row["evaluation RMSE (nW/cm²/sr)"] == own.rmse
     assert row["constant mean RMSE (nW/cm²/sr)"] == mean.rmse
     assert row["network"] == "unet-small" and row["simulated"] is True and row["patch size"] == 64
@@ -338,3 +345,36 @@ def test_a_run_is_not_deleted_while_a_job_uses_it_and_broken_runs_are_left_out(m
     assert "second" not in made.run_names() and "first" in made.run_names()
     with pytest.raises(ModelError):
         delete_experiment(made, "second")
+
+
+@pytest.mark.slow
+def test_a_training_job_that_was_killed_ends_with_the_weights_of_an_uninterrupted_one(
+    made: Workspace,
+) -> None:
+    store = JobStore(made)
+    settings = SETTINGS.model_copy(update={"epochs": 4, "patches_per_region": 8})
+    jobs = {
+        run: store.submit("train", TrainingRequest(run=run, dataset="sample", settings=settings))
+        for run in ("whole", "killed")
+    }
+    folder = made.run_folder("killed")
+    while not read_history(folder):
+        assert store.get(jobs["killed"].id).active, store.log(jobs["killed"].id)
+        time.sleep(0.02)
+    process = JobFiles(made.job_folder(jobs["killed"].id)).read_process()
+    assert process
+    os.kill(process.pid, signal.SIGKILL)
+    assert store.wait(jobs["killed"].id).state == "interrupted"
+    epochs = len(read_history(folder))
+    assert 1 <= epochs < 4 and get_experiment(made, "killed").state == "interrupted"
+    store.resume(jobs["killed"].id)
+    for job in jobs.values():
+        assert store.wait(job.id).state == "done", store.log(job.id)
+    histories = [read_history(made.run_folder(run)) for run in ("whole", "killed")]
+    assert [epoch.epoch for epoch in histories[1]] == [1, 2, 3, 4]
+    curves = [[(epoch.loss, epoch.train_rmse) for epoch in history] for history in histories]
+    assert curves[0] == curves[1]
+    weights = [load_model(made.run_folder(run))[0].get_weights() for run in ("whole", "killed")]
+    assert all(np.array_equal(*pair) for pair in zip(*weights, strict=True))
+    scores = [read_record(made.run_folder(run) / "metrics.json", Scores) for run in ("whole", "killed")]
+    assert scores[0] == scores[1]

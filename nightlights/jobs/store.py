@@ -190,7 +190,12 @@ class JobStore:
         if owner and process:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGTERM)
-            threading.Thread(target=_kill_after, args=(owner, grace_seconds), daemon=True).start()
+            threading.Thread(
+                target=self._kill_after,
+                args=(job_id, owner, grace_seconds),
+                name=f"kill {job_id}",
+                daemon=True,
+            ).start()
         return self.get(job_id)
 
     def delete(self, job_id: str) -> None:
@@ -276,6 +281,25 @@ class JobStore:
                 raise JobError(f"Job {job_id} has not ended after {timeout_seconds:g} s.")
             time.sleep(0.05)
         return job
+
+    def _kill_after(self, job_id: str, owner: ProcessRecord, grace_seconds: float) -> None:
+        """Kill the process of a job, and the group that it leads, if it has not stopped in time.
+
+        A process that works in the foreground lives on after its job; it is left alone then.
+        """
+        process = owner.process()
+        if process is None:
+            return
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError, JobError):
+            try:
+                process.wait(timeout=grace_seconds)
+            except psutil.TimeoutExpired:
+                if not self.get(job_id).active or self._files(job_id).read_process() != owner:
+                    return
+                if owner.leads_session:
+                    os.killpg(owner.pid, signal.SIGKILL)
+                else:
+                    process.kill()
 
     def _files(self, job_id: str) -> JobFiles:
         return JobFiles(self.workspace.job_folder(job_id))
@@ -363,18 +387,3 @@ class JobStore:
         _children.append(worker)
         with contextlib.suppress(psutil.NoSuchProcess):
             write_record(files.process, ProcessRecord.of(worker.pid, leads_session=True))
-
-
-def _kill_after(owner: ProcessRecord, grace_seconds: float) -> None:
-    """Kill a process, and the group that it leads, if it still lives after ``grace_seconds``."""
-    process = owner.process()
-    if process is None:
-        return
-    with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
-        try:
-            process.wait(timeout=grace_seconds)
-        except psutil.TimeoutExpired:
-            if owner.leads_session:
-                os.killpg(owner.pid, signal.SIGKILL)
-            else:
-                process.kill()

@@ -202,3 +202,13 @@ def test_places_are_found_on_every_copy_of_the_world() -> None:
     assert copy[0].longitude == pytest.approx(here[0].longitude + 360)
     across = {place.name for place in names_in_view(170, -25, 200, -10, 900, 640)}
     assert "Suva" in across or "Apia" in across
+
+
+def test_no_edge_of_the_land_runs_around_the_world(browser: TestClient) -> None:
+    (land,) = browser.get("/assets/land_outline.geojson").json()["features"]
+    for polygon in land["geometry"]["coordinates"]:
+        for ring in polygon:
+            points = np.array(ring)
+            assert points[:, 0].min() >= -180 and points[:, 0].max() <= 180
+            inhabited = np.abs(points[:-1, 1]) < 75
+            assert np.abs(np.diff(points[:, 0]))[inhabited].max(initial=0) < 5

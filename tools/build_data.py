@@ -49,6 +49,25 @@ LAGOS_LAGOON = [
 ]
 
 
+def unwrapped(ring: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The ring without jumps from 180 E to 180 W; it may reach beyond them. Rings around a pole stay."""
+    longitudes = np.unwrap(ring[:, 0], period=360)
+    closed = abs(longitudes[0] - longitudes[-1]) < 1e-6
+    return np.stack([longitudes, ring[:, 1]], axis=1) if closed else ring
+
+
+def within_one_world(polygon: shapely.Geometry) -> shapely.Geometry:
+    """The polygon cut at the antimeridian, what lies beyond moved by whole turns."""
+    turns = [
+        shapely.transform(
+            polygon.intersection(shapely.box(360 * turn - 180, -90, 360 * turn + 180, 90)),
+            lambda points, turn=turn: points - [360 * turn, 0],
+        )
+        for turn in (-1, 0, 1)
+    ]
+    return shapely.union_all(turns)
+
+
 class Topology:
     """A TopoJSON file: lines and polygons made of shared arcs."""
 
@@ -77,7 +96,7 @@ class Topology:
         for geometry in self.content["objects"][layer]["geometries"]:
             arcs = geometry.get("arcs", [])
             for rings in [arcs] if geometry["type"] == "Polygon" else arcs:
-                outer, *holes = (self.line(ring) for ring in rings)
+                outer, *holes = (unwrapped(self.line(ring)) for ring in rings)
                 if len(outer) >= 4:
                     yield shapely.make_valid(
                         shapely.Polygon(outer, [hole for hole in holes if len(hole) >= 4])
@@ -187,7 +206,7 @@ def build_rivers(topologies: dict[str, Topology]) -> None:
 def build_outline(folder: Path) -> None:
     """Write land_outline.geojson: the world's land for the map without a network."""
     topology = Topology(folder / "land-50m.json")
-    land = shapely.union_all(list(topology.polygons("land")))
+    land = shapely.union_all([within_one_world(polygon) for polygon in topology.polygons("land")])
     simple = shapely.make_valid(shapely.simplify(land, 0.04))
     polygons = [
         part for part in shapely.get_parts(simple) if part.geom_type == "Polygon" and part.area > 0.01

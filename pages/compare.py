@@ -38,7 +38,7 @@ def choose_target() -> tuple[RunRecord, Target]:
     meaning = "Evaluation and prediction regions were never trained on."
     target = found[chosen("Region", list(found), key="region", meaning=meaning)]
     state = "predicted" if target.prediction else "not predicted yet"
-    st.html(f"{role_swatch(target.role)}{target.role} · {state}")
+    st.html(f"{role_swatch(target.role)}{target.role} region · {state}")
     return run, target
 
 

@@ -17,7 +17,7 @@ from nightlights.palettes import (
     radiance_to_unit,
 )
 
-_RADIANCE_TICKS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+_RADIANCE_TICKS = (1.0, 5.0, 20.0)
 _NICE_STEPS = (1.0, 2.0, 5.0)
 
 

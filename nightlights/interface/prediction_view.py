@@ -11,6 +11,7 @@ from nightlights.bands import RADIANCE_UNIT
 from nightlights.interface.compare_map import RADIANCE_LAYERS
 from nightlights.interface.figures import Figure, figure_row
 from nightlights.interface.gallery import position
+from nightlights.interface.training_view import size
 from nightlights.manifests import PredictionRecord
 from nightlights.maps import values_at
 
@@ -101,7 +102,7 @@ def show_downloads(record: PredictionRecord, folder: Path) -> None:
         for layer in layers:
             path = folder / record.layers[layer]
             st.download_button(
-                f"{_FILE_TITLES[layer]} ({_megabytes(path)})",
+                f"{_FILE_TITLES[layer]} ({_size(path)})",
                 data=partial(_opened, path),
                 file_name=f"{record.name}-{layer}.tif",
                 mime="image/tiff",
@@ -137,8 +138,8 @@ def _opened(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _megabytes(path: Path) -> str:
+def _size(path: Path) -> str:
     try:
-        return f"{path.stat().st_size / 1e6:.1f} MB"
+        return size(path.stat().st_size)
     except OSError:
         return "missing"

@@ -163,3 +163,17 @@ def test_source_says_what_it_is() -> None:
     assert 0 < small.seconds < large.seconds
     assert small.stored_bytes >= 9 * 2 * (12 * FINE_PER_VIIRS) ** 2
     assert small.stored_bytes < large.stored_bytes
+
+
+def test_flares_outshine_towns_from_a_few_pixels() -> None:
+    window = around(47.3, 30.3, 48)
+    truth = SimulatedSource(1).truth(window)
+    assert truth.max() > 150
+    assert (truth > 100).mean() < 1e-3
+
+
+def test_thermal_bands_are_warmer_over_roofs_than_over_trees() -> None:
+    day = SimulatedSource(1).daytime(around(15.31, -4.37, 16))
+    greenness = (day[4] - day[3]) / (day[4] + day[3])
+    land = ~_is_water(day)
+    assert day[7][land & (greenness < 0.25)].mean() > day[7][land & (greenness > 0.6)].mean() + 2

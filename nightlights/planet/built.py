@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 
 from nightlights.planet.climate import Climate, climate
 from nightlights.planet.districts import Districts, districts
+from nightlights.planet.flares import flares
 from nightlights.planet.highways import highway_m
-from nightlights.planet.lattice import PIXEL_M, SIDE, Block, Floats, hashed, smoothstep, unit
-from nightlights.planet.settlements import Pattern, around, gazetteer, pattern
+from nightlights.planet.lattice import PIXEL_M, SIDE, Block, Floats, smoothstep, unit
+from nightlights.planet.settlements import Pattern, around, pattern
 from nightlights.planet.water import Water, water
 from nightlights.planet.wilderness import settled_share
 
+_EMPTY = 0.05
+"""Influence below which nothing is built, whatever the roughness of edges."""
 _PATTERN_CELL = 4
 _CENTRE = np.float64(_PATTERN_CELL)
-_FLARE_CELL = 512
-_FLARE_REACH = 24
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ def built(block: Block) -> Built:
             for values in (nodes.density, nodes.core, nodes.brightness, nodes.wealth, nodes.grid, nodes.size)
         )
     )
+    if float(nodes.density.max()) < _EMPTY:
+        return _empty(block, weather, wet, found)
     parts = districts(block, people)
     tame = settled_share(block)
     land = (np.float32(1) - wet.share) * tame
@@ -108,9 +111,7 @@ def built(block: Block) -> Built:
     main_street *= smoothstep(0.1, 0.5, urban)
     street = _cover(parts.street_m, np.float32(4) + np.float32(3) * found.wealth) * urban * open_space
     street = street * (np.float32(1) - main_street)
-    highway = np.clip(np.float32(0.5) - highway_m(block) * np.float32(1 / PIXEL_M), 0, 1)
-    # Highways cross rivers and straits of a kilometre, not the sea.
-    highway = highway * tame * np.maximum(land, smoothstep(-250, -150, wet.shore_m))
+    highway = _highway(block, wet, tame)
     roads = np.maximum(np.maximum(main_street, street), highway)
     houses = np.clip(fill, 0, 0.95) * urban * open_space * (np.float32(1) - roads)
     return Built(
@@ -131,7 +132,41 @@ def built(block: Block) -> Built:
         informal,
         port,
         parts.chance,
-        _flares(block),
+        flares(block),
+    )
+
+
+def _empty(block: Block, weather: Climate, wet: Water, found: Pattern) -> Built:
+    """A block without settlement: at most a highway and flares."""
+    none = np.zeros((SIDE, SIDE), np.float32)
+    return Built(
+        climate=weather,
+        water=wet,
+        houses=none,
+        street=none,
+        main_street=none,
+        highway=_highway(block, wet, settled_share(block)),
+        urban=none,
+        core=none,
+        wealth=found.wealth,
+        size=found.size,
+        brightness=found.brightness,
+        influence=found.density,
+        park=none,
+        industry=none,
+        informal=none,
+        port=none,
+        chance=np.zeros((4, SIDE, SIDE), np.float32),
+        flare=flares(block),
+    )
+
+
+def _highway(block: Block, wet: Water, tame: Floats) -> Floats:
+    """Share of each pixel under highways."""
+    share = np.clip(np.float32(0.5) - highway_m(block) * np.float32(1 / PIXEL_M), 0, 1)
+    # Highways cross rivers and straits of half a kilometre, not the sea.
+    return np.asarray(
+        share * tame * np.maximum(np.float32(1) - wet.share, smoothstep(-250, -150, wet.shore_m))
     )
 
 
@@ -158,38 +193,3 @@ def _kinds(parts: Districts, wet: Water) -> tuple[Floats, Floats, Floats, Floats
         informal.astype(np.float32),
         port.astype(np.float32),
     )
-
-
-def _flares(block: Block) -> Floats:
-    """Radiance of gas flares in nW/cm2/sr."""
-    light = np.zeros((SIDE, SIDE), np.float32)
-    rows, columns = block.cells(_FLARE_CELL, rim=1)
-
-    def chance(number: int) -> NDArray[np.float64]:
-        return unit(hashed(rows, columns, 601 + number + block.seed * 7919)).astype(np.float64).ravel()
-
-    grid_rows, grid_columns = np.broadcast_arrays(rows, columns)
-    row = (grid_rows.ravel() + chance(0)) * _FLARE_CELL
-    column = (grid_columns.ravel() + chance(1)) * _FLARE_CELL
-    # Oil fields: squares of some 120 km of which a few hold many flares.
-    fields = unit(
-        hashed(np.floor(row / 4096).astype(np.int64), np.floor(column / 4096).astype(np.int64), 607)
-    )
-    likely = np.where(fields > 0.8, 0.35, 0.015)
-    distance, nearest = gazetteer().nearest(row, column)
-    index = np.flatnonzero(
-        (chance(2) < likely) & gazetteer().flaring[nearest] & (distance > 8_000) & (distance < 250_000)
-    )
-    strength = 150 * 10 ** (0.9 * chance(3))
-    pixels = np.arange(SIDE, dtype=np.float32)
-    for number in index.tolist():
-        down = pixels[:, None] - np.float32(row[number] - block.first_row)
-        across = (pixels[None] - np.float32(column[number] - block.first_column)) * block.cosine
-        squared = down * down + across * across
-        if float(squared.min()) < _FLARE_REACH**2:
-            squared = np.minimum(squared, np.float32(_FLARE_REACH**2))
-            light += np.float32(strength[number]) * (
-                np.exp(squared * np.float32(-1 / 4.5))
-                + np.float32(0.03) * np.exp(squared * np.float32(-1 / 70))
-            )
-    return light

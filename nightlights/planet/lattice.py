@@ -123,16 +123,20 @@ def _spline(first: int, count: int, cell: int) -> tuple[int, Floats, Floats]:
     return start, weights, slopes
 
 
-def _spline_at(nodes: Integers, ratio: int, first: int, count: int) -> Floats:
-    """Cubic B-spline weights of fine nodes on ``count`` coarse ones from ``first``, ``ratio`` times apart."""
-    whole, part = np.divmod(nodes, ratio)
-    t = (part / ratio).astype(np.float32)
+@functools.lru_cache(maxsize=4096)
+def _refinement(start: int, fine: int, coarse: int, ratio: int) -> Floats:
+    """Cubic B-spline weights of ``fine`` nodes on ``coarse`` ones that lie ``ratio`` times as far apart.
+
+    The first fine node lies ``start`` fine steps from the first coarse one; shape (fine, coarse).
+    """
+    whole, part = np.divmod(np.arange(start, start + fine), ratio)
+    t = part / ratio
     cubic = np.stack([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3], axis=1)
-    # The rim of the fine nodes may reach one node beyond the coarse ones; the nearest stands in.
-    index = np.clip(whole[:, None] - 1 - first + np.arange(4), 0, count - 1)
-    weights = np.zeros((len(nodes), count), np.float32)
-    np.add.at(weights, (np.arange(len(nodes))[:, None], index), cubic / 6)
-    return weights
+    # The outermost fine nodes may ask for one coarse node too many; in a pixel they weigh below 1e-6.
+    index = np.clip(whole[:, None] - 1 + np.arange(4), 0, coarse - 1)
+    weights = np.zeros((fine, coarse))
+    np.add.at(weights, (np.arange(fine)[:, None], index), cubic / 6)
+    return weights.astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -231,10 +235,13 @@ class Block:
         for cell, weight in zip(cells, weights.tolist(), strict=True):
             nodes: Floats = self.noise_nodes(cell, salt)
             if cell != finest:
-                first_row, first_column = (axis.flat[0] for axis in self.nodes(cell))
-                down = _spline_at(rows[:, 0], cell // finest, int(first_row), nodes.shape[0])
-                across = _spline_at(columns[0], cell // finest, int(first_column), nodes.shape[1])
-                nodes = np.asarray(down @ nodes @ across.T, np.float32)
+                ratio = cell // finest
+                first_row, first_column = (int(axis.flat[0]) * ratio for axis in self.nodes(cell))
+                down = _refinement(int(rows[0, 0]) - first_row, len(rows), nodes.shape[0], ratio)
+                across = _refinement(
+                    int(columns[0, 0]) - first_column, columns.shape[1], nodes.shape[1], ratio
+                )
+                nodes = np.asarray(down @ nodes @ across.T)
             values += nodes * np.float32(weight)
         return self.upsampled(values, finest)
 

@@ -32,7 +32,7 @@ def radiance(block: Block, place: Built) -> Floats:
     near = smoothstep(0.04, 0.35, place.influence)
     roads = place.highway * place.brightness * place.wealth * (np.float32(1) + np.float32(22) * near)
     ports = place.port * place.urban * np.sqrt(place.brightness) * np.float32(32)
-    glow = np.float32(0.035) * level * np.minimum(place.influence, 1)
+    glow = np.float32(0.04) * level * place.size * np.minimum(place.influence, 1)
     dim = np.float32(0.1) + land * np.float32(0.12) + np.float32(0.03) * block.noise(1024, 701)
     total = level * own * kind * fabric + roads + ports + glow + place.flare + np.maximum(dim, 0.02)
     return np.asarray(np.rint(total / _STEP) * _STEP, np.float32)

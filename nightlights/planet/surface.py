@@ -33,8 +33,9 @@ def surface(block: Block, place: Built) -> Surface:
     """The ground of a block."""
     shares = np.zeros((len(CLASSES), SIDE, SIDE), np.float32)
     share = dict(zip(CLASSES, shares, strict=True))
-    _nature(block, place, share)
-    _settlement(block, place, share)
+    if float(place.water.share.min()) < 1:
+        _nature(block, place, share)
+        _settlement(block, place, share)
     beach = smoothstep(70, 25, place.water.shore_m) * smoothstep(-0.3, 0.5, block.noise(64, 801))
     sandy = np.maximum(beach * (_ONE - place.urban), place.water.sandy)
     wet = place.water.share * (_ONE - place.highway)
@@ -106,6 +107,8 @@ def _parcels(block: Block, place: Built) -> Floats:
 
 def _settlement(block: Block, place: Built, share: dict[str, Floats]) -> None:
     """Roofs, streets and yards over the natural ground."""
+    if not place.urban.any() and not place.highway.any():
+        return
     roads = np.minimum(np.maximum(place.main_street, place.street) + place.highway, 1)
     paved_share = np.clip(np.float32(0.25) + np.float32(1.1) * place.wealth, 0, 1)
     lesser = place.street * (_ONE - place.main_street)
@@ -140,8 +143,8 @@ def _settlement(block: Block, place: Built, share: dict[str, Floats]) -> None:
     rusty = place.informal * np.float32(0.85) * (_ONE - factories)
     tall = np.clip(place.core * np.float32(1.3) + np.float32(0.25) * place.chance[0], 0, 1)
     tall = tall * (_ONE - factories) * (_ONE - rusty)
-    share["metal roofs"] += place.houses * factories * np.float32(0.5)
-    share["concrete"] += place.houses * (tall + np.float32(0.5) * factories)
+    share["metal roofs"] += place.houses * factories * np.float32(0.4)
+    share["concrete"] += place.houses * (tall + np.float32(0.6) * factories)
     share["rusty roofs"] += place.houses * rusty
     share["tiled roofs"] += place.houses * np.clip(_ONE - factories - rusty - tall, 0, 1)
 

@@ -18,7 +18,7 @@ from nightlights.planet.spectra import bands
 from nightlights.planet.surface import surface
 from nightlights.sources.base import Estimate
 
-_PIXELS_PER_SECOND = 600_000
+_PIXELS_PER_SECOND = 550_000
 """Analysis pixels a second for the three images together; measured by benchmarks/planet.py."""
 _BYTES_PER_PIXEL = 2 * len(LANDSAT_BANDS) + 4
 """Daytime bands as 16-bit integers and the truth as float32, before compression."""

@@ -117,10 +117,10 @@ def test_the_curves_of_several_runs_share_a_chart(app: Any, exported: Workspace)
 
 def test_a_reload_shows_the_run_that_trains_from_its_files_alone(app: Any, exported: Workspace) -> None:
     add_run(exported, "done")
-    add_run(exported, "under-way", epochs_done=2, epochs=6, scored=False)
-    add_job(exported, "train", {"run": "under-way", "dataset": "cities"}, "running")
+    add_run(exported, "again", epochs_done=2, epochs=6, scored=False)
+    add_job(exported, "train", {"run": "again", "dataset": "cities"}, "running")
     page = app("train", exported)
-    assert "under-way" in page.multiselect(key="curves").value
+    assert "again" in page.multiselect(key="curves").value
     figures = {metric.label: metric.value for metric in page.metric}
     assert figures["Epoch"] == "2 of 6"
     assert figures["Patches per second"] == "12.5"

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -20,13 +19,13 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 @app.command("app")
 def open_app(
-    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port.", envvar="PORT")] = 8501,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port.", envvar="NIGHTLIGHTS_PORT")] = 8501,
     host: Annotated[
         str,
         typer.Option(
             help="Address to listen on. 127.0.0.1 is this machine alone; 0.0.0.0 lets in everyone who can "
             "reach it, and the app has no passwords.",
-            envvar="HOST",
+            envvar="NIGHTLIGHTS_HOST",
         ),
     ] = "127.0.0.1",
     browser: Annotated[
@@ -49,16 +48,13 @@ def open_app(
     headless = not (has_display if browser is None else browser)
     command = [sys.executable, "-m", "streamlit", "run", str(script)]
     command += [f"--server.address={host}", f"--server.port={port}"]
-    command += [f"--server.headless={str(headless).lower()}", "--browser.gatherUsageStats=false"]
+    command += [f"--server.headless={str(headless).lower()}", "--server.showEmailPrompt=false"]
+    command += ["--browser.gatherUsageStats=false"]
     say(f"Earth at Night in HD: http://{'localhost' if host == '0.0.0.0' else host}:{port}")  # noqa: S104
-    # Streamlit reads .streamlit/config.toml from the current folder.
-    server = subprocess.Popen(command, cwd=_ROOT, env={**os.environ, WORKSPACE_VARIABLE: str(place.root)})
-    try:
-        code = server.wait()
-    except KeyboardInterrupt:
-        # The terminal has sent Ctrl-C to the server too; it needs a moment to close.
-        code = server.wait(timeout=10)
-    raise typer.Exit(0 if code in (0, -2) else 1)
+    # Streamlit reads .streamlit/config.toml from the current folder, and takes the place of this process so
+    # that signals reach it.
+    os.chdir(_ROOT)
+    os.execve(sys.executable, command, {**os.environ, WORKSPACE_VARIABLE: str(place.root)})  # noqa: S606
 
 
 def _check_free(host: str, port: int) -> None:

@@ -37,11 +37,11 @@ def cities() -> tuple[Place, ...]:
     """Every city of the table, the most populous first. Read once, on the first call."""
     packed = resources.files("nightlights").joinpath("data/cities.csv.gz").read_bytes()
     lines = gzip.decompress(packed).decode().splitlines()
-    # No name holds a comma or a quotation mark (the build refuses them), and this is faster than csv.
+    # Only names may hold commas, and then stand in quotation marks; this is faster than a csv reader.
     return tuple(
         [
-            Place(name, country, float(longitude), float(latitude), int(population))
-            for name, country, longitude, latitude, population in (line.split(",") for line in lines[1:])
+            Place(name.strip('"'), country, float(longitude), float(latitude), int(population))
+            for name, country, longitude, latitude, population in (line.rsplit(",", 4) for line in lines[1:])
         ]
     )
 

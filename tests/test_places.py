@@ -1,8 +1,12 @@
 """Place search without a network."""
 
+import csv
+import gzip
+import io
 import subprocess
 import sys
 import time
+from importlib import resources
 
 import pytest
 
@@ -40,6 +44,14 @@ def test_prefixes_come_before_later_words_and_large_before_small() -> None:
 @pytest.mark.parametrize("text", ["", "   ", "--", "qqqqzz", "Lagos, ZZ", ","])
 def test_nothing_matches_nothing(text: str) -> None:
     assert search(text) == []
+
+
+def test_every_row_is_read_as_the_csv_format_says() -> None:
+    packed = resources.files("nightlights").joinpath("data/cities.csv.gz").read_bytes()
+    rows = list(csv.reader(io.StringIO(gzip.decompress(packed).decode())))[1:]
+    assert any("," in row[0] for row in rows)
+    assert [[place.name, place.country] for place in cities()] == [row[:2] for row in rows]
+    assert [place.population for place in cities()] == [int(row[4]) for row in rows]
 
 
 def test_limit_is_kept() -> None:

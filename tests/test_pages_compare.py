@@ -1,5 +1,6 @@
 """The Compare page: choosing, predicting, layers, values at a point, figures, downloads."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pages_workspace import PLACES, add_dataset, add_job, add_prediction, add_ru
 from nightlights.interface import compare_map
 from nightlights.interface.prediction_choice import request_for, targets, usable_runs
 from nightlights.interface.prediction_view import figures, values_at_point
+from nightlights.maps import Stretch, TileStyle, tile_png
 from nightlights.workspace import Workspace
 
 __all__ = ["app", "submitted"]
@@ -178,3 +180,12 @@ def test_a_run_without_a_model_cannot_be_chosen(space: Workspace) -> None:
     add_run(space, "young")
     (space.run_folder("young") / "model.keras").unlink()
     assert [run.name for run in usable_runs(space)] == ["first"]
+
+
+def test_a_tile_of_an_eighth_of_the_world_costs_no_more_than_one_of_a_street(space: Workspace) -> None:
+    record = add_prediction(space)
+    path = space.prediction_folder(record.name) / record.layers["daytime"]
+    colours = Stretch((4, 3, 2), ((0.0, 0.3),) * 3)
+    before = time.process_time()
+    assert tile_png(path, 4, 3, 3, colours, TileStyle())
+    assert time.process_time() - before < 5

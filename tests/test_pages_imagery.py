@@ -1,5 +1,6 @@
 """The Imagery page: the form, the estimate, the gallery, the histogram, deletion."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -212,3 +213,37 @@ def test_the_histogram_loses_no_pixel(space: Workspace) -> None:
 )
 def test_palettes_end_at_round_numbers(largest: float, limit: float) -> None:
     assert nice_limit(largest) == pytest.approx(limit)
+
+
+def test_rasters_of_ones_own_are_named_by_pattern_with_period_and_nodata(
+    app: Any, space: Workspace, submitted: list[Any]
+) -> None:
+    add_regions(space)
+    add_dataset(space)
+    folder = space.dataset_folder("cities")
+    page = app("imagery", space, export_source="rasters")
+    assert any("at least one daytime file" in caption.value for caption in page.caption)
+    page.text_area(key="export_daytime").set_value(f"{folder}/*-daytime.tif\n")
+    page.text_area(key="export_nighttime").set_value(f"{folder}/*-viirs.tif")
+    page.date_input(key="export_from").set_value(date(2023, 1, 1))
+    page.number_input(key="export_night_nodata").set_value(-1.0)
+    page.checkbox(key="export_ignore_tag").set_value(True)
+    page.run()
+    assert not page.exception
+    assert not page.error, page.error[0].value
+    next(button for button in page.button if button.label == "Export").click().run()
+    request = submitted[0][1]
+    assert (request.source, request.dataset) == ("rasters", "cities-rasters")
+    assert request.daytime_files == [f"{folder}/*-daytime.tif"]
+    assert (request.period_start, request.period_end) == ("2023-01-01", None)
+    assert (request.nighttime_nodata, request.daytime_nodata) == (-1.0, None)
+    assert request.ignore_nodata_tag
+
+
+def test_a_pattern_without_files_is_told(app: Any, space: Workspace) -> None:
+    add_regions(space)
+    page = app("imagery", space, export_source="rasters")
+    page.text_area(key="export_daytime").set_value("nowhere/*.tif")
+    page.text_area(key="export_nighttime").set_value("nowhere/*.tif").run()
+    assert "nowhere" in page.error[0].value
+    assert not [button for button in page.button if button.label == "Export"]

@@ -59,8 +59,8 @@ class Trainer:
         self._transform = info.transform
         self._kind = settings.loss
         self._across_rows = tf.constant(across_rows)
-        self._step = tf.function(self._train)
-        self._observe = tf.function(self._predict_observed)
+        self._step = tf.function(self._train, autograph=False)
+        self._observe = tf.function(self._predict_observed, autograph=False)
 
     def step(self, arrays: Arrays, learning_rate: float) -> Any:
         """Train on one batch; gives the loss as a tensor that need not be finished yet."""

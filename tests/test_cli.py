@@ -1,6 +1,7 @@
 """The command line: exit codes, one clear line, pure JSON, and every step of the loop."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -320,8 +321,27 @@ def test_libraries_and_progress_never_reach_standard_output(
         code, out, err = run(*arguments, "--json")
         assert code == 0
         json.loads(out)
-        assert "libraries like to talk" in err
-        assert "Working (1 / 2 tiles)" in err
+        assert err == "Working (1 / 2 tiles)\n"
+    job = JobStore(workspace).list()[0].id
+    assert "libraries like to talk" in run("jobs", "show", job, "--log")[1]
+
+
+def test_what_libraries_print_from_c_is_kept_apart_too(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NIGHTLIGHTS_WORKSPACE", str(workspace.root))
+
+    def handler(*_: Any, **__: Any) -> None:
+        for descriptor in (1, 2):
+            os.write(descriptor, b"from C\n")
+        raise DatasetError("It failed.", "Mend it.")
+
+    monkeypatch.setattr(pipeline, "run_evaluate", handler)
+    assert main(["evaluate", "--run", "first", "--json"]) == 2
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("", "It failed. Mend it.\n")
+    os.write(2, b"as before\n")
+    assert capfd.readouterr().err == "as before\n"
 
 
 def test_scores_are_objects_with_their_unit(run: Run, requests: list[Any], workspace: Workspace) -> None:

@@ -1,12 +1,15 @@
 """Long work from the shell: with a progress bar, or as a job in the background."""
 
 import contextlib
+import os
 import re
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TextIO, TypeVar
 
 import typer
 
@@ -89,10 +92,36 @@ class TerminalProgress:
 
 
 @contextlib.contextmanager
-def _quiet_output() -> Iterator[None]:
-    """Send what libraries print to standard error: standard output is for the result."""
-    with contextlib.redirect_stdout(sys.stderr):
-        yield
+def _libraries_apart() -> Iterator[tuple[TextIO, IO[bytes]]]:
+    """Keep what libraries print, be it from Python or from C, off standard output and error.
+
+    Gives a stream to the terminal, and the file with what was printed.
+    """
+    real = sys.stderr
+    sys.stdout.flush()
+    real.flush()
+    with tempfile.TemporaryFile() as chatter, open(os.dup(chatter.fileno()), "w", buffering=1) as talk:  # noqa: PTH123
+        kept = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
+        # Within tests, standard error is no file of the system.
+        terminal = open(os.dup(2), "w", buffering=1) if _is_descriptor(real, 2) else real  # noqa: PTH123, SIM115
+        try:
+            for descriptor in kept:
+                os.dup2(chatter.fileno(), descriptor)
+            with contextlib.redirect_stdout(talk), contextlib.redirect_stderr(talk):
+                yield terminal, chatter
+        finally:
+            for descriptor, copy in kept.items():
+                os.dup2(copy, descriptor)
+                os.close(copy)
+            if terminal is not real:
+                terminal.close()
+
+
+def _is_descriptor(stream: TextIO, descriptor: int) -> bool:
+    try:
+        return stream.fileno() == descriptor
+    except (OSError, ValueError):
+        return False
 
 
 def record_of(kind: type[AnyRecord], **values: Any) -> AnyRecord:
@@ -129,13 +158,33 @@ def run_job(workspace: "Workspace", kind: "JobKind", request: "Record", *, title
     from nightlights.jobs import JobStore
 
     store = JobStore(workspace)
-    try:
-        with TerminalProgress() as progress, _quiet_output():
-            return store.run_in_foreground(kind, request, progress, title)
-    except Cancelled as error:
-        jobs = store.list(kind)
-        again = f"nightlights jobs resume {jobs[0].id}" if jobs else "the same command"
-        raise Cancelled("Cancelled.", f"To go on: {again}") from error
+    before = {job.id for job in store.list(kind)}
+
+    def mine() -> str | None:
+        return next((job.id for job in store.list(kind) if job.id not in before), None)
+
+    with _libraries_apart() as (terminal, chatter):
+        try:
+            with TerminalProgress(terminal) as progress:
+                return store.run_in_foreground(kind, request, progress, title)
+        except Cancelled as error:
+            again = f"nightlights jobs resume {mine()}" if mine() else "the same command"
+            raise Cancelled("Cancelled.", f"To go on: {again}") from error
+        finally:
+            _append_to_log(workspace, mine(), chatter)
+
+
+def _append_to_log(workspace: "Workspace", job_id: str | None, chatter: IO[bytes]) -> None:
+    """Keep what libraries printed with the job, where there is room."""
+    from nightlights.jobs.records import JobFiles
+
+    chatter.seek(0)
+    if job_id is not None:
+        with (
+            contextlib.suppress(OSError),
+            JobFiles(workspace.job_folder(job_id)).log.open("ab") as log,
+        ):
+            shutil.copyfileobj(chatter, log)
 
 
 def start_job(workspace: "Workspace", kind: "JobKind", request: "Record", *, json: bool) -> None:

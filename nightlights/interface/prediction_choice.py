@@ -51,7 +51,10 @@ def usable_runs(workspace: Workspace) -> list[RunRecord]:
 
 
 def targets(workspace: Workspace, run: RunRecord) -> list[Target]:
-    """The regions of every dataset with the bands of ``run``, its own dataset first, held-out regions first.
+    """The regions of every dataset with the bands of ``run``.
+
+    Those that were predicted come first, since there is something to look at; then its own dataset first,
+    held-out regions first.
 
     Regions that were predicted stay in the list after their dataset is gone.
     """
@@ -74,7 +77,7 @@ def targets(workspace: Workspace, run: RunRecord) -> list[Target]:
         key, bounds = key_of(record.dataset, record.region), record.window.window.bounds
         gone = Target(key, record.dataset, record.region, record.role, bounds)
         found[key] = replace(found.get(key, gone), prediction=record)
-    return list(found.values())
+    return sorted(found.values(), key=lambda target: target.prediction is None)
 
 
 def request_for(run: str, own_dataset: str, target: Target) -> PredictionRequest:

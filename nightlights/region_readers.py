@@ -195,8 +195,6 @@ def _reprojected(features: list[Feature], crs: str | None, label: str) -> list[F
     from rasterio.errors import CRSError
 
     try:
-        if not crs:
-            raise CRSError("none is named")
         source, target = rasterio.crs.CRS.from_user_input(crs), rasterio.crs.CRS.from_string(CRS)
     except CRSError as error:
         raise RegionError(

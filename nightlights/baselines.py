@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from nightlights.datasets import Dataset
 from nightlights.errors import DatasetError
-from nightlights.manifests import Role, Score
-from nightlights.metrics import ALL_REGIONS, ScoreSums
+from nightlights.metrics import ScoreSums
 from nightlights.observation import PointSpread, observe
 from nightlights.patches import PatchBatch
 
@@ -150,28 +149,6 @@ def score_baseline(baseline: Baseline, dataset: Dataset, region: str) -> ScoreSu
         measured = dataset.read_nighttime(region, tile)
         sums = sums.add(observed[tile.slices_in(around)], measured)
     return sums
-
-
-def baseline_scores(dataset: Dataset, train_regions: Sequence[str], regions: Sequence[str]) -> list[Score]:
-    """Fit both baselines on ``train_regions`` and score them in each of ``regions`` and in all of a role.
-
-    Returns
-    -------
-    list of Score
-        For each method: every region in order, then "all regions" for each role among them.
-    """
-    scores: list[Score] = []
-    for baseline in (
-        fit_constant_mean(dataset, train_regions),
-        fit_linear_regression(dataset, train_regions),
-    ):
-        by_role: dict[Role, ScoreSums] = {}
-        for region in dataset.regions(names=list(regions)):
-            sums = score_baseline(baseline, dataset, region.name)
-            scores.append(sums.score(baseline.method, region.name, region.role))
-            by_role[region.role] = by_role.get(region.role, ScoreSums()).merge(sums)
-        scores += [sums.score(baseline.method, ALL_REGIONS, role) for role, sums in by_role.items()]
-    return scores
 
 
 def _labelled_tiles(

@@ -17,6 +17,9 @@ from nightlights.interface.theme import role_swatch
 from nightlights.manifests import PredictionRecord, RunRecord
 from nightlights.palettes import ROLE_COLOURS
 
+# The map component takes this in once, when it is first shown: the same list wherever this page draws it.
+READ_FROM_MAP = ["last_clicked"]
+
 space, store = workspace(), job_store()
 runs = {run.name: run for run in usable_runs(space)}
 shown = chosen_before("run", list(runs))
@@ -84,8 +87,15 @@ def draw_empty(target: Target) -> None:
         legends = [radiance_legend("VIIRS")]
     outline = Outline(compare_map.outline_of(target.bounds), ROLE_COLOURS[target.role])
     view = View(token=target.key, bounds=target.bounds)
-    element = base_map((5.0, 15.0), 3, draw=False, keep_view="compare")
-    show_map(element, "compare", layers=layers, legends=legends, outlines=[outline], view=view)
+    show_map(
+        base_map((5.0, 15.0), 3, draw=False, keep_view="compare"),
+        "compare",
+        layers=layers,
+        legends=legends,
+        outlines=[outline],
+        view=view,
+        returned=READ_FROM_MAP,
+    )
 
 
 def draw(record: PredictionRecord, picked: list[compare_map.LayerChoice], opacity: float) -> None:
@@ -107,7 +117,7 @@ def draw(record: PredictionRecord, picked: list[compare_map.LayerChoice], opacit
         legends=list(dict.fromkeys(legends)),
         outlines=[Outline(compare_map.outline_of(bounds), ROLE_COLOURS[record.role])],
         view=View(token=f"{record.dataset}/{record.region}", bounds=bounds),
-        returned=["last_clicked"],
+        returned=READ_FROM_MAP,
     )
     show_values(record, folder, compare_map.clicked_point(answer))
 

@@ -76,11 +76,11 @@ def draw_regions(visitor: Visitor, app: RunningApp) -> None:
     enter(visitor, "Find a place", "Accra")
     visitor.map.get_by_text("Accra").first.wait_for()
     visitor.set_view(5.6, -0.2, 12)
-    visitor.draw_polygon([(120, 160), (300, 140), (310, 330), (130, 320)])
+    visitor.draw_polygon([(110, 150), (400, 130), (410, 430), (130, 420)])
     visitor.expect_shapes(1)
     page.get_by_role("radio", name="evaluate").click()
     visitor.settle()
-    visitor.draw_rectangle((480, 140), (680, 330))
+    visitor.draw_rectangle((500, 130), (800, 430))
     visitor.expect_shapes(2)
     visitor.settle()
     saved = json.loads((app.workspace / "regions" / "regions.geojson").read_text())
@@ -140,7 +140,7 @@ def test_the_whole_loop(visitor: Visitor, app: RunningApp, picture: Callable[[st
     score = json.loads(next(app.workspace.glob("predictions/*/prediction.json")).read_text())["score"]
     expect(page.get_by_text(f"{score['rmse']:.3f}").first).to_be_visible()
     for layer in ("VIIRS", "Difference", "Truth", "Thermal", "False colour", "True colour"):
-        page.get_by_role("radio", name=layer, exact=True).click()
+        page.get_by_test_id("stRadio").get_by_text(layer, exact=True).click()
         wait_for_layers(visitor, layer)
         assert colours(visitor) > 20, layer
     choose(visitor, "Swipe against", "Predicted")

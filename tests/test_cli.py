@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from pages_workspace import add_job, full_workspace
+from pages_workspace import add_dataset, add_job, add_prediction, add_run, full_workspace
 from rasterio.transform import from_origin
 from typer.core import TyperCommand
 from typer.main import get_command
@@ -22,7 +22,13 @@ from nightlights.commands.train import app as train_app
 from nightlights.commands.work import TerminalProgress
 from nightlights.errors import DatasetError
 from nightlights.jobs import JobStore
-from nightlights.manifests import ExportRequest, PredictionRequest, TrainingRequest, TrainingSettings
+from nightlights.manifests import (
+    ExportRequest,
+    PredictionRequest,
+    TrainingRequest,
+    TrainingSettings,
+    write_record,
+)
 from nightlights.networks.registry import NETWORKS
 from nightlights.workspace import Workspace
 
@@ -447,6 +453,61 @@ def test_networks_are_listed_with_the_default_first(run: Run) -> None:
     assert listed[0]["name"] == "unet-small"
     assert {"study-unet", "unet"} <= {row["name"] for row in listed}
     assert "31," in run("networks")[1]
+
+
+@pytest.fixture
+def demo_jobs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Jobs of the demo that leave their results at once; RMSE 2 where the linear regression has 4.1."""
+    done: list[str] = []
+
+    def export(workspace: Workspace, request: ExportRequest, progress: Any, *, resume: bool) -> None:
+        done.append(f"export {request.dataset} seed {request.planet_seed}")
+        add_dataset(workspace, request.dataset)
+
+    def train(workspace: Workspace, request: TrainingRequest, progress: Any, *, resume: bool) -> None:
+        done.append(f"train {request.run} epochs {request.settings.epochs}")
+        rmse = 2.0 if request.settings.epochs > 1 else 5.0
+        record = add_run(workspace, request.run, dataset=request.dataset, evaluation_rmse=rmse)
+        settings = record.model_copy(update={"settings": request.settings})
+        write_record(workspace.run_folder(request.run) / "run.json", settings)
+
+    def predict(workspace: Workspace, request: PredictionRequest, progress: Any, *, resume: bool) -> None:
+        done.append(f"predict {request.prediction}")
+        add_prediction(workspace, request.run, request.region, request.run)
+
+    for name, handler in (("run_export", export), ("run_train", train), ("run_predict", predict)):
+        monkeypatch.setattr(pipeline, name, handler)
+    return done
+
+
+def test_the_demo_does_every_step_once(run: Run, demo_jobs: list[str], tmp_path: Path) -> None:
+    code, out, err = run("demo")
+    assert code == 0, err
+    assert demo_jobs == ["export demo seed 1", "train demo epochs 10", "predict demo-kinshasa"]
+    for word in ("Simulated planet", "RMSE nW/cm²/sr", "constant mean", "linear regression", "unet-small"):
+        assert word in out
+    for step in ("Regions", "Export", "Training and scores", "Prediction"):
+        assert f"{step}: " in err
+    assert (tmp_path / "workspace" / "demo" / "runs" / "demo").is_dir()
+    document = json.loads(run("demo", "--json")[1])
+    assert len(demo_jobs) == 3
+    assert document["simulated"]
+    assert document["better_than_baselines"]
+    assert {score["role"] for score in document["scores"]} == {"evaluate"}
+    run("demo", "--fresh", "--seed", 4)
+    assert demo_jobs[3:] == ["export demo-4 seed 4", "train demo-4 epochs 10", "predict demo-4-kinshasa"]
+    run("demo", "--fresh")
+    assert len(demo_jobs) == 9
+
+
+def test_a_demo_that_learnt_nothing_says_so_and_fails(run: Run, demo_jobs: list[str]) -> None:
+    code, out, err = run("demo", "--epochs", 1)
+    assert code == 1
+    assert "NOT better than 6.40 of the constant mean and 4.10 of the linear regression" in err
+    assert "linear regression" in out
+    # Other settings train again, on the same dataset.
+    assert run("demo", "--epochs", 2)[0] == 0
+    assert [job.split()[0] for job in demo_jobs] == ["export", "train", "predict", "train", "predict"]
 
 
 def test_a_port_that_is_taken_is_a_clear_word(run: Run) -> None:

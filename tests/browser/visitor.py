@@ -127,6 +127,8 @@ class Visitor:
         return self.map.locator("body").evaluate(f"() => {expression}")
 
     def screenshot(self, path: Path) -> None:
-        """A picture of the window as it is."""
+        """A picture of the window once it stands still: nothing loading, no job at work."""
+        expect(self.page.get_by_test_id("stSkeleton")).to_have_count(0)
+        self.settle()
         path.parent.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=path)

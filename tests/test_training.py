@@ -270,6 +270,21 @@ def test_a_diverging_run_stops_and_keeps_its_last_good_epoch(
         np.testing.assert_array_equal(before, after)
 
 
+def test_a_full_device_is_said_with_a_remedy(
+    dataset: Dataset, stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tensorflow as tf
+
+    from nightlights.training.steps import Trainer
+
+    def full(*_: object) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr(Trainer, "step", full)
+    with pytest.raises(ModelError, match=r"out of memory.*smaller batch"):
+        train(dataset, request(), stopped, NoProgress(), resume=True)
+
+
 def test_too_little_memory_is_said_before_it_runs_out() -> None:
     with pytest.raises(ModelError, match=r"needs about 1\d\.\d GB .* 8\.0 GB are free.*smaller batch"):
         check_memory(NETWORKS["study-unet"], 48 * 256 * 256, 8_000_000_000)

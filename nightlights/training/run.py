@@ -70,7 +70,8 @@ def train(
     Parameters
     ----------
     folder:
-        The run's folder, made when missing. Without ``resume``, what an older run left there is removed.
+        The run's folder, made when missing. Without ``resume``, what an older run left there is removed
+        once the imagery is known to do.
     progress:
         Told about every half second, in steps.
     resume:
@@ -115,17 +116,22 @@ class _Run:
         self.info = network_info(self.settings.network)
         check_patch_size(self.settings, self.info)
         self.regions = chosen_regions(dataset.manifest, self.settings)
+        self._samplers: list[PatchSampler] = []
 
     def begin(self, resume: bool, clock: Callable[[], datetime]) -> None:
         """Find the record of the run to resume, or make a new one in place of what was there."""
         if resume and (self.folder / RUN_FILE).exists():
             self.record = read_record(self.folder / RUN_FILE, RunRecord)
-            if self.record.settings != self.settings:
+            if self.record.settings == self.settings:
+                return
+            # With overwrite it is the older run, when this one was stopped before it took its place.
+            if not self.request.overwrite:
                 raise ModelError(
                     f"The run {self.record.name} was begun with other settings.",
                     "Resume it with its own settings, or train under another name.",
                 )
-            return
+        # Before anything is removed: a run that cannot begin must not cost the one it would replace.
+        self._read_imagery()
         _clear(self.folder)
         self.record = RunRecord(
             name=self.request.run,
@@ -142,8 +148,7 @@ class _Run:
     def work(self) -> None:
         """Train the epochs that are missing."""
         settings = self.settings
-        self.progress.update(0, 1, message="reading the imagery")
-        train_sampler, *evaluate_samplers = (self._sampler(names) for names in self.regions if names)
+        train_sampler, *evaluate_samplers = self._read_imagery()
         config = self._config(train_sampler)
         maker = BatchMaker(
             scaling=config.scaling,
@@ -168,7 +173,7 @@ class _Run:
         backend = prepare()
         if not backend.gpu:
             check_memory(self.info, plan.size * settings.patch_size**2)
-        from nightlights.training.steps import Trainer
+        from nightlights.training.steps import Trainer, clear_memory_errors
 
         model = build(settings.network, len(config.bands), settings.seed)
         trainer = Trainer(model, self.info, settings, maker.footprints.across_rows)
@@ -179,7 +184,10 @@ class _Run:
         self._update(device=backend.description, parameters=weights, epochs_done=done)
         workers = min(_MOST_WORKERS, max(1, (os.cpu_count() or 1) // 2))
         steps = range(done * plan.steps, settings.epochs * plan.steps)
-        with contextlib.closing(prefetched(plan.arrays, steps, workers, workers + 1)) as batches:
+        with (
+            clear_memory_errors(),
+            contextlib.closing(prefetched(plan.arrays, steps, workers, workers + 1)) as batches,
+        ):
             for epoch in range(done, settings.epochs):
                 history.append(self._epoch(epoch, plan, trainer, batches, scored))
                 write_history(self.folder, history)
@@ -237,6 +245,13 @@ class _Run:
             seconds=self.timer() - began,
             patches_per_second=len(losses) * plan.size / max(trained, 1e-9),
         )
+
+    def _read_imagery(self) -> list[PatchSampler]:
+        """The samplers of the training regions and, where there are any, of the evaluation regions."""
+        if not self._samplers:
+            self.progress.update(0, 1, message="reading the imagery")
+            self._samplers = [self._sampler(names) for names in self.regions if names]
+        return self._samplers
 
     def _sampler(self, names: list[str]) -> PatchSampler:
         return PatchSampler(

@@ -1,7 +1,8 @@
 """One step of training, one pass of scoring, and the optimizer, on the TensorFlow backend of Keras."""
 
+import contextlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from nightlights.errors import ModelError
 from nightlights.losses import footprint_loss, observed_radiance, pixel_loss
 from nightlights.manifests import TrainingSettings
 from nightlights.metrics import ScoreSums
@@ -33,6 +35,17 @@ def make_optimizer(settings: TrainingSettings, info: NetworkInfo) -> Any:
     optimizer = keras.optimizers.AdamW(weight_decay=WEIGHT_DECAY, **common)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
+
+
+@contextlib.contextmanager
+def clear_memory_errors() -> Iterator[None]:
+    """Turn the device's word that its memory is full into a :class:`ModelError` with a remedy."""
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise ModelError(
+            "The device ran out of memory.", "Choose a smaller batch, smaller patches or a smaller network."
+        ) from error
 
 
 class Trainer:

@@ -45,13 +45,15 @@ class RunningApp:
 
 
 @contextmanager
-def running_app(workspace: Path, log: Path, base_path: str = "") -> Iterator[RunningApp]:
+def running_app(
+    workspace: Path, log: Path, base_path: str = "", script: str = "app.py"
+) -> Iterator[RunningApp]:
     """Start the app as a person does, wait until it answers, stop it at the end."""
     port = free_port()
     environment = {**os.environ, "NIGHTLIGHTS_WORKSPACE": str(workspace)}
     command = [
         sys.executable,
-        *("-m", "streamlit", "run", "app.py"),
+        *("-m", "streamlit", "run", script),
         *("--server.headless", "true", "--server.address", "127.0.0.1"),
         *("--server.port", str(port), "--server.baseUrlPath", base_path),
     ]

@@ -64,11 +64,14 @@ class ExportEstimate:
         Time on this machine, in seconds.
     patches:
         For each region, how many patches fit side by side.
+    notes:
+        What the user should know about the source, in whole sentences.
     """
 
     stored_bytes: int
     seconds: float
     patches: dict[str, int]
+    notes: tuple[str, ...] = ()
 
 
 def estimate_export(source: ImagerySource, regions: Sequence[Region], patch_size: int) -> ExportEstimate:
@@ -84,6 +87,7 @@ def estimate_export(source: ImagerySource, regions: Sequence[Region], patch_size
         stored_bytes=sum(estimate.stored_bytes for estimate in estimates),
         seconds=sum(estimate.seconds for estimate in estimates),
         patches={region.name: region.patches(patch_size) for region in regions},
+        notes=source.notes,
     )
 
 

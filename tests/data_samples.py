@@ -30,6 +30,7 @@ class AnalyticSource:
     kind = "simulated"
     label = "Analytic test source"
     simulated = True
+    notes = ()
 
     def __init__(
         self, bands: tuple[Band, ...] = BANDS, holes: tuple[Window, ...] = (), truth: bool = True

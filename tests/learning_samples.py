@@ -48,6 +48,7 @@ class LearnableSource:
     kind = "simulated"
     label = "Learnable test source"
     simulated = True
+    notes = ()
     bands = (LANDSAT_BANDS[3], LANDSAT_BANDS[7])
 
     def describe(self) -> dict[str, Any]:

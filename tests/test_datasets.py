@@ -270,3 +270,9 @@ def test_an_unwritable_workspace_is_told(workspace: Workspace) -> None:
 def _no_leftovers(tmp_path: Path) -> Iterator[None]:
     yield
     assert not list(tmp_path.rglob("*-tiled.tif"))
+
+
+def test_an_estimate_passes_on_what_the_source_wants_said() -> None:
+    source = AnalyticSource()
+    source.notes = ("0 counts as missing.",)
+    assert estimate_export(source, REGIONS, 64).notes == ("0 counts as missing.",)

@@ -138,6 +138,8 @@ def _estimate(request: "ExportRequest", collection: "RegionCollection", patch_si
             f"{len(collection)} regions: about {found.stored_bytes / 1e6:,.0f} MB on disk, "
             f"{found.seconds:,.0f} s, {patches} patches of {patch_size} pixels."
         )
+    for note in found.notes:
+        typer.echo(note, err=True)
 
 
 def describe(manifest: "DatasetManifest", json: bool) -> None:

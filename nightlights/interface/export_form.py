@@ -29,7 +29,7 @@ _MINIMUM_FREE_SHARE = 0.02
 class ExportPlan:
     """What an export will take.
 
-    ``free_bytes`` is what the disk has left now; ``patches`` is by region.
+    ``free_bytes`` is what the disk has left now; ``patches`` is by region; ``notes`` are the source's.
     """
 
     request: ExportRequest
@@ -37,6 +37,7 @@ class ExportPlan:
     seconds: float
     free_bytes: int
     patches: dict[str, int]
+    notes: tuple[str, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -115,7 +116,9 @@ def plan_export(workspace: Workspace, request: ExportRequest, settings: Settings
     source = make_source(request)
     estimate: ExportEstimate = estimate_export(source, collection.regions, settings.patch_size)
     free = shutil.disk_usage(workspace.root).free
-    return ExportPlan(request, estimate.stored_bytes, estimate.seconds, free, dict(estimate.patches))
+    return ExportPlan(
+        request, estimate.stored_bytes, estimate.seconds, free, dict(estimate.patches), estimate.notes
+    )
 
 
 def _simulated(settings: Settings) -> ExportRequest:

@@ -45,6 +45,10 @@ class ImagerySource(Protocol):
         """Whether the imagery is simulated, which must be said wherever a result is shown."""
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about this imagery before it is exported, in whole sentences."""
+
+    @property
     def bands(self) -> tuple[Band, ...]:
         """The bands of :meth:`daytime`, in order."""
 

@@ -62,6 +62,11 @@ class SimulatedSource:
         return True
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Nothing beyond what its label says."""
+        return ()
+
+    @property
     def bands(self) -> tuple[Band, ...]:
         """The nine bands of :data:`nightlights.bands.LANDSAT_BANDS`."""
         return LANDSAT_BANDS

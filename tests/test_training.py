@@ -217,8 +217,22 @@ def test_a_run_resumes_only_with_its_own_settings_and_data(dataset: Dataset, sto
 def test_starting_anew_forgets_the_older_run(dataset: Dataset, stopped: Path) -> None:
     (stopped / "metrics.json").write_text("{}")
     with pytest.raises(Cancelled):
+        train(dataset, request(seed=9), stopped, StopAt(1))
+    assert sorted(path.name for path in stopped.iterdir()) == ["config.json", "history.csv", "run.json"]
+    assert read_history(stopped) == []
+    assert read_record(stopped / "run.json", RunRecord).settings.seed == 9
+
+
+def test_a_run_that_cannot_begin_leaves_the_one_it_would_replace(dataset: Dataset, stopped: Path) -> None:
+    before = {path.name: path.read_bytes() for path in stopped.iterdir()}
+    with pytest.raises(DatasetError, match="does not fit region"):
+        train(dataset, request(patch_size=256), stopped, NoProgress())
+    with pytest.raises(Cancelled):
         train(dataset, request(seed=9), stopped, StopAt(-1))
-    assert [path.name for path in stopped.iterdir()] == ["run.json"]
+    assert {path.name: path.read_bytes() for path in stopped.iterdir()} == before
+    anew = request(seed=9).model_copy(update={"overwrite": True})
+    with pytest.raises(Cancelled):
+        train(dataset, anew, stopped, StopAt(1), resume=True)
     assert read_record(stopped / "run.json", RunRecord).settings.seed == 9
 
 

@@ -18,6 +18,8 @@ space, store = workspace(), job_store()
 exports = store.list("export")
 datasets = dataset_view.manifests(space.dataset_names())
 taken = [*space.dataset_names(), *(job.target for job in exports if job.active)]
+if st.session_state.get("export-wanted") in datasets:
+    st.session_state["dataset"] = st.session_state.pop("export-wanted")
 shown = chosen_before("dataset", list(datasets))
 page_header(
     "Imagery",
@@ -48,6 +50,8 @@ def export_form() -> None:
             )
         if st.button("Export", type="primary", disabled=not plan.fits, width="stretch"):
             store.submit("export", request, f"Export {request.dataset}")
+            # What was asked for last is looked at first: shown below as soon as it is there.
+            st.session_state["export-wanted"] = request.dataset
             st.rerun()
     except ValidationError as error:
         st.error(f"**{error.errors()[0]['msg']}.**")

@@ -247,3 +247,17 @@ def test_a_pattern_without_files_is_told(app: Any, space: Workspace) -> None:
     page.text_area(key="export_nighttime").set_value("nowhere/*.tif").run()
     assert "nowhere" in page.error[0].value
     assert not [button for button in page.button if button.label == "Export"]
+
+
+def test_what_was_exported_last_is_shown_as_soon_as_it_is_there(
+    app: Any, space: Workspace, submitted: list[Any]
+) -> None:
+    add_regions(space)
+    add_dataset(space)
+    page = app("imagery", space)
+    next(button for button in page.button if button.label == "Export").click().run()
+    assert page.selectbox(key="dataset").value == "cities"
+    add_dataset(space, submitted[0][1].dataset)
+    page.run()
+    assert not page.exception
+    assert page.selectbox(key="dataset").value == submitted[0][1].dataset != "cities"

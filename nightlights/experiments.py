@@ -158,7 +158,9 @@ def delete_experiment(workspace: Workspace, run: str, store: JobStore | None = N
         When there is no such run.
     """
     with (store or JobStore(workspace)).holding(f"runs/{run}"):
-        read_run(workspace, run)
+        # A run whose record is broken can be removed too: that is the remedy which reading it names.
+        if run not in workspace.run_names():
+            read_run(workspace, run)
         workspace.delete(workspace.run_folder(run))
 
 

@@ -1,10 +1,10 @@
 """The records that the workspace keeps beside its rasters and models, validated on the way in and out."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nightlights.bands import RADIANCE_UNIT, Band, RadianceTransform, Scaling
 from nightlights.errors import WorkspaceError
@@ -127,6 +127,19 @@ class ExportRequest(Record):
     period_end: str | None = None
     fwhm_m: float = 742.0
     overwrite: bool = False
+
+    @model_validator(mode="after")
+    def _period_is_one(self) -> Self:
+        days = {}
+        for name in ("period_start", "period_end"):
+            value = getattr(self, name)
+            try:
+                days[name] = date.fromisoformat(value) if value else None
+            except ValueError:
+                raise ValueError(f"{name} {value!r} is not a date like 2023-01-31") from None
+        if days["period_start"] and days["period_end"] and days["period_end"] < days["period_start"]:
+            raise ValueError(f"the period ends ({self.period_end}) before it starts ({self.period_start})")
+        return self
 
 
 class TrainingSettings(Record):

@@ -28,10 +28,11 @@ class Workspace:
         WorkspaceError
             When the folder cannot be made or written.
         """
-        if root.is_file():
-            raise WorkspaceError(
-                f"Cannot use {root} as the workspace: it is a file.", "Choose another folder."
-            )
+        with clear_os_errors(root):
+            if root.is_file():
+                raise WorkspaceError(
+                    f"Cannot use {root} as the workspace: it is a file.", "Choose another folder."
+                )
         probe = root / ".writable"
         write_bytes(probe, b"")
         probe.unlink(missing_ok=True)

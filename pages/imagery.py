@@ -62,6 +62,7 @@ def export_form() -> None:
 def show_dataset(manifest: DatasetManifest) -> None:
     """The patches, the histogram and the table of one dataset."""
     st.caption(dataset_view.description(manifest))
+    page_link("train", "Go on to train a network on it")
     try:
         dataset_view.gallery(manifest, settings().patch_size)
     except NightlightsError as error:

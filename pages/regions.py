@@ -47,8 +47,8 @@ with map_column:
         ),
         MAP_KEY,
         regions=work.editor.drawn(problems, role),
-        view=region_work.view(),
+        view=region_work.view(work),
     )
 if work.editor.regions:
     region_table(work, problems, settings())
-show_problems([problem for problem in problems if problem.region is None or problem.severity == "error"])
+    show_problems([problem for problem in problems if problem.region is None or problem.severity == "error"])

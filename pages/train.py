@@ -73,16 +73,20 @@ def watch(names: list[str], following: str | None, known: list[str]) -> None:
         mine = (job for job in store.list("train") if job.target == following)
         left = next((job.progress.seconds_left for job in mine), None)
         planned = run.settings.epochs
+        st.markdown(f"#### {run.name}")
         figure_row(run_figures(run, epochs.get(run.name, []), left), key="run")
     finished = {name: rows for name, rows in epochs.items() if rows}
     if finished:
         show_chart(curves(finished, planned), key="rmse", height=420)
         st.caption(
             "At the VIIRS grid through the observation operator, in inference mode, on fixed patches: "
-            "training and evaluation measured the same way."
+            "training and evaluation measured the same way. Scores over whole regions differ a little; they "
+            "are on the Experiments page."
         )
     elif names:
         st.info("The curve begins after the first epoch.")
+    if following and any(run.name == following and run.finished for run in runs):
+        page_link("compare", "Go on to predict and compare")
 
 
 if not datasets:

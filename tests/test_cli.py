@@ -521,11 +521,17 @@ def test_a_port_that_is_taken_is_a_clear_word(run: Run) -> None:
 
 
 def test_progress_without_a_terminal_is_a_line_for_each_step(capsys: pytest.CaptureFixture[str]) -> None:
-    with TerminalProgress(line_seconds=1e9) as progress:
+    with TerminalProgress(line_seconds=1e9, quiet_seconds=0) as progress:
         for step in range(100):
             message = f"Training, loss {1 / (step + 1):.2f}" if step < 99 else "Scoring"
             progress.update(step + 1, 100, unit="steps", message=message)
     assert capsys.readouterr().err == "Training, loss 1.00 (1 / 100 steps)\nScoring (100 / 100 steps)\n"
+
+
+def test_work_that_ends_soon_says_nothing_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with TerminalProgress(quiet_seconds=1e9) as progress:
+        progress.update(1, 2, unit="steps", message="Reading")
+    assert capsys.readouterr().err == ""
 
 
 @pytest.fixture

@@ -99,7 +99,7 @@ def test_the_figures_of_the_region_carry_their_units(app: Any, space: Workspace,
     assert shown["RMSE (nW/cm²/sr)"] == "1.230"
     assert shown["Bias (nW/cm²/sr)"] == "-0.120"
     assert shown["R²"] == "0.877"
-    assert shown["Sum, VIIRS (nW/cm²/sr km²)"] == "422"
+    assert shown["Sum, VIIRS (nW/cm²/sr · km²)"] == "422"
     assert len(shown) == len(figures(record)) == 8
 
 

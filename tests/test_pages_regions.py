@@ -170,3 +170,13 @@ def test_place_search_sends_the_map_there(app: Any, space: Workspace) -> None:
     assert (view.longitude, view.latitude) == pytest.approx((36.8, -1.3), abs=0.1)
     next(field for field in page.text_input if field.label == "Find a place").input("zzzz").run()
     assert "No city" in said(page)
+
+
+def test_a_collection_is_shown_when_opened_but_drawing_does_not_move_the_map(
+    app: Any, space: Workspace
+) -> None:
+    page = app("regions", space)
+    answer(page, [shape(3.2, 6.4)])
+    assert page.session_state["regions-view"] is None
+    page = app("regions", space)
+    assert page.session_state["regions-view"].bounds == pytest.approx((3.2, 6.4, 3.5, 6.7))

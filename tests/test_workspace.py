@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from nightlights.errors import SettingsError, WorkspaceError
-from nightlights.manifests import Failure, WindowRecord, read_record, write_record
+from nightlights.manifests import ExportRequest, Failure, WindowRecord, read_record, write_record
 from nightlights.names import checked_name, suggested_name
 from nightlights.settings import Settings
 from nightlights.workspace import Workspace
@@ -82,6 +83,11 @@ def test_a_workspace_that_is_a_file_is_refused(tmp_path: Path) -> None:
         Workspace.open(tmp_path / "w")
 
 
+def test_a_path_that_is_too_long_is_said_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(WorkspaceError, match=r"the name is too long\. Choose"):
+        Workspace.open(tmp_path / ("x" * 300))
+
+
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a read-only file system")
 def test_an_unwritable_workspace_is_refused_with_a_remedy() -> None:
     with pytest.raises(WorkspaceError, match=r"Cannot make the folder /proc/.*Choose"):
@@ -100,6 +106,19 @@ def test_settings_come_from_the_environment() -> None:
 def test_a_setting_that_cannot_be_used_is_named(variable: str, value: str) -> None:
     with pytest.raises(SettingsError, match=variable):
         Settings.from_environment({variable: value})
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "said"),
+    [
+        ("banana", None, "is not a date"),
+        (None, "2023-13-01", "is not a date"),
+        ("2023-02-01", "2023-01-01", "before it starts"),
+    ],
+)
+def test_a_period_that_is_none_is_refused(start: str | None, end: str | None, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        ExportRequest(dataset="d", regions="r", period_start=start, period_end=end)
 
 
 def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:

@@ -242,7 +242,7 @@ def _rows(collection: "RegionCollection", found: "Settings") -> list[dict[str, A
         # A region beyond the grid has neither; the list of problems says why.
         with contextlib.suppress(GridError):
             row["patches"] = region.patches(found.patch_size)
-            row["export_bytes"] = export_bytes([region], _BANDS)
+            row["export_bytes"] = export_bytes([region], _BANDS, truth=True)
         rows.append(row)
     return rows
 

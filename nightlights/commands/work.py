@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nightlights.workspace import Workspace
 
 _LINE_SECONDS = 10.0
+_QUIET_SECONDS = 10.0
 _POLL_SECONDS = 0.3
 _NUMBER = re.compile(r"[\d.,]+")
 
@@ -40,10 +41,19 @@ class TerminalProgress:
         Where to; standard error unless given.
     line_seconds:
         Least time between two lines that say the same step, where there is no terminal.
+    quiet_seconds:
+        Time at the beginning without lines, where there is no terminal: bad input that is found soon ends
+        in one sentence alone.
     """
 
-    def __init__(self, stream: TextIO | None = None, line_seconds: float = _LINE_SECONDS) -> None:
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        line_seconds: float = _LINE_SECONDS,
+        quiet_seconds: float = _QUIET_SECONDS,
+    ) -> None:
         self._stream = stream or sys.stderr
+        self._quiet_until = time.monotonic() + quiet_seconds
         self._line_seconds = line_seconds
         self._last_line = -float("inf")
         self._last_step = ""
@@ -85,7 +95,8 @@ class TerminalProgress:
         moment = time.monotonic()
         # A message of which only the numbers changed, such as a loss, must not flood a log.
         step = _NUMBER.sub("#", message)
-        if step == self._last_step and moment - self._last_line < self._line_seconds:
+        repeated = step == self._last_step and moment - self._last_line < self._line_seconds
+        if repeated or moment < self._quiet_until:
             return
         self._last_step, self._last_line = step, moment
         print(f"{message} ({amount})".strip(), file=self._stream, flush=True)

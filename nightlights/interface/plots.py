@@ -72,7 +72,7 @@ def rmse_chart(histories: Mapping[str, Sequence[EpochRecord]]) -> go.Figure:
                 x=[epoch.epoch for epoch in epochs],
                 y=values,
                 mode="lines+markers" if len(epochs) < 40 else "lines",
-                name=f"{name}, {said}" if len(histories) > 1 else said.capitalize(),
+                name=f"{name}, {said}",
                 line={"color": colour, "dash": dash, "width": 2},
                 marker={"size": 5},
                 hovertemplate=f"{name}, {said}<br>epoch %{{x}}: %{{y:.3f}} {RADIANCE_UNIT}<extra></extra>",

@@ -86,10 +86,10 @@ def figures(record: PredictionRecord) -> list[tuple[str, str, str]]:
             ),
             (f"Mean, VIIRS ({score.unit})", f"{score.mean_measured:.2f}", "Mean measured radiance."),
         ]
-    sums = f"Sum over VIIRS pixels of radiance times area, in {RADIANCE_UNIT} km²."
+    sums = f"Sum over VIIRS pixels of radiance times area, in {RADIANCE_UNIT} · km²."
     found += [
-        (f"Sum, predicted ({RADIANCE_UNIT} km²)", f"{record.total_predicted:,.0f}", sums),
-        (f"Sum, VIIRS ({RADIANCE_UNIT} km²)", f"{record.total_measured:,.0f}", sums),
+        (f"Sum, predicted ({RADIANCE_UNIT} · km²)", f"{record.total_predicted:,.0f}", sums),
+        (f"Sum, VIIRS ({RADIANCE_UNIT} · km²)", f"{record.total_measured:,.0f}", sums),
     ]
     return found
 

@@ -69,6 +69,7 @@ def collection_names(workspace: Workspace) -> list[str]:
 def choose(name: str) -> None:
     """Work on the collection ``name`` from now on."""
     st.session_state[_CHOSEN] = name
+    st.session_state.pop(_VIEW, None)
     st.query_params["collection"] = name
 
 
@@ -144,10 +145,14 @@ def look_at_place(name: str, longitude: float, latitude: float) -> None:
 def look_at_regions(regions: tuple[Region, ...]) -> None:
     """Move the map so that all of ``regions`` are seen."""
     if regions:
-        bounds = [region.geometry.bounds for region in regions]
-        west, south = (min(bound[axis] for bound in bounds) for axis in (0, 1))
-        east, north = (max(bound[axis] for bound in bounds) for axis in (2, 3))
-        _look(View(_token("regions"), bounds=(west, south, east, north)))
+        _look(View(_token("regions"), bounds=_bounds(regions)))
+
+
+def _bounds(regions: tuple[Region, ...]) -> tuple[float, float, float, float]:
+    bounds = [region.geometry.bounds for region in regions]
+    west, south = (min(bound[axis] for bound in bounds) for axis in (0, 1))
+    east, north = (max(bound[axis] for bound in bounds) for axis in (2, 3))
+    return west, south, east, north
 
 
 def _token(name: str) -> str:
@@ -161,7 +166,14 @@ def _look(view: View) -> None:
     st.session_state[_VIEW] = view
 
 
-def view() -> View | None:
-    """Where the map was last told to go."""
-    found: View | None = st.session_state.get(_VIEW)
+def view(work: RegionWork) -> View | None:
+    """Where the map was last told to go; when a collection is opened, to its regions.
+
+    The map goes to a token once, so a reload leaves it where the visitor had moved it.
+    """
+    if _VIEW not in st.session_state:
+        # Decided once: the first region that somebody draws must not move the map under the pointer.
+        opened = work.editor.regions
+        st.session_state[_VIEW] = View(f"collection-{work.name}", bounds=_bounds(opened)) if opened else None
+    found: View | None = st.session_state[_VIEW]
     return found

@@ -147,10 +147,10 @@ class TrainingSettings(Record):
 
     network: str = "unet-small"
     epochs: int = Field(default=10, ge=1, le=10_000)
-    patches_per_region: int = Field(default=64, ge=1, le=100_000, description="patches a region an epoch")
-    patch_size: int = Field(default=256, ge=32, le=2048, multiple_of=16, description="analysis pixels")
+    patches_per_region: int = Field(default=40, ge=1, le=100_000, description="patches a region an epoch")
+    patch_size: int = Field(default=128, ge=32, le=2048, multiple_of=16, description="analysis pixels")
     batch_size: int = Field(default=8, ge=1, le=4096)
-    learning_rate: float = Field(default=1e-3, gt=0, le=10)
+    learning_rate: float = Field(default=3e-3, gt=0, le=10)
     optimizer: Optimizer = "AdamW"
     loss: Loss = "footprint squared error"
     label_resampling: Resampling = "bilinear"

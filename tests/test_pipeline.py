@@ -345,6 +345,10 @@ def test_a_run_is_not_deleted_while_a_job_uses_it_and_broken_runs_are_left_out(m
     assert "second" not in made.run_names() and "first" in made.run_names()
     with pytest.raises(ModelError):
         delete_experiment(made, "second")
+    copy.mkdir()
+    (copy / "run.json").write_text("{")
+    delete_experiment(made, "second")
+    assert not copy.exists()
 
 
 @pytest.mark.slow

@@ -109,7 +109,9 @@ _STUDY = NetworkInfo(
     ),
 )
 
-_TRANSFORM = RadianceTransform(kind="inverse hyperbolic sine", scale=1.0)
+# Nearly linear in residential light, logarithmic in city centres. With a scale of 1 the held-out error of short
+# runs on the simulated planet varied twice as much from seed to seed, and fine peaks grew without bound.
+_TRANSFORM = RadianceTransform(kind="inverse hyperbolic sine", scale=5.0)
 
 _LARGE = NetworkInfo(
     name="unet",
@@ -131,7 +133,14 @@ _LARGE = NetworkInfo(
     schedule="cosine",
     clipped_gradients=True,
     suits_cpu=False,
-    settings=TrainingSettings(network="unet"),
+    settings=TrainingSettings(
+        network="unet",
+        epochs=30,
+        patches_per_region=200,
+        patch_size=256,
+        batch_size=16,
+        learning_rate=1e-3,
+    ),
 )
 
 _SMALL = NetworkInfo(

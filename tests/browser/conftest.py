@@ -40,6 +40,8 @@ def visitor(app: RunningApp, browser: Browser, request: pytest.FixtureRequest) -
     page: Page = context.new_page()
     somebody = Visitor(page, app.url)
     yield somebody
+    # Shown with a test that failed: a page that went white says why only here.
+    print("Errors of the page:", somebody.errors or "none")
     SCREENSHOTS.mkdir(exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{request.node.name}-end.png")
     context.close()

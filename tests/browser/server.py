@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM_FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
+    # Shared memory is scarce in containers, and a page that runs out of it turns white.
+    "--disable-dev-shm-usage",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",

@@ -21,6 +21,7 @@ class Visitor:
         self.errors: list[str] = []
         page.set_default_timeout(TIMEOUT_MS)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("crash", lambda _: self.errors.append("The page crashed."))
         page.on("request", self._note)
         page.route(lambda address: self._is_outside(address), lambda route: route.abort())
 

@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from nightlights import __version__
+from nightlights.environment import load_environment
 from nightlights.errors import Cancelled, NightlightsError
 
 PROGRAM = "nightlights"
@@ -92,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shows the traceback of errors that are not expected.
     """
     try:
+        load_environment()
         result = get_command(app).main(
             args=None if arguments is None else list(arguments), prog_name=PROGRAM, standalone_mode=False
         )

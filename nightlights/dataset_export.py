@@ -31,11 +31,14 @@ from nightlights.manifests import (
 )
 from nightlights.progress import Progress
 from nightlights.regions import Region
-from nightlights.sources.base import ImagerySource
+from nightlights.sources.base import FetchingSource, ImagerySource
 from nightlights.workspace import Workspace
 
 _TILE = 64
 """Side of a tile in VIIRS pixels: 1024 x 1024 analysis pixels, 38 MB for nine bands."""
+
+FETCHED = "fetched"
+"""Within the folder of an unfinished export: what a source from afar has brought here."""
 
 LIT_RADIANCE = 0.5
 """Radiance in nW/cm2/sr above which a pixel counts as lit."""
@@ -136,6 +139,7 @@ def export_dataset(
     partial = target.with_name(f"{files.PARTIAL_PREFIX}export-{request.dataset}")
     with files.clear_os_errors(target):
         with work.folder(partial):
+            work.fetch(partial)
             records = [work.region(partial, region) for region in regions]
         manifest = DatasetManifest(
             name=request.dataset,
@@ -231,9 +235,21 @@ class _Export:
         try:
             yield
         except BaseException:
-            if not any((partial / "finished").iterdir()):
+            kept = (partial / "finished", partial / FETCHED)
+            if not any(any(folder.iterdir()) for folder in kept if folder.is_dir()):
                 shutil.rmtree(partial, ignore_errors=True)
             raise
+
+    def fetch(self, partial: Path) -> None:
+        """Bring the imagery of all unfinished regions here, where the source is afar."""
+        finished = partial / "finished"
+        windows = {
+            region.name: region.window
+            for region in self.regions
+            if not (finished / f"{region.name}.json").exists()
+        }
+        if isinstance(self.source, FetchingSource) and windows:
+            self.source.fetch(windows, partial / FETCHED, self.progress)
 
     def region(self, partial: Path, region: Region) -> DatasetRegion:
         """Export one region, or take the record of an earlier export that finished it."""

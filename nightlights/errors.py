@@ -37,6 +37,10 @@ class SourceError(NightlightsError):
     """An imagery source cannot deliver what was asked for."""
 
 
+class EarthEngineError(SourceError):
+    """Earth Engine or Cloud Storage cannot be reached, refuses, or fails."""
+
+
 class DatasetError(NightlightsError):
     """A dataset is missing, broken or empty."""
 

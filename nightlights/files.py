@@ -36,7 +36,14 @@ def clear_os_errors(path: Path) -> Iterator[None]:
         if error.errno not in _REMEDIES:
             raise
         reason, remedy = _REMEDIES[error.errno]
-        raise WorkspaceError(f"Cannot write {path}: {reason}.", remedy) from error
+        raise WorkspaceError(f"Cannot write {_told(path)}: {reason}.", remedy) from error
+
+
+def _told(path: Path) -> Path:
+    """``path`` as people know it: for unfinished work the folder that it lies in."""
+    unfinished = (each for each in (*reversed(path.parents), path) if each.name.startswith(PARTIAL_PREFIX))
+    first = next(unfinished, None)
+    return path if first is None else first.parent
 
 
 def make_folder(folder: Path) -> None:

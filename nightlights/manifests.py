@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nightlights.bands import RADIANCE_UNIT, Band, RadianceTransform, Scaling
+from nightlights.composites import EarthEngineRequest
 from nightlights.errors import WorkspaceError
 from nightlights.files import write_text
 from nightlights.grid import Window
@@ -15,7 +16,7 @@ SCHEMA_VERSION: Final = 1
 
 Role = Literal["train", "evaluate", "predict"]
 ROLES: tuple[Role, ...] = ("train", "evaluate", "predict")
-JobKind = Literal["export", "train", "evaluate", "predict"]
+JobKind = Literal["export", "import", "train", "evaluate", "predict", "publish"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 Loss = Literal["pixel squared error", "pixel absolute error", "pixel Huber", "footprint squared error"]
 Optimizer = Literal["SGD", "Adam", "AdamW"]
@@ -58,7 +59,7 @@ class WindowRecord(Record):
 class SourceRecord(Record):
     """Which source the imagery came from, without secrets."""
 
-    kind: Literal["simulated", "rasters", "earthengine"]
+    kind: Literal["simulated", "rasters", "earthengine", "tfrecord"]
     label: str
     simulated: bool
     parameters: dict[str, Any] = Field(default_factory=dict)
@@ -113,7 +114,7 @@ class ExportRequest(Record):
 
     dataset: Name
     regions: Name = Field(description="name of a region collection of the workspace")
-    source: Literal["simulated", "rasters"] = "simulated"
+    source: Literal["simulated", "rasters", "earthengine", "tfrecord"] = "simulated"
     planet_seed: int = 1
     daytime_files: list[str] = Field(default_factory=list, description="rasters source: paths or patterns")
     nighttime_files: list[str] = Field(default_factory=list)
@@ -126,7 +127,14 @@ class ExportRequest(Record):
     period_start: str | None = None
     period_end: str | None = None
     fwhm_m: float = 742.0
+    earthengine: EarthEngineRequest | None = Field(default=None, description="earthengine source alone")
     overwrite: bool = False
+
+    @model_validator(mode="after")
+    def _earthengine_has_its_settings(self) -> Self:
+        if (self.source == "earthengine") != (self.earthengine is not None):
+            raise ValueError("the settings of Earth Engine go with the source earthengine")
+        return self
 
     @model_validator(mode="after")
     def _period_is_one(self) -> Self:

@@ -188,6 +188,11 @@ class PatchSampler:
         places = np.flatnonzero(total / side**2 <= self.maximum_missing_share + 1e-9)
         if not len(places):
             least = float(total.min()) / side**2
+            if least >= 1:
+                raise DatasetError(
+                    f"Region {region.name} gives no patch: all its pixels are missing, by day or by night.",
+                    "Leave the region out, or export it again from other imagery.",
+                )
             raise DatasetError(
                 f"Region {region.name} gives no patch: every place lacks at least {least:.0%} of its pixels, "
                 f"and {self.maximum_missing_share:.0%} may be missing.",

@@ -1,15 +1,27 @@
-"""Settings of the house: limits and defaults, from environment variables named NIGHTLIGHTS_*."""
+"""Settings of the house: limits, defaults and the connection, from variables named NIGHTLIGHTS_*.
+
+They come from the process's environment; what is not there, from ``.env`` in the current folder (see
+:mod:`nightlights.environment`); the connection's, from the workspace, where the Home page keeps what was
+typed in.
+"""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from nightlights.environment import read_variables
 from nightlights.errors import SettingsError
+from nightlights.files import replacing
 from nightlights.observation import DEFAULT_FWHM_M
 
 ENVIRONMENT_PREFIX = "NIGHTLIGHTS_"
+CONNECTION_FILE: Final = "connection.env"
+"""Within the workspace, readable by its owner alone: what was typed in on the Home page."""
+CONNECTION_FIELDS: Final = ("earthengine_project", "service_account_key", "bucket", "bucket_folder")
+"""The settings that the Home page may keep there."""
 
 
 class Settings(BaseModel):
@@ -32,6 +44,32 @@ class Settings(BaseModel):
         default=0.2, ge=0, lt=1, description="largest missing share of a training patch"
     )
     planet_seed: int = Field(default=1, ge=0, lt=2**31, description="seed of the simulated planet")
+    earthengine_project: str | None = Field(
+        default=None,
+        pattern=r"^[a-z][a-z0-9:.-]{4,60}[a-z0-9]$",
+        description="Google Cloud project that Earth Engine works for",
+    )
+    service_account_key: Path | None = Field(
+        default=None, description="JSON key file of a service account; your own sign-in unless given"
+    )
+    bucket: SecretStr | None = Field(default=None, description="Cloud Storage bucket for batch exports")
+    bucket_folder: str = Field(
+        default="nightlights",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(/[A-Za-z0-9][A-Za-z0-9_-]*)*$",
+        description="folder in the bucket or in Drive, and of the assets",
+    )
+    earthengine_url: str | None = Field(
+        default=None, pattern=r"^https?://", description="a local test server in the place of Earth Engine"
+    )
+    requests_at_once: int = Field(default=8, ge=1, le=40, description="Earth Engine requests at a time")
+    request_deadline_s: float = Field(
+        default=300.0, gt=0, description="longest time for one Earth Engine request, retries included"
+    )
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be written or shown; see :func:`nightlights.redaction.redact`."""
+        return () if self.bucket is None else (self.bucket.get_secret_value(),)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -43,6 +81,9 @@ class Settings(BaseModel):
             When a value cannot be used; the sentence names the variable.
         """
         values = os.environ if environment is None else environment
+        kept = Path(values.get(ENVIRONMENT_PREFIX + "WORKSPACE") or "workspace") / CONNECTION_FILE
+        allowed = {ENVIRONMENT_PREFIX + name.upper() for name in CONNECTION_FIELDS}
+        values = {**{key: value for key, value in read_variables(kept).items() if key in allowed}, **values}
         given = {
             name: values[ENVIRONMENT_PREFIX + name.upper()]
             for name in cls.model_fields
@@ -55,4 +96,28 @@ class Settings(BaseModel):
             variable = ENVIRONMENT_PREFIX + str(first["loc"][0]).upper()
             raise SettingsError(
                 f"{variable} cannot be {first['input']!r}: {first['msg']}.", f"Change or remove {variable}."
-            ) from error
+            ) from None
+
+
+def keep_connection(workspace: Path, **values: str | None) -> None:
+    """Keep the connection's settings in the workspace; None or an empty string removes one.
+
+    Raises
+    ------
+    SettingsError
+        When a value cannot be used; nothing is written then.
+    WorkspaceError
+        When the file cannot be written.
+    """
+    unknown = set(values) - set(CONNECTION_FIELDS)
+    if unknown:
+        raise SettingsError(f"{min(unknown)} is no setting of the connection.")
+    names = {ENVIRONMENT_PREFIX + name.upper(): value for name, value in values.items()}
+    if any(value and any(mark in value for mark in "\n\r\0'") for value in names.values()):
+        raise SettingsError("A setting holds a line break or a quotation mark.", "Remove it.")
+    path = workspace / CONNECTION_FILE
+    kept = {key: value for key, value in {**read_variables(path), **names}.items() if value}
+    Settings.from_environment({**kept, ENVIRONMENT_PREFIX + "WORKSPACE": os.devnull})
+    with replacing(path) as partial:
+        partial.touch(mode=0o600)
+        partial.write_text("".join(f"{key}='{value}'\n" for key, value in kept.items()), encoding="utf-8")

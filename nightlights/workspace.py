@@ -1,11 +1,12 @@
 """The workspace on disk: where everything lies. Readable folders, no database."""
 
 import shutil
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 from nightlights.errors import WorkspaceError
-from nightlights.files import PARTIAL_PREFIX, clear_os_errors, write_bytes
+from nightlights.files import PARTIAL_PREFIX, clear_os_errors, make_folder
 from nightlights.names import checked_name
 
 
@@ -33,9 +34,11 @@ class Workspace:
                 raise WorkspaceError(
                     f"Cannot use {root} as the workspace: it is a file.", "Choose another folder."
                 )
-        probe = root / ".writable"
-        write_bytes(probe, b"")
-        probe.unlink(missing_ok=True)
+            make_folder(root)
+            # Permissions alone do not tell: the disk may be mounted for reading only.
+            probe = root / f"{PARTIAL_PREFIX}writable-{uuid.uuid4().hex[:8]}"
+            probe.touch()
+            probe.unlink()
         return cls(root.resolve())
 
     @property

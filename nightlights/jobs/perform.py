@@ -4,7 +4,7 @@ import contextlib
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 from nightlights.errors import Cancelled, JobError, NightlightsError
@@ -14,6 +14,8 @@ from nightlights.jobs.progress import StateWriter
 from nightlights.jobs.records import JobFiles, JobRecord, StateRecord
 from nightlights.manifests import Failure, read_record
 from nightlights.progress import Progress
+from nightlights.redaction import redact
+from nightlights.settings import Settings
 from nightlights.workspace import Workspace
 
 OUT_OF_MEMORY = Failure(
@@ -40,8 +42,8 @@ def _out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
-def _unexpected(error: Exception) -> Failure:
-    reason = " ".join(str(error).split())[:200]
+def _unexpected(error: Exception, secrets: Sequence[str]) -> Failure:
+    reason = " ".join(redact(str(error), secrets).split())[:200]
     return Failure(
         message=f"The work stopped with an unexpected error: {type(error).__name__}: {reason}".rstrip(": ")
         + ".",
@@ -59,6 +61,7 @@ def perform(
     NightlightsError
         Why it did not succeed, after the state says the same; :class:`Cancelled` when asked to stop.
     """
+    secrets = Settings.from_environment().secrets
     record = read_record(files.job, JobRecord)
     state = read_record(files.state, StateRecord)
     writer = StateWriter(files, state, display)
@@ -73,13 +76,16 @@ def perform(
             writer.finish("cancelled")
             raise Cancelled from error
         except NightlightsError as error:
-            writer.finish("failed", Failure(message=error.message, remedy=error.remedy))
+            writer.finish(
+                "failed",
+                Failure(message=redact(error.message, secrets), remedy=redact(error.remedy, secrets)),
+            )
             raise
         except Exception as error:
             with contextlib.suppress(OSError), files.log.open("a", encoding="utf-8") as log:
-                traceback.print_exc(file=log)
+                log.write(redact(traceback.format_exc(), secrets))
             memory = _out_of_memory(error)
-            failure = OUT_OF_MEMORY if memory else _unexpected(error)
+            failure = OUT_OF_MEMORY if memory else _unexpected(error, secrets)
             writer.finish("interrupted" if memory else "failed", failure)
             raise JobError(failure.message, failure.remedy) from error
         writer.finish("done")

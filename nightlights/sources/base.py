@@ -1,13 +1,16 @@
 """What every imagery source offers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nightlights.bands import Band
 from nightlights.grid import Window
+from nightlights.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +69,22 @@ class ImagerySource(Protocol):
 
     def truth(self, window: Window) -> NDArray[np.float32] | None:
         """The hidden fine radiance in nW/cm2/sr, shape (16 height, 16 width), or None where unknown."""
+
+
+@runtime_checkable
+class FetchingSource(ImagerySource, Protocol):
+    """A source from afar: all is fetched first, many requests at once, and read from disk afterwards."""
+
+    def fetch(self, windows: Mapping[str, Window], folder: Path, progress: Progress) -> None:
+        """Bring the imagery of ``windows`` (by the name of their region) into ``folder``.
+
+        :meth:`daytime` and :meth:`nighttime` then read it from there. What an earlier, interrupted call
+        left in ``folder`` is not fetched again. ``progress`` is told often enough to be cancelled.
+
+        Raises
+        ------
+        SourceError
+            When the imagery cannot be had.
+        Cancelled
+            When ``progress`` says so.
+        """

@@ -5,6 +5,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ from nightlights.networks import build, network_info
 from nightlights.observation import PointSpread
 from nightlights.patches import PatchSampler
 from nightlights.progress import Progress
-from nightlights.training.backend import check_memory, prepare
+from nightlights.training.backend import Backend, check_memory, prepare
 from nightlights.training.batches import Arrays, BatchMaker, Plan, Sampler
 from nightlights.training.checkpoints import delete_checkpoint, read_checkpoint, write_checkpoint
 from nightlights.training.choices import check_patch_size, chosen_regions, make_scaling
@@ -71,7 +72,7 @@ def train(
     ----------
     folder:
         The run's folder, made when missing. Without ``resume``, what an older run left there is removed
-        once the imagery is known to do.
+        once the imagery, the patches and the memory are known to do.
     progress:
         Told about every half second, in steps.
     resume:
@@ -99,6 +100,16 @@ def train(
     return run.record
 
 
+@dataclass(frozen=True)
+class _Preparation:
+    """All that a run needs before its first step, known to do."""
+
+    config: ModelConfig
+    plan: Plan
+    scored: list[list[Arrays]]
+    backend: Backend
+
+
 class _Run:
     """A run in progress."""
 
@@ -116,7 +127,7 @@ class _Run:
         self.info = network_info(self.settings.network)
         check_patch_size(self.settings, self.info)
         self.regions = chosen_regions(dataset.manifest, self.settings)
-        self._samplers: list[PatchSampler] = []
+        self._preparation: _Preparation | None = None
 
     def begin(self, resume: bool, clock: Callable[[], datetime]) -> None:
         """Find the record of the run to resume, or make a new one in place of what was there."""
@@ -131,7 +142,7 @@ class _Run:
                     "Resume it with its own settings, or train under another name.",
                 )
         # Before anything is removed: a run that cannot begin must not cost the one it would replace.
-        self._read_imagery()
+        self._preparation = self._prepare(resumed=False)
         _clear(self.folder)
         self.record = RunRecord(
             name=self.request.run,
@@ -148,8 +159,43 @@ class _Run:
     def work(self) -> None:
         """Train the epochs that are missing."""
         settings = self.settings
-        train_sampler, *evaluate_samplers = self._read_imagery()
-        config = self._config(train_sampler)
+        ready = self._preparation or self._prepare(resumed=True)
+        plan, scored = ready.plan, ready.scored
+        write_record(self.folder / CONFIG_FILE, ready.config)
+        from nightlights.training.steps import Trainer, clear_memory_errors
+
+        model = build(settings.network, len(ready.config.bands), settings.seed)
+        trainer = Trainer(model, self.info, settings, plan.maker.footprints.across_rows)
+        done = read_checkpoint(self.folder, trainer.model, trainer.optimizer)
+        history = read_history(self.folder)[:done]
+        write_history(self.folder, history)
+        weights = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+        self._update(device=ready.backend.description, parameters=weights, epochs_done=done)
+        workers = min(_MOST_WORKERS, max(1, (os.cpu_count() or 1) // 2))
+        steps = range(done * plan.steps, settings.epochs * plan.steps)
+        with (
+            clear_memory_errors(),
+            contextlib.closing(prefetched(plan.arrays, steps, workers, workers + 1)) as batches,
+        ):
+            for epoch in range(done, settings.epochs):
+                history.append(self._epoch(epoch, plan, trainer, batches, scored))
+                write_history(self.folder, history)
+                save_model(self.folder, model)
+                write_checkpoint(self.folder, model, trainer.optimizer, epoch + 1)
+                self._update(
+                    epochs_done=epoch + 1,
+                    train_rmse=history[-1].train_rmse,
+                    evaluation_rmse=history[-1].evaluation_rmse,
+                    seconds=sum(record.seconds for record in history),
+                )
+
+    def _prepare(self, *, resumed: bool) -> _Preparation:
+        """Read the imagery, and see that it, the patches and the memory will do; writes nothing yet."""
+        settings = self.settings
+        self.progress.update(0, 1, message="reading the imagery")
+        train_sampler, *evaluate_samplers = [self._sampler(names) for names in self.regions if names]
+        config = self._stored_config() if resumed else None
+        config = config or self._new_config(train_sampler)
         maker = BatchMaker(
             scaling=config.scaling,
             transform=config.transform,
@@ -173,32 +219,7 @@ class _Run:
         backend = prepare()
         if not backend.gpu:
             check_memory(self.info, plan.size * settings.patch_size**2)
-        from nightlights.training.steps import Trainer, clear_memory_errors
-
-        model = build(settings.network, len(config.bands), settings.seed)
-        trainer = Trainer(model, self.info, settings, maker.footprints.across_rows)
-        done = read_checkpoint(self.folder, trainer.model, trainer.optimizer)
-        history = read_history(self.folder)[:done]
-        write_history(self.folder, history)
-        weights = sum(math.prod(weight.shape) for weight in model.trainable_weights)
-        self._update(device=backend.description, parameters=weights, epochs_done=done)
-        workers = min(_MOST_WORKERS, max(1, (os.cpu_count() or 1) // 2))
-        steps = range(done * plan.steps, settings.epochs * plan.steps)
-        with (
-            clear_memory_errors(),
-            contextlib.closing(prefetched(plan.arrays, steps, workers, workers + 1)) as batches,
-        ):
-            for epoch in range(done, settings.epochs):
-                history.append(self._epoch(epoch, plan, trainer, batches, scored))
-                write_history(self.folder, history)
-                save_model(self.folder, model)
-                write_checkpoint(self.folder, model, trainer.optimizer, epoch + 1)
-                self._update(
-                    epochs_done=epoch + 1,
-                    train_rmse=history[-1].train_rmse,
-                    evaluation_rmse=history[-1].evaluation_rmse,
-                    seconds=sum(record.seconds for record in history),
-                )
+        return _Preparation(config, plan, scored, backend)
 
     def finish(self, clock: Callable[[], datetime]) -> None:
         """Mark the run as finished; what only resuming needs goes away."""
@@ -246,13 +267,6 @@ class _Run:
             patches_per_second=len(losses) * plan.size / max(trained, 1e-9),
         )
 
-    def _read_imagery(self) -> list[PatchSampler]:
-        """The samplers of the training regions and, where there are any, of the evaluation regions."""
-        if not self._samplers:
-            self.progress.update(0, 1, message="reading the imagery")
-            self._samplers = [self._sampler(names) for names in self.regions if names]
-        return self._samplers
-
     def _sampler(self, names: list[str]) -> PatchSampler:
         return PatchSampler(
             self.dataset,
@@ -263,20 +277,23 @@ class _Run:
             self.dataset.folder / CACHE_FOLDER,
         )
 
-    def _config(self, sampler: Sampler) -> ModelConfig:
-        """The configuration of the run to resume, or a new one, written."""
+    def _stored_config(self) -> ModelConfig | None:
+        """The configuration of the run to resume; None where it stopped before there was one."""
         path = self.folder / CONFIG_FILE
-        if path.exists():
-            config = read_record(path, ModelConfig)
-            if config.dataset_sha256 != self.dataset.sha256:
-                raise DatasetError(
-                    f"The dataset {self.record.dataset} has changed since the run {self.record.name} began.",
-                    "Train it again from the start.",
-                )
-            return config
+        if not path.exists():
+            return None
+        config = read_record(path, ModelConfig)
+        if config.dataset_sha256 != self.dataset.sha256:
+            raise DatasetError(
+                f"The dataset {self.record.dataset} has changed since the run {self.record.name} began.",
+                "Train it again from the start.",
+            )
+        return config
+
+    def _new_config(self, sampler: Sampler) -> ModelConfig:
         samples = sampler.fixed(_SCALING_PATCHES, self.settings.seed).daytime
         manifest = self.dataset.manifest
-        config = ModelConfig(
+        return ModelConfig(
             network=self.settings.network,
             bands=manifest.bands,
             scaling=make_scaling(manifest.bands, self.info, samples[:, ::_SCALING_STEP, ::_SCALING_STEP]),
@@ -286,8 +303,6 @@ class _Run:
             dataset_sha256=self.dataset.sha256,
             simulated=manifest.source.simulated,
         )
-        write_record(path, config)
-        return config
 
     def _scored(self, maker: BatchMaker, size: int, sampler: Sampler) -> list[Arrays]:
         """The fixed patches of one RMSE curve, in batches."""

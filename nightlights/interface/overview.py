@@ -23,6 +23,7 @@ PAGE_OF_KIND: Final[Mapping[JobKind, str]] = {
     "train": "train",
     "evaluate": "experiments",
     "predict": "compare",
+    "publish": "compare",
 }
 """Where a job of a kind is watched."""
 

@@ -14,6 +14,7 @@ from nightlights.manifests import (
     JobKind,
     Name,
     PredictionRequest,
+    PublishRequest,
     Record,
     RunRecord,
     TrainingRequest,
@@ -115,6 +116,13 @@ KINDS: dict[JobKind, Kind] = {
         target=lambda request: str(request.prediction),
         writes=lambda _, request: [f"predictions/{request.prediction}"],
         reads=_prediction_reads,
+    ),
+    "publish": Kind(
+        PublishRequest,
+        "nightlights.publishing:run_publish",
+        target=lambda request: str(request.prediction),
+        writes=lambda _, request: [f"predictions/{request.prediction}"],
+        reads=lambda _, __: [],
     ),
 }
 """What the handlers are is known here by name alone: nothing heavy is imported by listing jobs."""

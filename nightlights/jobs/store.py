@@ -47,6 +47,7 @@ _TITLES: dict[JobKind, str] = {
     "train": "Train run",
     "evaluate": "Evaluate run",
     "predict": "Predict",
+    "publish": "Publish prediction",
 }
 
 

@@ -4,7 +4,7 @@ Band numbers, wavelengths and the Collection 2 scale factors are those of the La
 Level 2 Science Product Guide (USGS LSDS-1619).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from types import ModuleType
 from typing import Any, Literal, Self
 
@@ -71,12 +71,55 @@ LANDSAT_BANDS: tuple[Band, ...] = (
 )
 """The nine inputs of the study: surface reflectance (unit 1) and brightness temperature (K)."""
 
+
+def _multispectral(name: str, title: str, wavelength: float, high: float) -> Band:
+    return Band(
+        name=name,
+        title=title,
+        quantity="reflectance",
+        unit="1",
+        wavelength_um=wavelength,
+        display_high=high,
+    )
+
+
+SENTINEL2_BANDS: tuple[Band, ...] = (
+    _multispectral("B1", "Coastal aerosol", 0.444, 0.25),
+    _multispectral("B2", "Blue", 0.497, 0.25),
+    _multispectral("B3", "Green", 0.560, 0.3),
+    _multispectral("B4", "Red", 0.665, 0.35),
+    _multispectral("B5", "Red edge 1", 0.704, 0.35),
+    _multispectral("B6", "Red edge 2", 0.740, 0.5),
+    _multispectral("B7", "Red edge 3", 0.783, 0.5),
+    _multispectral("B8", "Near infrared", 0.835, 0.5),
+    _multispectral("B8A", "Near infrared, narrow", 0.865, 0.5),
+    _multispectral("B9", "Water vapour", 0.945, 0.5),
+    _multispectral("B11", "Shortwave infrared 1", 1.614, 0.5),
+    _multispectral("B12", "Shortwave infrared 2", 2.202, 0.4),
+)
+"""Sentinel-2 Level 2A surface reflectance (unit 1); B10, the cirrus band, has none.
+
+Names and central wavelengths (Sentinel-2A) as in Earth Engine's catalogue, COPERNICUS/S2_SR_HARMONIZED.
+"""
+
 COMPOSITES: dict[str, tuple[str, ...]] = {
     "True colour": ("SR_B4", "SR_B3", "SR_B2"),
     "False colour": ("SR_B5", "SR_B4", "SR_B3"),
     "Thermal": ("B10",),
 }
-"""Band names shown as red, green and blue, or as one grey band."""
+"""Band names of Landsat shown as red, green and blue, or as one grey band."""
+
+SENTINEL2_COMPOSITES: dict[str, tuple[str, ...]] = {
+    "True colour": ("B4", "B3", "B2"),
+    "False colour": ("B8", "B4", "B3"),
+}
+"""The same for Sentinel-2."""
+
+
+def composites_of(names: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The composites that an image with bands ``names`` can be shown as."""
+    known = (*COMPOSITES.items(), *SENTINEL2_COMPOSITES.items())
+    return {title: chosen for title, chosen in known if set(chosen) <= set(names)}
 
 
 class Scaling(BaseModel):

@@ -24,6 +24,7 @@ _COMMANDS = {
     "demo": "Run the whole loop on the simulated planet and print a table.",
     "regions": "Regions: import, list, check, presets.",
     "places": "Search world cities.",
+    "earthengine": "Earth Engine: status, set.",
     "export": "Export imagery of regions as a dataset.",
     "datasets": "Datasets: list, show, delete.",
     "networks": "List the networks that can be trained.",
@@ -32,6 +33,8 @@ _COMMANDS = {
     "experiments": "Training runs: list, show, note, delete.",
     "predict": "Predict the light of a region.",
     "predictions": "Predictions: list, show, delete.",
+    "upload": "Publish a prediction: to the bucket, and as an Earth Engine asset.",
+    "tasks": "Earth Engine tasks: list, cancel, fetch their files.",
     "jobs": "Background jobs: list, show, cancel, resume, delete.",
 }
 

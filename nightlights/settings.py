@@ -72,8 +72,12 @@ class Settings(BaseModel):
         return () if self.bucket is None else (self.bucket.get_secret_value(),)
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+    def from_environment(
+        cls, environment: Mapping[str, str] | None = None, *, workspace: Path | None = None
+    ) -> "Settings":
         """Read the settings from ``environment``, the process's own unless given.
+
+        ``workspace`` goes before the environment's: whoever works on a workspace reads its connection.
 
         Raises
         ------
@@ -81,6 +85,8 @@ class Settings(BaseModel):
             When a value cannot be used; the sentence names the variable.
         """
         values = os.environ if environment is None else environment
+        if workspace is not None:
+            values = {**values, ENVIRONMENT_PREFIX + "WORKSPACE": str(workspace)}
         kept = Path(values.get(ENVIRONMENT_PREFIX + "WORKSPACE") or "workspace") / CONNECTION_FILE
         allowed = {ENVIRONMENT_PREFIX + name.upper() for name in CONNECTION_FIELDS}
         values = {**{key: value for key, value in read_variables(kept).items() if key in allowed}, **values}

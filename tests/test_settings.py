@@ -1,5 +1,6 @@
 """Settings: where they come from, which wins, and what is refused."""
 
+import re
 import stat
 from pathlib import Path
 
@@ -80,3 +81,10 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"\xff\xfe\x00KEY=1")
     with pytest.raises(SettingsError, match=r"\.env cannot be read"):
         load_environment(tmp_path / ".env")
+
+
+def test_the_example_names_every_setting_and_nothing_else() -> None:
+    text = (Path(__file__).parent.parent / ".env.example").read_text(encoding="utf-8")
+    named = set(re.findall(r"^#?NIGHTLIGHTS_([A-Z0-9_]+)=", text, re.M)) - {"HOST", "PORT"}
+    assert named == {name.upper() for name in Settings.model_fields}
+    assert not re.search(r"^[^#\n]", text, re.M), "a line is not commented out"

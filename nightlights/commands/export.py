@@ -4,6 +4,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nightlights.commands.composite_options import (
+    AnnualBandOption,
+    ClearScoreOption,
+    CloudFreeOption,
+    DestinationOption,
+    FormatOption,
+    MasksOption,
+    MethodOption,
+    PatchesOption,
+    PatchSizeOption,
+    PercentileOption,
+    ProductOption,
+    ResamplingOption,
+    SceneCloudOption,
+    SensorOption,
+    StatisticOption,
+    earthengine_request,
+)
 from nightlights.commands.options import (
     BackgroundOption,
     JsonOption,
@@ -30,7 +48,10 @@ def export(
     regions: Annotated[str, typer.Option(help="Name of the regions in the workspace.")],
     dataset: Annotated[str, typer.Option(help="Name of the dataset to make.")],
     source: Annotated[
-        str, typer.Option(help="simulated: the simulated planet. rasters: your own GeoTIFFs.")
+        str,
+        typer.Option(
+            help="simulated: the simulated planet. rasters: your own GeoTIFFs. earthengine: Earth Engine."
+        ),
     ] = "simulated",
     planet_seed: Annotated[
         int | None, typer.Option(help="Simulated: seed of the planet. Default: 1.", min=0)
@@ -56,10 +77,12 @@ def export(
         str | None, typer.Option(help="Daytime bands, separated by commas. Default: all of the source.")
     ] = None,
     period_start: Annotated[
-        str | None, typer.Option(help="First day of the imagery, YYYY-MM-DD, kept as a note.")
+        str | None,
+        typer.Option(help="First day of the imagery, YYYY-MM-DD. Earth Engine: 2020-01-01; else a note."),
     ] = None,
     period_end: Annotated[
-        str | None, typer.Option(help="Last day of the imagery, YYYY-MM-DD, kept as a note.")
+        str | None,
+        typer.Option(help="Last day of the imagery, YYYY-MM-DD. Earth Engine: 2022-12-31; else a note."),
     ] = None,
     fwhm_m: Annotated[
         float | None,
@@ -70,6 +93,21 @@ def export(
             max=10_000,
         ),
     ] = None,
+    sensor: SensorOption = None,
+    statistic: StatisticOption = None,
+    percentile: PercentileOption = None,
+    resampling: ResamplingOption = None,
+    masks: MasksOption = None,
+    maximum_scene_cloud: SceneCloudOption = None,
+    minimum_clear_score: ClearScoreOption = None,
+    product: ProductOption = None,
+    minimum_cloud_free: CloudFreeOption = None,
+    annual_band: AnnualBandOption = None,
+    method: MethodOption = None,
+    destination: DestinationOption = None,
+    file_format: FormatOption = None,
+    patches_per_region: PatchesOption = None,
+    patch_size: PatchSizeOption = None,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Only say what it will take: MB, seconds, patches.")
     ] = False,
@@ -90,6 +128,31 @@ def export(
         raise SettingsError(
             "The rasters source needs daytime and VIIRS files.", "Give --daytime and --nighttime."
         )
+    earthengine = earthengine_request(
+        source,
+        start=period_start,
+        end=period_end,
+        bands=bands,
+        sensor=sensor,
+        statistic=statistic,
+        percentile=percentile,
+        resampling=resampling,
+        masks=masks,
+        maximum_scene_cloud=maximum_scene_cloud,
+        minimum_clear_score=minimum_clear_score,
+        product=product,
+        minimum_cloud_free=minimum_cloud_free,
+        annual_band=annual_band,
+        method=method,
+        destination=destination,
+        file_format=file_format,
+        patches_per_region=patches_per_region,
+        patch_size=patch_size,
+    )
+    if earthengine is not None:
+        period_start, period_end = (
+            day.isoformat() for day in (earthengine.daytime.start, earthengine.daytime.end)
+        )
     request = record_of(
         ExportRequest,
         dataset=dataset,
@@ -101,6 +164,7 @@ def export(
         daytime_nodata=daytime_nodata,
         nighttime_nodata=nighttime_nodata,
         ignore_nodata_tag=ignore_nodata_tag,
+        earthengine=earthengine,
         bands=None if bands is None else [band.strip() for band in bands.split(",")],
         period_start=period_start,
         period_end=period_end,

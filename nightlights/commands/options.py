@@ -34,8 +34,7 @@ def settings(workspace: Path | None) -> "Settings":
     """The settings of the environment, with the workspace that the command line names."""
     from nightlights.settings import Settings
 
-    found = Settings.from_environment()
-    return found if workspace is None else found.model_copy(update={"workspace": workspace})
+    return Settings.from_environment(workspace=workspace)
 
 
 def writable_workspace(workspace: Path | None) -> "Workspace":

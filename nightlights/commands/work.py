@@ -17,6 +17,7 @@ from nightlights.commands.output import print_json, say
 from nightlights.errors import Cancelled, JobError, SettingsError
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
@@ -29,7 +30,7 @@ _QUIET_SECONDS = 10.0
 _POLL_SECONDS = 0.3
 _NUMBER = re.compile(r"[\d.,]+")
 
-AnyRecord = TypeVar("AnyRecord", bound="Record")
+AnyRecord = TypeVar("AnyRecord", bound="BaseModel")
 
 
 class TerminalProgress:

@@ -61,7 +61,7 @@ def perform(
     NightlightsError
         Why it did not succeed, after the state says the same; :class:`Cancelled` when asked to stop.
     """
-    secrets = Settings.from_environment().secrets
+    secrets = Settings.from_environment(workspace=workspace.root).secrets
     record = read_record(files.job, JobRecord)
     state = read_record(files.state, StateRecord)
     writer = StateWriter(files, state, display)

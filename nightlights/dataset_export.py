@@ -31,7 +31,7 @@ from nightlights.manifests import (
 )
 from nightlights.progress import Progress
 from nightlights.regions import Region
-from nightlights.sources.base import FetchingSource, ImagerySource
+from nightlights.sources.base import Estimate, FetchingSource, ImagerySource
 from nightlights.workspace import Workspace
 
 _TILE = 64
@@ -56,23 +56,17 @@ lies beyond them.
 
 
 @dataclass(frozen=True, slots=True)
-class ExportEstimate:
-    """What an export will take.
+class ExportEstimate(Estimate):
+    """What an export will take: all its windows together.
 
     Attributes
     ----------
-    stored_bytes:
-        Size on disk afterwards, in bytes.
-    seconds:
-        Time on this machine, in seconds.
     patches:
         For each region, how many patches fit side by side.
     notes:
         What the user should know about the source, in whole sentences.
     """
 
-    stored_bytes: int
-    seconds: float
     patches: dict[str, int]
     notes: tuple[str, ...] = ()
 

@@ -188,6 +188,7 @@ def _verdict(scores: "list[Score]") -> tuple[bool, str]:
 
 
 def _print(scores: "list[Score]", folder: Path) -> None:
+    from nightlights.commands.scores import figures_of
     from nightlights.metrics import ALL_REGIONS
 
     unit = scores[0].unit
@@ -195,15 +196,7 @@ def _print(scores: "list[Score]", folder: Path) -> None:
         f"Simulated planet, held-out cities, VIIRS grid, in {unit}",
         ("region", "method", f"RMSE {unit}", f"MAE {unit}", f"bias {unit}", "R²", "VIIRS pixels"),
         (
-            (
-                score.region,
-                score.method,
-                f"{score.rmse:.3f}",
-                f"{score.mae:.3f}",
-                f"{score.bias:+.3f}",
-                None if score.r2 is None else f"{score.r2:.3f}",
-                f"{score.pixels:,}",
-            )
+            (score.region, score.method, *figures_of(score))
             for score in sorted(scores, key=lambda score: (score.region == ALL_REGIONS, score.region))
         ),
         f"All imagery is simulated. Look at it: nightlights app --workspace {folder}",

@@ -1,0 +1,1 @@
+"""TFRecord files in the study's form: read, checked, imported as datasets, and written."""

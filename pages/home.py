@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from nightlights.interface.connection_panel import connection_panel
 from nightlights.interface.jobs_view import job_card
 from nightlights.interface.navigation import PAGES, go_to_page, page_link
 from nightlights.interface.overview import look_at, next_step
@@ -50,12 +51,14 @@ with facts:
         seed = settings().planet_seed
         st.markdown(
             f"**Source**  \nSimulated planet (seed {seed}): real coasts and cities, invented surfaces "
-            "and lights, so that every method can be scored against a known truth. Your own GeoTIFFs can "
-            "take its place on the Imagery page."
+            "and lights, so that every method can be scored against a known truth. Earth Engine or your own "
+            "GeoTIFFs can take its place on the Imagery page."
         )
         st.markdown(f"**Device**  \n{device_words()}")
         st.markdown("**Workspace**")
         st.code(str(space.root), language=None, wrap_lines=True)
+    with st.container(border=True):
+        connection_panel()
     with st.container(border=True):
         st.markdown("**The way through**")
         for info in PAGES[1:]:

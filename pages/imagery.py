@@ -24,7 +24,7 @@ shown = chosen_before("dataset", list(datasets))
 page_header(
     "Imagery",
     "Export a daytime and a VIIRS image of every region, then look at what came.",
-    source_simulated=datasets[shown].source.simulated if shown else export_is_simulated(),
+    source_simulated=datasets[shown].source.simulated if shown else export_is_simulated(settings()),
 )
 content, form = st.columns([3, 1], gap="large")
 

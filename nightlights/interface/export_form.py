@@ -10,6 +10,8 @@ import streamlit as st
 
 from nightlights.bands import Band
 from nightlights.datasets import ExportEstimate, estimate_export
+from nightlights.interface.connection import is_test_server
+from nightlights.interface.earthengine_form import ask_for_composites
 from nightlights.interface.jobs_view import duration
 from nightlights.interface.run_form import unused_name
 from nightlights.interface.training_view import size
@@ -20,8 +22,12 @@ from nightlights.region_files import load_collection
 from nightlights.settings import Settings
 from nightlights.workspace import Workspace
 
-Source = Literal["simulated", "rasters"]
-_SOURCES: dict[Source, str] = {"simulated": "Simulated planet", "rasters": "Your own rasters"}
+Source = Literal["simulated", "rasters", "earthengine"]
+_SOURCES: dict[Source, str] = {
+    "simulated": "Simulated planet",
+    "rasters": "Your own rasters",
+    "earthengine": "Earth Engine",
+}
 _MINIMUM_FREE_SHARE = 0.02
 
 
@@ -54,9 +60,10 @@ class ExportPlan:
         )
 
 
-def export_is_simulated() -> bool:
-    """Whether the form will export from the simulated planet."""
-    return bool(st.session_state.get("export_source", "simulated") == "simulated")
+def export_is_simulated(settings: Settings) -> bool:
+    """Whether the form will export simulated imagery: the planet's, or a test server's."""
+    source: Source = st.session_state.get("export_source", "simulated")
+    return source == "simulated" or (source == "earthengine" and is_test_server(settings))
 
 
 def ask_for_export(workspace: Workspace, settings: Settings, taken: Sequence[str]) -> ExportRequest | None:
@@ -85,15 +92,20 @@ def ask_for_export(workspace: Workspace, settings: Settings, taken: Sequence[str
         key="export_source",
         persist_state="session",
     )
-    request = _simulated(settings) if source == "simulated" else _rasters()
+    if source == "earthengine":
+        request = ask_for_composites(settings)
+    else:
+        request = _simulated(settings) if source == "simulated" else _rasters()
     if request is None:
         return None
+    # The form of Earth Engine has bands of its own: what is left out is not even computed.
+    bands = None if source == "earthengine" else _bands(make_source(request).bands, source)
     suggestion = unused_name(f"{regions}-{source}" if source != "simulated" else regions, taken)
     request = request.model_copy(
         update={
             "regions": regions,
             "fwhm_m": settings.fwhm_m,
-            "bands": _bands(make_source(request).bands, source),
+            "bands": bands,
             "dataset": st.text_input(
                 "Name of the dataset", key="export_name", placeholder=suggestion, persist_state="session"
             )

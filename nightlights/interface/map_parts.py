@@ -28,7 +28,7 @@ class MapLayer:
     name:
         What the layer is called.
     url:
-        From :func:`nightlights.interface.tiles.tile_url`.
+        From :func:`nightlights.interface.tiles.tile_url`, or of tiles elsewhere.
     bounds:
         (west, south, east, north) in degrees: no tile is asked for beyond.
     opacity:
@@ -39,6 +39,8 @@ class MapLayer:
         Zoom level beyond which the tiles are enlarged by the browser.
     smooth:
         Whether the browser may smooth enlarged pixels.
+    attribution:
+        Whose tiles they are, where they are not our own.
     """
 
     name: str
@@ -49,6 +51,7 @@ class MapLayer:
     min_zoom: int = 0
     max_zoom: int = 14
     smooth: bool = False
+    attribution: str = ""
 
 
 @dataclass(frozen=True, slots=True)

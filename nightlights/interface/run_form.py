@@ -8,6 +8,7 @@ from typing import get_args
 import streamlit as st
 
 from nightlights.devices import Device, describe
+from nightlights.errors import NightlightsError
 from nightlights.interface.jobs_view import duration
 from nightlights.manifests import (
     DatasetManifest,
@@ -20,6 +21,7 @@ from nightlights.manifests import (
 )
 from nightlights.names import suggested_name
 from nightlights.networks.registry import NETWORKS
+from nightlights.training.choices import check_choices
 
 STUDY = "study-unet"
 """The network whose settings are those of the study's best row."""
@@ -79,6 +81,15 @@ def plan_sentence(work: TrainingPlan, device: Device) -> str:
         f"on the {device.kind}",
     ]
     return " · ".join(parts)
+
+
+def what_is_impossible(manifest: DatasetManifest, settings: TrainingSettings) -> NightlightsError | None:
+    """Why a run with these settings could not begin, as far as the manifest tells; None where it could."""
+    try:
+        check_choices(manifest, settings)
+    except NightlightsError as error:
+        return error
+    return None
 
 
 def default_settings(device_kind: str) -> TrainingSettings:

@@ -23,7 +23,8 @@
       if (!layers[id]) {
         layers[id] = L.tileLayer(layer.url, {
           pane: pane(layer.side), bounds: layer.bounds, minZoom: layer.min_zoom, maxZoom: map.getMaxZoom(),
-          maxNativeZoom: layer.max_zoom, className: layer.smooth ? "" : "nl-crisp"
+          maxNativeZoom: layer.max_zoom, className: layer.smooth ? "" : "nl-crisp",
+          attribution: layer.attribution
         }).addTo(map);
       }
       layers[id].setOpacity(layer.opacity);

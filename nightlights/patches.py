@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nightlights.errors import DatasetError, SettingsError
 from nightlights.grid import FINE_PER_VIIRS, Window
-from nightlights.manifests import Resampling
+from nightlights.manifests import DatasetRegion, Resampling
 from nightlights.patch_cache import CachedRegion, cached_region
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class PatchSampler:
         self.seed = seed
         self.maximum_missing_share = maximum_missing_share
         for name in region_names:
-            _check_fit(dataset, name, patch_size)
+            check_fit(dataset.region(name), patch_size)
         self._regions = [cached_region(dataset, name, cache_folder) for name in region_names]
         self._places = [self._allowed(region) for region in self._regions]
 
@@ -232,11 +232,19 @@ class PatchSampler:
         )
 
 
-def _check_fit(dataset: "Dataset", name: str, patch_size: int) -> None:
-    height, width = dataset.region(name).window.window.fine_shape
-    if patch_size > min(height, width):
+def check_fit(region: DatasetRegion, patch_size: int) -> None:
+    """Refuse a patch of ``patch_size`` analysis pixels that is larger than ``region``.
+
+    Raises
+    ------
+    DatasetError
+        Naming the largest size that fits.
+    """
+    height, width = region.window.window.fine_shape
+    largest = min(height, width)
+    if patch_size > largest:
         raise DatasetError(
-            f"A patch of {patch_size} x {patch_size} pixels does not fit region {name}, "
+            f"A patch of {patch_size} x {patch_size} pixels does not fit region {region.name}, "
             f"which has {width} x {height} pixels.",
-            f"Choose a patch size of at most {min(height, width)} pixels, or a larger region.",
+            f"Choose a patch size of at most {largest} pixels, or a larger region.",
         )

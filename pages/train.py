@@ -11,7 +11,14 @@ from nightlights.interface.figures import figure_row
 from nightlights.interface.job_list import jobs_to_show, show_job
 from nightlights.interface.navigation import page_link
 from nightlights.interface.plots import show_chart
-from nightlights.interface.run_form import ask_for_run, default_settings, machine, plan, plan_sentence
+from nightlights.interface.run_form import (
+    ask_for_run,
+    default_settings,
+    machine,
+    plan,
+    plan_sentence,
+    what_is_impossible,
+)
 from nightlights.interface.state import job_store, page_header, show_error, workspace
 from nightlights.interface.training_view import STAY_IN_VIEW, curves, run_figures
 from nightlights.manifests import DatasetManifest, RunRecord, read_record
@@ -37,9 +44,10 @@ def training_form(manifest: DatasetManifest) -> None:
             sum(region.role == "train" for region in manifest.regions) if regions is None else len(regions)
         )
         st.caption(plan_sentence(plan(settings, count, runs), device))
-        if count == 0:
-            st.error("**There is no training region.**  \nChoose one, or give a region the role train.")
-        if st.button("Train", type="primary", disabled=count == 0, width="stretch"):
+        impossible = what_is_impossible(manifest, settings)
+        if impossible:
+            show_error(impossible)
+        if st.button("Train", type="primary", disabled=impossible is not None, width="stretch"):
             store.submit("train", request, f"Train {request.run}")
             st.rerun()
     except ValidationError as error:

@@ -129,4 +129,16 @@ def mounted_disk(folder: Path, megabytes: int) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        subprocess.run([unmount, str(folder)], check=True)
+        # Lazily: a worker that has said its last word may not have ended yet.
+        subprocess.run([unmount, "-l", str(folder)], check=True)
+
+
+@contextlib.contextmanager
+def read_only(disk: Path) -> Iterator[None]:
+    """Let nothing be written on the file system that :func:`mounted_disk` gave, not even by root."""
+    for_reading, for_writing = (["mount", "-o", f"remount,{how}", str(disk)] for how in ("ro", "rw"))
+    subprocess.run(for_reading, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(for_writing, check=True)

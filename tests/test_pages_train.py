@@ -94,7 +94,7 @@ def test_a_run_without_training_regions_cannot_start(
 ) -> None:
     page = app("train", exported)
     page.multiselect(key="train_on_cities").set_value([]).run()
-    assert "no training region" in page.error[0].value
+    assert "no region to train on" in page.error[0].value
     assert next(button for button in page.button if button.label == "Train").disabled
 
 

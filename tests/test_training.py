@@ -8,9 +8,11 @@ import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from learning_samples import TINY_NETWORK, learnable_dataset
 from numpy.typing import NDArray
@@ -223,10 +225,17 @@ def test_starting_anew_forgets_the_older_run(dataset: Dataset, stopped: Path) ->
     assert read_record(stopped / "run.json", RunRecord).settings.seed == 9
 
 
-def test_a_run_that_cannot_begin_leaves_the_one_it_would_replace(dataset: Dataset, stopped: Path) -> None:
+def test_a_run_that_cannot_begin_leaves_the_one_it_would_replace(
+    dataset: Dataset, stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = {path.name: path.read_bytes() for path in stopped.iterdir()}
     with pytest.raises(DatasetError, match="does not fit region"):
         train(dataset, request(patch_size=256), stopped, NoProgress())
+    with pytest.raises(DatasetError, match="No footprint of VIIRS lies within a patch"):
+        train(dataset, request(patch_size=32), stopped, NoProgress())
+    with monkeypatch.context() as small, pytest.raises(ModelError, match="GB of memory for one step"):
+        small.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=10**6, total=10**9))
+        train(dataset, request(seed=9), stopped, NoProgress())
     with pytest.raises(Cancelled):
         train(dataset, request(seed=9), stopped, StopAt(-1))
     assert {path.name: path.read_bytes() for path in stopped.iterdir()} == before

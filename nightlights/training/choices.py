@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from nightlights.bands import Band, Scaling
 from nightlights.errors import DatasetError, ModelError
 from nightlights.manifests import DatasetManifest, DatasetRegion, Role, TrainingSettings
-from nightlights.networks import NetworkInfo
+from nightlights.networks import NetworkInfo, network_info
+from nightlights.patches import check_fit
 
 
 def chosen_regions(manifest: DatasetManifest, settings: TrainingSettings) -> tuple[list[str], list[str]]:
@@ -21,6 +22,8 @@ def chosen_regions(manifest: DatasetManifest, settings: TrainingSettings) -> tup
     """
     train = _named(manifest.regions, settings.train_regions, "train")
     evaluate = _named(manifest.regions, settings.evaluate_regions, "evaluate")
+    if settings.train_regions is not None and not train:
+        raise DatasetError("There is no region to train on.", "Choose one, or give a region the role train.")
     if not train:
         raise DatasetError(
             f"The dataset {manifest.name} has no region to train on.",
@@ -50,6 +53,21 @@ def check_patch_size(settings: TrainingSettings, info: NetworkInfo) -> None:
             f"Patches of {size} pixels do not fit {info.title}: the side must be a multiple of {stride}.",
             f"Choose {nearest} pixels.",
         )
+
+
+def check_choices(manifest: DatasetManifest, settings: TrainingSettings) -> None:
+    """Refuse settings that the dataset's manifest alone shows to be impossible, before any work begins.
+
+    Raises
+    ------
+    DatasetError, ModelError
+        When the network is unknown, the patches fit the network or a region badly, or the regions are none.
+    """
+    check_patch_size(settings, network_info(settings.network))
+    chosen = {name for names in chosen_regions(manifest, settings) for name in names}
+    for region in manifest.regions:
+        if region.name in chosen:
+            check_fit(region, settings.patch_size)
 
 
 def make_scaling(bands: Sequence[Band], info: NetworkInfo, samples: NDArray[np.float32]) -> Scaling:

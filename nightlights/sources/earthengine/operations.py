@@ -1,16 +1,17 @@
 """Earth Engine's operations, also called tasks: what they are, how far they are, and stopping them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from nightlights.errors import EarthEngineError
+from nightlights.manifests import now
 from nightlights.redaction import redact
 from nightlights.settings import Settings
 from nightlights.sources.earthengine.client import connect
-from nightlights.sources.earthengine.requests import send
+from nightlights.sources.earthengine.failures import clear_earthengine_errors
 
 OperationState = Literal["waiting", "running", "cancelling", "done", "failed", "cancelled"]
 
@@ -31,9 +32,10 @@ _KINDS: Final = {
     "INGEST_IMAGE": "image ingestion",
     "INGEST_TABLE": "table ingestion",
 }
+_NOT_FOUND: Final = 404
 _BUCKET_ADDRESS: Final = re.compile(
     r"(?:gs://|https://(?:console|storage)\.(?:developers\.|cloud\.)?google(?:apis)?\.com/(?:storage/browser/)?)"
-    r"[^/\s?]+/?([^\s?]*)"
+    r"([^/\s?]+)/?([^\s?]*)"
 )
 _ASSET_ADDRESS: Final = re.compile(r"[?&]asset=(\S+)")
 _REMEDIES: Final = (
@@ -92,7 +94,7 @@ class Operation:
         return self.state in ("waiting", "running", "cancelling")
 
 
-def list_operations(settings: Settings, *, clock: Any = None) -> list[Operation]:
+def list_operations(settings: Settings, *, clock: Callable[[], datetime] = now) -> list[Operation]:
     """The operations of the project, the newest first: all that run, and those of the last days.
 
     Raises
@@ -103,24 +105,42 @@ def list_operations(settings: Settings, *, clock: Any = None) -> list[Operation]
     connect(settings)
     import ee
 
-    moment = _moment(clock)
-    found = [_operation(each, settings, moment) for each in send(ee.data.listOperations, settings)]
+    with clear_earthengine_errors(settings):
+        answers = ee.data.listOperations()
+    moment = clock()
+    found = [_operation(each, settings, moment) for each in answers]
     oldest = datetime.min.replace(tzinfo=UTC)
     return sorted(found, key=lambda each: (each.created or oldest, each.id), reverse=True)
 
 
-def get_operation(operation: str, settings: Settings, *, clock: Any = None) -> Operation:
-    """One operation, by its id or whole name.
+def find_operation(
+    operation: str, settings: Settings, *, clock: Callable[[], datetime] = now
+) -> Operation | None:
+    """One operation, by its id or whole name; None where Earth Engine knows none, or no longer.
+
+    Raises
+    ------
+    EarthEngineError
+        When Earth Engine cannot be asked.
+    """
+    answer = _ask(operation, settings)
+    return None if answer is None else _operation(answer, settings, clock())
+
+
+def get_operation(operation: str, settings: Settings, *, clock: Callable[[], datetime] = now) -> Operation:
+    """Like :func:`find_operation`, where there must be one.
 
     Raises
     ------
     EarthEngineError
         When there is none, or Earth Engine cannot be asked.
     """
-    name = _name(operation, settings)
-    import ee
-
-    return _operation(send(lambda: ee.data.getOperation(name), settings), settings, _moment(clock))
+    found = find_operation(operation, settings, clock=clock)
+    if found is None:
+        raise EarthEngineError(
+            f"Earth Engine knows no task {operation[:80]}.", "List the tasks to see their ids."
+        )
+    return found
 
 
 def cancel_operation(operation: str, settings: Settings) -> Operation:
@@ -136,14 +156,39 @@ def cancel_operation(operation: str, settings: Settings) -> Operation:
         raise EarthEngineError(f"Task {before.id} cannot be cancelled: it is {before.state}.")
     import ee
 
-    send(lambda: ee.data.cancelOperation(before.name), settings)
+    with clear_earthengine_errors(settings):
+        ee.data.cancelOperation(before.name)
     return get_operation(before.name, settings)
 
 
-def bucket_path(uri: str) -> str | None:
-    """The part of an address in Cloud Storage that follows the bucket's name; None for other addresses."""
-    match = _BUCKET_ADDRESS.fullmatch(uri)
-    return None if match is None else match[1]
+def stored_paths(operation: str, settings: Settings) -> list[str]:
+    """What the names of an operation's files in the settings' bucket begin with; none for other places.
+
+    Raises
+    ------
+    EarthEngineError
+        When Earth Engine cannot be asked.
+    """
+    answer = _ask(operation, settings) or {}
+    matches = [
+        _BUCKET_ADDRESS.fullmatch(uri) for uri in answer.get("metadata", {}).get("destinationUris", ())
+    ]
+    return [match[2] for match in matches if match is not None and match[1] in settings.secrets]
+
+
+def _ask(operation: str, settings: Settings) -> dict[str, Any] | None:
+    name = _name(operation, settings)
+    import ee
+
+    with clear_earthengine_errors(settings):
+        try:
+            answer: dict[str, Any] = ee.data.getOperation(name)
+        except ee.EEException as error:
+            # The client keeps the status only in what its exception was raised from.
+            if getattr(getattr(error.__context__, "resp", None), "status", None) != _NOT_FOUND:
+                raise
+            return None
+    return answer
 
 
 def _name(operation: str, settings: Settings) -> str:
@@ -153,10 +198,6 @@ def _name(operation: str, settings: Settings) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]+", operation):
         raise EarthEngineError(f"{operation[:80]!r} is no id of a task.", "List the tasks to see their ids.")
     return f"projects/{project}/operations/{operation}"
-
-
-def _moment(clock: Any) -> datetime:
-    return datetime.now(UTC) if clock is None else clock()
 
 
 def _operation(answer: dict[str, Any], settings: Settings, moment: datetime) -> Operation:
@@ -193,7 +234,7 @@ def advice(error: str) -> str:
 
 
 def _without_buckets(text: str, settings: Settings) -> str:
-    return redact(_BUCKET_ADDRESS.sub(lambda match: f"Cloud Storage: {match[1]}", text), settings.secrets)
+    return redact(_BUCKET_ADDRESS.sub(lambda match: f"Cloud Storage: {match[2]}", text), settings.secrets)
 
 
 def _time(text: str | None) -> datetime | None:
@@ -203,9 +244,9 @@ def _time(text: str | None) -> datetime | None:
 def _destination(uris: Sequence[str], settings: Settings) -> str:
     words = []
     for uri in uris:
-        path, asset = bucket_path(uri), _ASSET_ADDRESS.search(uri)
-        if path is not None:
-            words.append(f"Cloud Storage: {path}")
+        stored, asset = _BUCKET_ADDRESS.fullmatch(uri), _ASSET_ADDRESS.search(uri)
+        if stored:
+            words.append(f"Cloud Storage: {stored[2]}")
         elif asset:
             words.append(f"Asset: {asset[1]}")
         elif "drive.google.com" in uri:

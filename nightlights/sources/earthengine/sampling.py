@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from nightlights.errors import SourceError
-from nightlights.grid import CRS, FINE_PER_VIIRS, Window
+from nightlights.grid import FINE_PER_VIIRS, Window
+from nightlights.sources.earthengine.grids import PixelGrid
+from nightlights.sources.earthengine.products import MISSING
 
 if TYPE_CHECKING:
     import ee
 
-MISSING: Final = -9999.0
-"""What stands for a missing pixel on the way; no band has this value."""
 ROW_PROPERTY: Final = "viirs_row"
 COLUMN_PROPERTY: Final = "viirs_column"
 """Place of a patch's north-west VIIRS pixel in the global grid."""
@@ -66,9 +66,7 @@ def choose_patches(window: Window, patch_size: int, count: int, seed: int) -> li
     ]
 
 
-def patches_table(
-    image: "ee.Image", region: Window, patches: Sequence[Window]
-) -> "ee.FeatureCollection":
+def patches_table(image: "ee.Image", region: Window, patches: Sequence[Window]) -> "ee.FeatureCollection":
     """The table of ``patches`` of ``image``, one feature each, without asking Earth Engine anything.
 
     Parameters
@@ -88,14 +86,19 @@ def patches_table(
     """
     import ee
 
+    from nightlights.sources.earthengine.images import filled
+
     side = patches[0].width * FINE_PER_VIIRS
     # The focus is told, since "the middle" of an even number of pixels could mean two of them.
     kernel = ee.Kernel.fixed(side, side, [[1] * side] * side, side // 2, side // 2)
-    arrays = image.unmask(MISSING, False).toFloat().neighborhoodToArray(kernel, MISSING)
-    projection = ee.Projection(CRS, list(region.fine_transform)[:6])
+    arrays = filled(image).neighborhoodToArray(kernel, MISSING)
+    grid = PixelGrid.of(region, fine=True)
+    projection = ee.Projection(grid.crs, list(grid.transform)[:6])
     samples = [
         arrays.sampleRegions(
-            collection=ee.FeatureCollection([_point(patch) for patch in patches[start : start + _POINTS_TOGETHER]]),
+            collection=ee.FeatureCollection(
+                [_point(patch) for patch in patches[start : start + _POINTS_TOGETHER]]
+            ),
             properties=[ROW_PROPERTY, COLUMN_PROPERTY],
             projection=projection,
             tileScale=_TILE_SCALE,

@@ -27,6 +27,11 @@ from requests.adapters import HTTPAdapter
 
 from nightlights.errors import Cancelled, EarthEngineError
 
+
+class TroubleError(EarthEngineError):
+    """A request was not answered; it, or one like it, may succeed later."""
+
+
 Trouble = Literal["unreachable", "broken", "slow", "busy", "unavailable"]
 
 _NOT_REPEATABLE: Final = re.compile(r"/(image|table):(import|importExternal)(\?|$)")
@@ -80,6 +85,10 @@ def patience(*, deadline_s: float | None = None, stop: threading.Event | None = 
         _patience.reset(token)
 
 
+class TroubleError(EarthEngineError):
+    """A request got no answer that counts; whether Earth Engine has done it may be unknown."""
+
+
 class Transport:
     """The part of ``httplib2.Http`` that Google's clients use, on a pool of connections.
 
@@ -112,8 +121,8 @@ class Transport:
 
         Raises
         ------
-        EarthEngineError
-            When the deadline has passed.
+        TroubleError
+            When the deadline has passed, or a request that must not be sent twice broke off.
         Cancelled
             When this thread was told to stop, see :func:`patience`.
         """
@@ -193,7 +202,7 @@ def _asked_for(answer: requests.Response) -> float:
     return float(told) if told.isdigit() else 0.0
 
 
-def trouble_error(trouble: Trouble, limit_s: float) -> EarthEngineError:
+def trouble_error(trouble: Trouble, limit_s: float) -> TroubleError:
     """What to tell when a request did not succeed in ``limit_s`` seconds."""
     within = f"within {limit_s:g} s"
     kept = "Resume later: what was fetched is kept."
@@ -216,4 +225,4 @@ def trouble_error(trouble: Trouble, limit_s: float) -> EarthEngineError:
         ),
         "unavailable": (f"Earth Engine was not available {within}.", kept),
     }[trouble]
-    return EarthEngineError(message, remedy)
+    return TroubleError(message, remedy)

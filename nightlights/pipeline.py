@@ -47,8 +47,13 @@ SCORES_FILE = "metrics.json"
 PREDICTION_FILE = "prediction.json"
 
 
-def make_source(request: ExportRequest) -> ImagerySource:
+def make_source(request: ExportRequest, settings: Settings | None = None) -> ImagerySource:
     """The imagery source that ``request`` asks for.
+
+    Parameters
+    ----------
+    settings:
+        The connection to Earth Engine; from the environment unless given.
 
     Raises
     ------
@@ -65,6 +70,10 @@ def make_source(request: ExportRequest) -> ImagerySource:
             nighttime_nodata=request.nighttime_nodata,
             ignore_nodata_tag=request.ignore_nodata_tag,
         )
+    if request.source == "earthengine" and request.earthengine is not None:
+        from nightlights.sources.earthengine.source import EarthEngineSource
+
+        return EarthEngineSource(request.earthengine, settings or Settings.from_environment())
     from nightlights.sources.simulated import SimulatedSource
 
     return SimulatedSource(request.planet_seed, PointSpread(request.fwhm_m))
@@ -91,8 +100,9 @@ def export(
     from nightlights.region_files import load_collection
 
     regions = [repaired(region)[0] for region in load_collection(workspace, request.regions)]
-    raise_first_error(check_regions(regions, settings or Settings.from_environment()))
-    return export_dataset(workspace, request, make_source(request), regions, progress)
+    known = settings or Settings.from_environment()
+    raise_first_error(check_regions(regions, known))
+    return export_dataset(workspace, request, make_source(request, known), regions, progress)
 
 
 def train(

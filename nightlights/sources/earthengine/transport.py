@@ -85,10 +85,6 @@ def patience(*, deadline_s: float | None = None, stop: threading.Event | None = 
         _patience.reset(token)
 
 
-class TroubleError(EarthEngineError):
-    """A request got no answer that counts; whether Earth Engine has done it may be unknown."""
-
-
 class Transport:
     """The part of ``httplib2.Http`` that Google's clients use, on a pool of connections.
 

@@ -21,6 +21,7 @@ from nightlights.errors import GridError
 from nightlights.grid import FINE_PER_DEGREE, Window
 from nightlights.interface.map_parts import Basemap
 from nightlights.interface.scripts import base_path
+from nightlights.interface.tile_numbers import tile_number
 from nightlights.maps import TILE_SIZE, Stretch, TileStyle, coloured, encode_png
 from nightlights.sources.base import ImagerySource
 
@@ -78,7 +79,7 @@ _one_at_a_time = asyncio.Semaphore(1)
 
 
 async def _planet_tile(request: Request) -> Response:
-    seed, z, x, y = (int(request.path_params[key]) for key in ("seed", "z", "x", "y"))
+    seed, z, x, y = (tile_number(request, key) for key in ("seed", "z", "x", "y"))
     if z != NATIVE_ZOOM or x >= 2**z or y >= 2**z or seed >= _MAXIMUM_SEED:
         raise HTTPException(404, "There is no such tile.")
     async with _one_at_a_time:
@@ -92,4 +93,4 @@ async def _planet_tile(request: Request) -> Response:
 
 def planet_routes() -> list[Route]:
     """The route of the simulated planet's tiles."""
-    return [Route(f"{base_path()}/tiles/planet/{{seed:int}}/{{z:int}}/{{x:int}}/{{y:int}}.png", _planet_tile)]
+    return [Route(f"{base_path()}/tiles/planet/{{seed}}/{{z}}/{{x}}/{{y}}.png", _planet_tile)]

@@ -100,8 +100,13 @@ def _local(name: str, url: str) -> list[tuple[str, str]]:
 
 
 def _file(folder: Path, path: str, headers: dict[str, str]) -> Response:
-    file = (folder / path).resolve()
-    if not file.is_relative_to(folder.resolve()) or file.suffix not in _SUFFIXES or not file.is_file():
+    try:
+        file = (folder / path).resolve()
+        found = file.is_relative_to(folder.resolve()) and file.suffix in _SUFFIXES and file.is_file()
+    except (OSError, ValueError):
+        # Names that no file system takes: too long, or with a null character.
+        found = False
+    if not found:
         raise HTTPException(404, "No such file.")
     return FileResponse(file, headers=headers)
 

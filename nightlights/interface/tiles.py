@@ -23,6 +23,7 @@ from starlette.routing import Route
 from nightlights.bands import COMPOSITES, Band
 from nightlights.errors import NightlightsError, WorkspaceError
 from nightlights.interface.scripts import base_path
+from nightlights.interface.tile_numbers import tile_number
 from nightlights.manifests import DatasetManifest, PredictionRecord, read_record
 from nightlights.maps import Drawing, Stretch, TileStyle, tile_png
 from nightlights.names import checked_name, suggested_name
@@ -167,8 +168,10 @@ def _style(query: Mapping[str, str]) -> TileStyle:
     return TileStyle.model_validate(given)
 
 
-def _render(kind: Kind, parameters: Mapping[str, Any], query: Mapping[str, str]) -> bytes | None:
-    z, x, y = (int(parameters[axis]) for axis in "zxy")
+def _render(
+    kind: Kind, parameters: Mapping[str, Any], tile: tuple[int, int, int], query: Mapping[str, str]
+) -> bytes | None:
+    z, x, y = tile
     if z > _MAXIMUM_TILE_ZOOM or x >= 2**z or y >= 2**z:
         raise WorkspaceError("There is no such tile.")
     path, drawing = find_layer(
@@ -178,8 +181,9 @@ def _render(kind: Kind, parameters: Mapping[str, Any], query: Mapping[str, str])
 
 
 async def _tile(kind: Kind, request: Request) -> Response:
+    tile = tile_number(request, "z"), tile_number(request, "x"), tile_number(request, "y")
     try:
-        content = await run_in_threadpool(_render, kind, request.path_params, request.query_params)
+        content = await run_in_threadpool(_render, kind, request.path_params, tile, request.query_params)
     except ValidationError as error:
         raise HTTPException(400, "The style cannot be used.") from error
     except NightlightsError as error:
@@ -201,7 +205,7 @@ async def _prediction_tile(request: Request) -> Response:
 def tile_routes() -> list[Route]:
     """Routes of the tiles."""
     prefix = f"{base_path()}/tiles"
-    end = "{layer}/{z:int}/{x:int}/{y:int}.png"
+    end = "{layer}/{z}/{x}/{y}.png"
     return [
         Route(f"{prefix}/dataset/{{name}}/{{region}}/{end}", _dataset_tile),
         Route(f"{prefix}/prediction/{{name}}/{end}", _prediction_tile),

@@ -1,0 +1,1 @@
+"""A local Earth Engine server: real HTTP, strict, evaluating over small scenes of the simulated planet."""

@@ -26,6 +26,7 @@ PAGES: Final = (
     PageInfo("train", "Train", ":material/model_training:"),
     PageInfo("compare", "Compare", ":material/compare:"),
     PageInfo("experiments", "Experiments", ":material/science:"),
+    PageInfo("tasks", "Tasks", ":material/checklist:"),
 )
 """In the order in which a person works."""
 

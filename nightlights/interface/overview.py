@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PAGE_OF_KIND: Final[Mapping[JobKind, str]] = {
     "export": "imagery",
+    "import": "imagery",
     "train": "train",
     "evaluate": "experiments",
     "predict": "compare",

@@ -1,0 +1,142 @@
+"""What a person does with Earth Engine's operations: looks, cancels, fetches the files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import streamlit as st
+
+from nightlights.errors import NightlightsError
+from nightlights.files import make_folder
+from nightlights.interface.background import answer, background, failure_of
+from nightlights.interface.state import show_error, workspace
+from nightlights.interface.training_view import size
+from nightlights.names import suggested_name
+from nightlights.settings import Settings
+
+if TYPE_CHECKING:
+    from nightlights.sources.earthengine.operations import Operation
+
+DOWNLOADS: Final = "downloads"
+"""Within the workspace: files of tasks, a folder for each."""
+
+_MAXIMUM_AGE_S: Final = 4.0
+_CANCELLABLE_SHOWN: Final = 8
+_CLOUD_STORAGE: Final = "Cloud Storage: "
+
+
+def known_operations(settings: Settings) -> "list[Operation] | None":
+    """The operations of the project, the newest first; None while they are being asked for the first time.
+
+    Raises
+    ------
+    NightlightsError
+        When Earth Engine cannot be asked.
+    """
+    return answer(
+        ("operations", settings),
+        lambda: _list(settings),
+        "Asking Earth Engine for its tasks …",
+        maximum_age_s=_MAXIMUM_AGE_S,
+    )
+
+
+def _list(settings: Settings) -> "list[Operation]":
+    from nightlights.sources.earthengine.operations import list_operations
+
+    return list_operations(settings)
+
+
+def cancel_buttons(operations: Sequence["Operation"], settings: Settings) -> None:
+    """For each task that has not ended, a button that asks again, then cancels."""
+    active = [each for each in operations if each.active and each.state != "cancelling"]
+    if not active:
+        return
+    st.markdown("#### Cancel")
+    with st.container(horizontal=True):
+        for operation in active[:_CANCELLABLE_SHOWN]:
+            name = operation.description or operation.id
+            with st.popover(name, icon=":material/stop:"):
+                st.write(
+                    f"This stops **{name}**. What it has computed so far is lost; an export that waits for "
+                    "it stops, and can be resumed."
+                )
+                if st.button("Yes, cancel it", key=f"cancel-{operation.id}"):
+                    _cancel(operation, settings)
+
+
+def _cancel(operation: "Operation", settings: Settings) -> None:
+    from nightlights.sources.earthengine.operations import cancel_operation
+
+    try:
+        with st.spinner("Cancelling …"):
+            cancel_operation(operation.name, settings)
+    except NightlightsError as error:
+        show_error(error)
+        return
+    background().forget(("operations", settings))
+    st.rerun(scope="fragment")
+
+
+def fetchable(operations: Sequence["Operation"]) -> "list[Operation]":
+    """Those that have written files to Cloud Storage."""
+    return [
+        each for each in operations if each.state == "done" and each.destination.startswith(_CLOUD_STORAGE)
+    ]
+
+
+def fetch_panel(operations: Sequence["Operation"], settings: Settings) -> None:
+    """Ask whose files to fetch, and fetch them beside the page."""
+    finished = {each.id: each for each in fetchable(operations)}
+    if not finished:
+        return
+    st.markdown("#### Fetch files", help="An export on the Imagery page fetches its own files by itself.")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = st.selectbox(
+            "Finished task",
+            list(finished),
+            format_func=lambda identity: finished[identity].description or identity,
+            key="task-to-fetch",
+        )
+        operation = finished[chosen]
+        folder = workspace().root / DOWNLOADS / suggested_name(operation.description or operation.id)
+        clicked = st.button("Fetch", icon=":material/download:", disabled=settings.bucket is None)
+    if settings.bucket is None:
+        st.caption("The bucket is not set: name it on the Home page.")
+        return
+    question = ("fetch", operation.id, settings)
+    if clicked:
+        background().forget(question)
+        told = _Told()
+        st.session_state["fetch-told"] = told
+        background().ask(question, lambda: _fetch(operation, settings, folder, told), float("inf"))
+    future = background().peek(question)
+    if future is None:
+        st.caption(f"Into {folder.relative_to(workspace().root)} of the workspace.")
+    elif not future.done():
+        st.caption(st.session_state.get("fetch-told", _Told()).words)
+    elif error := failure_of(future):
+        show_error(error)
+    else:
+        paths: tuple[Path, ...] = future.result()
+        total = sum(path.stat().st_size for path in paths if path.exists())
+        st.success(f"Fetched {len(paths)} file{'s' * (len(paths) != 1)}, {size(total)}, into {folder}.")
+
+
+@dataclass
+class _Told:
+    """The last word of a transfer, for a page that looks now and then."""
+
+    words: str = "Fetching …"
+
+    def update(self, done: float, total: float, *, unit: str = "", message: str = "") -> None:
+        """Keep it in words."""
+        self.words = f"{message}: {done:,.1f} of {total:,.1f} {unit}"
+
+
+def _fetch(operation: "Operation", settings: Settings, folder: Path, told: _Told) -> tuple[Path, ...]:
+    from nightlights.sources.earthengine.fetching import fetch_files
+
+    make_folder(folder)
+    return fetch_files(operation.name, settings, folder, told)

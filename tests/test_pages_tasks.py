@@ -1,0 +1,178 @@
+"""The Tasks page: Earth Engine's operations in words, cancelling, fetching, empty states."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pages_workspace import app
+
+from nightlights.errors import EarthEngineError
+from nightlights.interface import connection, task_actions
+from nightlights.interface.task_table import summary, task_rows
+from nightlights.settings import Settings
+from nightlights.sources.earthengine import fetching
+from nightlights.sources.earthengine import operations as earthengine_operations
+from nightlights.sources.earthengine.operations import Operation
+from nightlights.workspace import Workspace
+
+__all__ = ["app"]
+
+BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
+RUNNING = Operation(
+    name="projects/my-project/operations/AAA",
+    description="lagos-daytime",
+    kind="image export",
+    state="running",
+    created=BEGAN,
+    started=BEGAN,
+    finished=None,
+    runtime_s=200.0,
+    eecu_seconds=12.5,
+    destination="",
+    error="",
+    remedy="",
+    attempt=1,
+    progress=0.4,
+)
+DONE = replace(
+    RUNNING,
+    name="projects/my-project/operations/BBB",
+    description="accra-daytime",
+    state="done",
+    destination="Cloud Storage: nightlights/exports/1/accra/1/daytime",
+    progress=None,
+)
+FAILED = replace(
+    RUNNING,
+    name="projects/my-project/operations/CCC",
+    description="abuja-daytime",
+    state="failed",
+    eecu_seconds=None,
+    error="User memory limit exceeded.",
+    remedy="Choose smaller regions.",
+)
+
+
+@pytest.fixture
+def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    monkeypatch.delenv("NIGHTLIGHTS_EARTHENGINE_URL", raising=False)
+    monkeypatch.setenv("NIGHTLIGHTS_EARTHENGINE_PROJECT", "my-project")
+    monkeypatch.setenv("NIGHTLIGHTS_BUCKET", "planted-bucket-name")
+    made = SimpleNamespace(project="my-project", account="ann", method="your sign-in", local=False)
+    monkeypatch.setattr(connection, "_connect", lambda _: made)
+    return Workspace.open(tmp_path / "workspace")
+
+
+def texts(page: Any) -> str:
+    kinds = (page.markdown, page.caption, page.warning, page.error, page.success, page.info)
+    return "\n".join(element.value for kind in kinds for element in kind)
+
+
+def press(page: Any, label: str) -> Any:
+    return next(button for button in page.button if button.label == label).click().run()
+
+
+def connected(app: Any, space: Workspace, operations: list[Operation], patch: pytest.MonkeyPatch) -> Any:
+    patch.setattr(task_actions, "_list", lambda _: list(operations))
+    return press(app("tasks", space), "Connect")
+
+
+def test_without_a_project_the_page_leads_home(
+    app: Any, space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NIGHTLIGHTS_EARTHENGINE_PROJECT")
+    page = app("tasks", space)
+    assert "it is set up on the Home page" in texts(page)
+    assert not page.button
+
+
+def test_nobody_is_asked_before_a_click(app: Any, space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(_: Settings) -> list[Operation]:
+        raise AssertionError("asked")
+
+    monkeypatch.setattr(task_actions, "_list", ask)
+    page = app("tasks", space)
+    assert [button.label for button in page.button] == ["Connect"]
+    assert not page.dataframe
+
+
+def test_no_task_yet_says_what_makes_one(app: Any, space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = connected(app, space, [], monkeypatch)
+    assert "There is no task yet" in texts(page)
+
+
+def test_the_table_says_state_cost_destination_and_error(
+    app: Any, space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = connected(app, space, [RUNNING, DONE, FAILED], monkeypatch)
+    table = page.dataframe[0].value
+    assert list(table["State"]) == ["running 40 %", "done", "failed"]
+    assert table["Runtime"][0] == "3 min 20 s"
+    assert table["Error"][2] == "User memory limit exceeded. Choose smaller regions."
+    assert "25.0 EECU s together" in texts(page)
+    assert "planted-bucket-name" not in str(page)
+
+
+def test_a_listing_that_fails_is_one_sentence(
+    app: Any, space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(_: Settings) -> list[Operation]:
+        raise EarthEngineError("The network is down.", "Check it.")
+
+    monkeypatch.setattr(task_actions, "_list", ask)
+    page = press(app("tasks", space), "Connect")
+    assert [error.value for error in page.error] == ["**The network is down.**  \nCheck it."]
+
+
+def test_cancelling_asks_again_and_only_what_runs_can_be_cancelled(
+    app: Any, space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancelled: list[str] = []
+    monkeypatch.setattr(
+        earthengine_operations, "cancel_operation", lambda name, settings: cancelled.append(name)
+    )
+    page = connected(app, space, [RUNNING, DONE, FAILED], monkeypatch)
+    assert "This stops **lagos-daytime**" in texts(page)
+    (button,) = [button for button in page.button if button.label == "Yes, cancel it"]
+    button.click().run()
+    assert cancelled == [RUNNING.name]
+
+
+def test_files_of_a_finished_task_come_into_the_workspace(
+    app: Any, space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(task: str, settings: Settings, folder: Path, progress: Any) -> tuple[Path, ...]:
+        progress.update(1, 2, unit="MB", message="Fetching")
+        (folder / "daytime.tif").write_bytes(b"0" * 2000)
+        asked.append(task)
+        return (folder / "daytime.tif",)
+
+    asked: list[str] = []
+    monkeypatch.setattr(fetching, "fetch_files", fetch)
+    page = connected(app, space, [RUNNING, DONE], monkeypatch)
+    press(page, "Fetch")
+    page.run()
+    assert asked == [DONE.name]
+    assert (space.root / "downloads" / "accra-daytime" / "daytime.tif").exists()
+    assert "Fetched 1 file, 2.0 kB" in texts(page)
+
+
+def test_without_a_bucket_nothing_can_be_fetched(
+    app: Any, space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NIGHTLIGHTS_BUCKET")
+    page = connected(app, space, [DONE], monkeypatch)
+    assert next(button for button in page.button if button.label == "Fetch").disabled
+    assert "The bucket is not set" in texts(page)
+
+
+def test_rows_leave_out_what_is_not_known() -> None:
+    (row,) = task_rows([replace(FAILED, runtime_s=None, error="", remedy="", description="")])
+    assert (row["Task"], row["Runtime"], row["EECU"], row["Error"]) == ("CCC", None, None, None)
+
+
+def test_the_summary_counts_states() -> None:
+    assert summary([RUNNING, DONE, DONE]) == "1 running, 2 done · 37.5 EECU s together"

@@ -19,7 +19,7 @@ from .values import Band, Collection, EarthImage, Feature, Geometry, Grid, Pixel
 @function("Collection")
 def collection(features: Sequence[Any]) -> Collection:
     return Collection.of(
-        [item if isinstance(item, Feature | EarthImage) else Feature(item) for item in features]
+        [item if isinstance(item, Feature | EarthImage | Collection) else Feature(item) for item in features]
     )
 
 

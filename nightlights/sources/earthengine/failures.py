@@ -140,8 +140,8 @@ def clear_earthengine_errors(settings: Settings) -> Iterator[None]:
         translated = translate(error, settings)
     else:
         return
-    # Raised outside the handler: the original is then not even kept as the context.
-    raise translated
+    # A traceback would otherwise print the original too, with its addresses and names.
+    raise translated from None
 
 
 def _known_kinds() -> tuple[type[Exception], ...]:

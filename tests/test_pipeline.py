@@ -80,7 +80,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     save_collection(workspace, RegionCollection("three", tuple(regions)))
     export = ExportRequest(dataset="sample", regions="three")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "make_source", lambda request: LearnableSource())
+        patch.setattr(pipeline, "make_source", lambda *_: LearnableSource())
         pipeline.export(workspace, export, NoProgress(), Settings(patch_size=64))
     request = TrainingRequest(run="first", dataset="sample", settings=SETTINGS, notes="a start")
     pipeline.train(workspace, request, NoProgress())

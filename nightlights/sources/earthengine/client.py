@@ -81,7 +81,7 @@ def connect(settings: Settings, *, high_volume: bool = False) -> Connection:
         settings.earthengine_project,
         settings.service_account_key,
         settings.request_deadline_s,
-        high_volume,
+        high_volume and settings.earthengine_url is None,
     )
     with _lock:
         if _current is not None and _current[0] == key:

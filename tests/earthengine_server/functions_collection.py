@@ -18,9 +18,8 @@ from .values import Band, Collection, EarthImage, Feature, Geometry, Grid, Pixel
 
 @function("Collection")
 def collection(features: Sequence[Any]) -> Collection:
-    return Collection.of(
-        [item if isinstance(item, Feature | EarthImage | Collection) else Feature(item) for item in features]
-    )
+    known = Feature | EarthImage | Collection
+    return Collection.of([item if isinstance(item, known) else Feature(item) for item in features])
 
 
 @function("ImageCollection.fromImages")
@@ -111,7 +110,19 @@ def geometry(collection: Collection, maxError: Any = None) -> Geometry:
 
 @function("Collection.flatten")
 def flatten(collection: Collection) -> Collection:
-    return Collection.of([element for inner in collection.all() for element in inner.all()])
+    inner = collection.all()
+    if not all(isinstance(part, Collection) for part in inner):
+        raise ExpressionError("Collection.flatten: the elements are not collections.")
+    # The parts are numbered, as Earth Engine numbers them, so that no two elements have one index.
+    return Collection.of(
+        [
+            element.with_properties(
+                {**element.properties, "system:index": f"{number}_{element.get('system:index')}"}
+            )
+            for number, part in enumerate(inner)
+            for element in part.all()
+        ]
+    )
 
 
 @function("AggregateFeatureCollection.array")

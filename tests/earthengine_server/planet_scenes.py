@@ -63,6 +63,9 @@ SENTINEL2_FROM: Mapping[str, int] = {
 Place = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Rows (n, 1) and columns (1, m) in the global grid of analysis or VIIRS pixels."""
 
+Corner = tuple[int, int, int, int]
+"""First column and row in that grid, width and height."""
+
 
 class Planet:
     """The planet, remembered a block at a time."""
@@ -101,7 +104,7 @@ class Planet:
 
 
 def _assembled(
-    block: Callable[[int, int], NDArray[np.float32]], side: int, window: tuple[int, int, int, int]
+    block: Callable[[int, int], NDArray[np.float32]], side: int, window: Corner
 ) -> NDArray[np.float32]:
     column, row, width, height = window
     image = np.empty((height, width), np.float32)
@@ -142,6 +145,7 @@ class DaytimeScene:
         self.number = number
         self.salt = salt
         self._dtypes = dtypes
+        self._last: tuple[Corner, NDArray[np.int64], NDArray[np.uint32]] | None = None
 
     @property
     def projection(self) -> Projection:
@@ -163,16 +167,22 @@ class DaytimeScene:
         """Pixels of a window that lies within the scene."""
         first_row = self.window.row * FINE_PER_VIIRS + row
         first_column = self.window.column * FINE_PER_VIIRS + column
-        place = (
-            np.arange(first_row, first_row + height, dtype=np.int64)[:, None],
-            np.arange(first_column, first_column + width, dtype=np.int64)[None],
-        )
         window = first_column, first_row, width, height
-        values = self.values(band, place, window)
+        last = self._last
+        # The bands of a scene are read one after the other, on the same window.
+        if last is None or last[0] != window:
+            place = (
+                np.arange(first_row, first_row + height, dtype=np.int64)[:, None],
+                np.arange(first_column, first_column + width, dtype=np.int64)[None],
+            )
+            last = self._last = window, self.blemishes(place), hashed(*place, self.salt * 3 + 1)
+        values = self.values(band, window, last[1], last[2])
         return values, np.ones(values.shape, bool)
 
-    def values(self, band: str, place: Place, window: tuple[int, int, int, int]) -> NDArray[Any]:
-        """Stored numbers of a band."""
+    def values(
+        self, band: str, window: Corner, kind: NDArray[np.int64], dice: NDArray[np.uint32]
+    ) -> NDArray[Any]:
+        """Stored numbers of a band, of pixels of this ``kind`` and with these random numbers."""
         raise NotImplementedError
 
     def blemishes(self, place: Place) -> NDArray[np.int64]:
@@ -192,9 +202,8 @@ class DaytimeScene:
         kind[third == self.number % 3] = CLEAR
         return kind
 
-    def noise(self, place: Place, band: int) -> NDArray[np.int64]:
+    def noise(self, dice: NDArray[np.uint32], band: int) -> NDArray[np.int64]:
         """-16 to 15 for each pixel, and a brightness of the scene within +-40: in stored numbers."""
-        dice = hashed(*place, self.salt * 3 + 1)
         return ((dice >> np.uint32(band)) & np.uint32(31)).astype(np.int64) - 16 + self.salt % 81 - 40
 
 
@@ -205,9 +214,10 @@ def _of_blemish(table: Mapping[int, float], kind: NDArray[np.int64], dtype: Any)
 class LandsatScene(DaytimeScene):
     """Level 2 surface reflectance and temperature, with the quality bands."""
 
-    def values(self, band: str, place: Place, window: tuple[int, int, int, int]) -> NDArray[Any]:
+    def values(
+        self, band: str, window: Corner, kind: NDArray[np.int64], dice: NDArray[np.uint32]
+    ) -> NDArray[Any]:
         """Stored numbers of a band."""
-        kind = self.blemishes(place)
         if band == "QA_PIXEL":
             bits = _of_blemish(_QA, kind, np.int64) | _QA_CONFIDENCE
             return np.where((kind == CLEAR) | (kind == SATURATED), bits | _QA_CLEAR, bits).astype(np.uint16)
@@ -218,7 +228,7 @@ class LandsatScene(DaytimeScene):
             return np.rint((kelvin - 149.0) / 0.00341802).astype(np.uint16)
         index = REFLECTIVE.index(band)
         stored = np.rint((self.planet.daytime(index, *window).astype(np.float64) + 0.2) / 0.0000275)
-        stored += self.noise(place, index) + _of_blemish(_BRIGHTENING, kind, np.int64)
+        stored += self.noise(dice, index) + _of_blemish(_BRIGHTENING, kind, np.int64)
         stored[kind == SATURATED] = 65535
         return np.clip(stored, 1, 65535).astype(np.uint16)
 
@@ -226,32 +236,37 @@ class LandsatScene(DaytimeScene):
 class ThermalScene(DaytimeScene):
     """Brightness temperature of the top-of-atmosphere product."""
 
-    def values(self, band: str, place: Place, window: tuple[int, int, int, int]) -> NDArray[Any]:
+    def values(
+        self, band: str, window: Corner, kind: NDArray[np.int64], dice: NDArray[np.uint32]
+    ) -> NDArray[Any]:
         """Stored numbers of a band: K."""
         index = {"B10": 7, "B11": 8}[band]
         kelvin = self.planet.daytime(index, *window).astype(np.float64)
-        cold = np.isin(self.blemishes(place), (CLOUD, CIRRUS)) * 25.0
-        return (kelvin + self.noise(place, index) * 0.005 - cold).astype(np.float32)
+        cold = ((kind == CLOUD) | (kind == CIRRUS)) * 25.0
+        return (kelvin + self.noise(dice, index) * 0.005 - cold).astype(np.float32)
 
 
 class SentinelScene(DaytimeScene):
     """Level 2A surface reflectance x 10,000."""
 
-    def values(self, band: str, place: Place, window: tuple[int, int, int, int]) -> NDArray[Any]:
+    def values(
+        self, band: str, window: Corner, kind: NDArray[np.int64], dice: NDArray[np.uint32]
+    ) -> NDArray[Any]:
         """Stored numbers of a band."""
         index = SENTINEL2_FROM[band]
-        kind = self.blemishes(place)
         stored = np.rint(self.planet.daytime(index, *window).astype(np.float64) * 10_000)
-        stored += self.noise(place, index) + _of_blemish(_BRIGHTENING, kind, np.int64) // 4
+        stored += self.noise(dice, index) + _of_blemish(_BRIGHTENING, kind, np.int64) // 4
         return np.clip(stored, 0, 65535).astype(np.uint16)
 
 
 class ScoreScene(DaytimeScene):
     """Cloud Score+ of a Sentinel-2 scene: 1 is clear."""
 
-    def values(self, band: str, place: Place, window: tuple[int, int, int, int]) -> NDArray[Any]:
+    def values(
+        self, band: str, window: Corner, kind: NDArray[np.int64], dice: NDArray[np.uint32]
+    ) -> NDArray[Any]:
         """Scores, 0 to 1."""
-        score = _of_blemish(_CLEAR_SCORE, self.blemishes(place), np.float32)
+        score = _of_blemish(_CLEAR_SCORE, kind, np.float32)
         return np.asarray(score if band == "cs_cdf" else score * np.float32(0.95))
 
 

@@ -154,6 +154,8 @@ def interpolated(band: Band, projection: Projection, mode: Mode) -> Callable[[Gr
         valid: Any = True
         for down, down_weight in zip(offsets, weights(row_share), strict=True):
             for across, across_weight in zip(offsets, weights(column_share), strict=True):
+                if not down_weight.any() or not across_weight.any():
+                    continue
                 place = row + down - top, column + across - left
                 weight = down_weight * across_weight
                 valid = valid & (mask[place] | (weight == 0))

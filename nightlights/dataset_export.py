@@ -55,7 +55,7 @@ lies beyond them.
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExportEstimate(Estimate):
     """What an export will take: all its windows together.
 
@@ -85,6 +85,7 @@ def estimate_export(source: ImagerySource, regions: Sequence[Region], patch_size
         seconds=sum(estimate.seconds for estimate in estimates),
         patches={region.name: region.patches(patch_size) for region in regions},
         notes=source.notes,
+        requests=sum(estimate.requests for estimate in estimates),
     )
 
 

@@ -42,8 +42,11 @@ def export_form() -> None:
             return
         plan = plan_export(space, request, settings())
         st.caption(plan.sentence)
-        for note in plan.notes:
-            st.info(note)
+        if request.earthengine is not None:
+            st.caption(" ".join(plan.notes))
+        else:
+            for note in plan.notes:
+                st.info(note)
         if not plan.fits:
             st.error(
                 "**The disk has too little room for this.**  \nFree some space, or export fewer regions."

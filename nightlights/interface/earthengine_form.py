@@ -22,7 +22,7 @@ from nightlights.composites import (
     Sensor,
     Statistic,
 )
-from nightlights.interface.connection import connection, is_set_up, is_test_server
+from nightlights.interface.connection import connection, is_set_up
 from nightlights.interface.navigation import page_link
 from nightlights.manifests import ExportRequest
 from nightlights.settings import Settings
@@ -65,13 +65,10 @@ def ask_for_composites(settings: Settings) -> ExportRequest | None:
             "The connection can be checked on the Home page."
         )
         page_link("home", "Check the connection")
-    if is_test_server(settings):
-        st.caption(":orange-badge[Simulated] The local test server answers in the place of Earth Engine.")
     sensor = _select("Sensor", get_args(Sensor), "ee_sensor")
     start, end = _period("", "Imagery from", date(2020, 1, 1), date(2022, 12, 31))
     daytime = _daytime(sensor, start, end)
     nighttime = _nighttime(start, end)
-    st.caption(_summary(daytime, nighttime))
     way = _way()
     if not _has_what_it_needs(way, settings):
         return None
@@ -253,20 +250,6 @@ def _nighttime(start: date, end: date) -> NighttimeComposite:
             start, end = _period("viirs_", "VIIRS from", start, end)
     return NighttimeComposite(
         start=start, end=end, product=product, minimum_cloud_free=int(cloud_free), annual_band=band
-    )
-
-
-def _summary(daytime: DaytimeComposite, nighttime: NighttimeComposite) -> str:
-    what = "Median" if daytime.statistic == "median" else f"{daytime.percentile:g}th percentile"
-    scenes = (
-        f" of scenes with at most {daytime.maximum_scene_cloud:g} % cloud"
-        if daytime.maximum_scene_cloud < 100
-        else ""
-    )
-    night = "monthly, stray-light corrected" if nighttime.product == "monthly" else "annual V2.2"
-    return (
-        f"{what} of the clear pixels{scenes}; {daytime.resampling} resampling before compositing. "
-        f"VIIRS {night}, {nighttime.start} to {nighttime.end}."
     )
 
 

@@ -44,6 +44,7 @@ class ExportPlan:
     free_bytes: int
     patches: dict[str, int]
     notes: tuple[str, ...] = ()
+    requests: int = 0
 
     @property
     def fits(self) -> bool:
@@ -56,8 +57,15 @@ class ExportPlan:
         count = len(self.patches)
         return (
             f"{count} region{'s' if count != 1 else ''} · **{size(self.stored_bytes)}** on disk · "
-            f"about **{duration(self.seconds)}** · {size(self.free_bytes)} free"
+            f"about **{duration(self.seconds)}** · {self._asked}{size(self.free_bytes)} free"
         )
+
+    @property
+    def _asked(self) -> str:
+        if not self.requests or self.request.earthengine is None:
+            return ""
+        what = "request" if self.request.earthengine.method == "direct" else "Earth Engine task"
+        return f"{self.requests:,} {what}{'s' * (self.requests != 1)} · "
 
 
 def export_is_simulated(settings: Settings) -> bool:
@@ -125,11 +133,17 @@ def plan_export(workspace: Workspace, request: ExportRequest, settings: Settings
     """
     collection = load_collection(workspace, request.regions)
     raise_first_error(check_regions(collection.regions, settings))
-    source = make_source(request)
+    source = make_source(request, settings)
     estimate: ExportEstimate = estimate_export(source, collection.regions, settings.patch_size)
     free = shutil.disk_usage(workspace.root).free
     return ExportPlan(
-        request, estimate.stored_bytes, estimate.seconds, free, dict(estimate.patches), estimate.notes
+        request,
+        estimate.stored_bytes,
+        estimate.seconds,
+        free,
+        dict(estimate.patches),
+        estimate.notes,
+        estimate.requests,
     )
 
 

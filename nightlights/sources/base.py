@@ -23,10 +23,13 @@ class Estimate:
         Size on disk afterwards, in bytes.
     seconds:
         Time on this machine, in seconds.
+    requests:
+        How many requests or tasks a distant service is asked for.
     """
 
     stored_bytes: int
     seconds: float
+    requests: int = 0
 
 
 class ImagerySource(Protocol):

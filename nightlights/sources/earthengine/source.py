@@ -124,9 +124,11 @@ class EarthEngineSource:
             height * width * len(self._bands) * _STORED_BYTES_PER_VALUE + 4 * window.height * window.width
         )
         if self.request.method == "batch":
-            return Estimate(stored, _SECONDS_PER_TASK)
-        rounds = -(-len(self._tiles("", window)) // self._settings.requests_at_once)
-        return Estimate(stored, rounds * _SECONDS_PER_TILE)
+            tasks = 2 if self.request.file_format == "GeoTIFF" else 1
+            return Estimate(stored, _SECONDS_PER_TASK, tasks)
+        requests = len(self._tiles("", window))
+        rounds = -(-requests // self._settings.requests_at_once)
+        return Estimate(stored, rounds * _SECONDS_PER_TILE, requests)
 
     def fetch(self, windows: Mapping[str, Window], folder: Path, progress: Progress) -> None:
         """Bring the imagery of ``windows``, by the name of their region, into ``folder``.

@@ -21,6 +21,7 @@ JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrup
 Loss = Literal["pixel squared error", "pixel absolute error", "pixel Huber", "footprint squared error"]
 Optimizer = Literal["SGD", "Adam", "AdamW"]
 Resampling = Literal["nearest", "bilinear"]
+FileScaling = Literal["study", "physical"]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
@@ -148,6 +149,47 @@ class ExportRequest(Record):
         if days["period_start"] and days["period_end"] and days["period_end"] < days["period_start"]:
             raise ValueError(f"the period ends ({self.period_end}) before it starts ({self.period_start})")
         return self
+
+
+class ImportRequest(Record):
+    """What to import: the arguments of an import job.
+
+    Attributes
+    ----------
+    files:
+        TFRecord files and mixers (``mixer.json``): paths, folders or patterns. A file of patches is a region;
+        so is a mixer with the files of its image.
+    scaling:
+        "study": reflectance, temperature mapped to 0 .. 1, radiance divided by 60; "physical": the bands'
+        units and nW/cm2/sr.
+    roles:
+        Beginning of a file's name to the role of its region; the longest that fits counts.
+    other_role:
+        The role of files whose name begins otherwise; they are refused unless given, images are predicted.
+    bands:
+        Features to take, in order; the study's nine, or all there are, unless given.
+    nighttime_files:
+        VIIRS rasters for images that came without radiance.
+    kernel_size:
+        (x, y) of the image export's ``kernelSize``; follows from the files where x and y are equal.
+    simulated:
+        Whether the imagery was simulated, which files do not tell.
+    """
+
+    dataset: Name
+    files: list[str] = Field(min_length=1)
+    scaling: FileScaling = "study"
+    roles: dict[str, Role] = Field(default={"train": "train", "eval": "evaluate"})
+    other_role: Role | None = None
+    bands: list[str] | None = None
+    radiance_band: str = "avg_rad"
+    nighttime_files: list[str] = Field(default_factory=list)
+    kernel_size: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]] | None = None
+    period_start: str | None = None
+    period_end: str | None = None
+    fwhm_m: float = 742.0
+    simulated: bool = False
+    overwrite: bool = False
 
 
 class TrainingSettings(Record):

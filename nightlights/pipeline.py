@@ -13,12 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nightlights.errors import DatasetError, ModelError, WorkspaceError
+from nightlights.errors import DatasetError, ModelError, SourceError, WorkspaceError
 from nightlights.files import PARTIAL_PREFIX, replacing_folder
 from nightlights.jobs.kinds import EvaluationRequest
 from nightlights.manifests import (
     DatasetManifest,
     ExportRequest,
+    ImportRequest,
     PredictionRecord,
     PredictionRequest,
     Role,
@@ -74,6 +75,10 @@ def make_source(request: ExportRequest, settings: Settings | None = None) -> Ima
         from nightlights.sources.earthengine.source import EarthEngineSource
 
         return EarthEngineSource(request.earthengine, settings or Settings.from_environment())
+    if request.source == "tfrecord":
+        raise SourceError(
+            "TFRecord files are imported, not exported.", "See: nightlights datasets import --help"
+        )
     from nightlights.sources.simulated import SimulatedSource
 
     return SimulatedSource(request.planet_seed, PointSpread(request.fwhm_m))
@@ -103,6 +108,21 @@ def export(
     known = settings or Settings.from_environment()
     raise_first_error(check_regions(regions, known))
     return export_dataset(workspace, request, make_source(request, known), regions, progress)
+
+
+def import_files(workspace: Workspace, request: ImportRequest, progress: Progress) -> DatasetManifest:
+    """Import TFRecord files as a dataset; an interrupted import of the same files goes on.
+
+    Raises
+    ------
+    DatasetError
+        When a file cannot be used, which the sentence names, or the dataset's name is in use.
+    WorkspaceError
+        When the disk is full.
+    """
+    from nightlights.tfrecords.importing import import_dataset
+
+    return import_dataset(workspace, request, progress)
 
 
 def train(
@@ -323,6 +343,11 @@ def _remove_remains(folder: Path, name: str) -> None:
 def run_export(workspace: Workspace, request: ExportRequest, progress: Progress, *, resume: bool) -> None:
     """Handle an export job; the partial folder knows by itself what can be kept."""
     export(workspace, request, progress)
+
+
+def run_import(workspace: Workspace, request: ImportRequest, progress: Progress, *, resume: bool) -> None:
+    """Handle an import job; the partial folder knows by itself what can be kept."""
+    import_files(workspace, request, progress)
 
 
 def run_train(workspace: Workspace, request: TrainingRequest, progress: Progress, *, resume: bool) -> None:

@@ -1,9 +1,10 @@
-"""``nightlights datasets``: what has been exported."""
+"""``nightlights datasets``: what has been exported or imported."""
 
 from typing import Annotated, Any
 
 import typer
 
+from nightlights.commands.datasets_import import import_files
 from nightlights.commands.export import describe
 from nightlights.commands.options import (
     JsonOption,
@@ -14,7 +15,8 @@ from nightlights.commands.options import (
 )
 from nightlights.commands.output import confirm, print_json, print_table, say
 
-app = typer.Typer(help="Datasets: list, show, delete.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(help="Datasets: list, show, import, delete.", no_args_is_help=True, add_completion=False)
+app.command("import")(import_files)
 
 
 @app.command("list")

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from nightlights.errors import JobError, WorkspaceError
 from nightlights.manifests import (
     ExportRequest,
+    ImportRequest,
     JobKind,
     Name,
     PredictionRequest,
@@ -92,6 +93,13 @@ KINDS: dict[JobKind, Kind] = {
     "export": Kind(
         ExportRequest,
         "nightlights.pipeline:run_export",
+        target=lambda request: str(request.dataset),
+        writes=lambda _, request: [f"datasets/{request.dataset}"],
+        reads=lambda _, __: [],
+    ),
+    "import": Kind(
+        ImportRequest,
+        "nightlights.pipeline:run_import",
         target=lambda request: str(request.dataset),
         writes=lambda _, request: [f"datasets/{request.dataset}"],
         reads=lambda _, __: [],

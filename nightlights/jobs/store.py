@@ -44,6 +44,7 @@ CANCEL_GRACE_SECONDS: Final = 20.0
 _RESERVE_BYTES = 32_768
 _TITLES: dict[JobKind, str] = {
     "export": "Export dataset",
+    "import": "Import dataset",
     "train": "Train run",
     "evaluate": "Evaluate run",
     "predict": "Predict",

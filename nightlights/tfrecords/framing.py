@@ -61,7 +61,7 @@ def read_records(path: Path) -> Iterator[bytes]:
 
 
 def _truncated(path: Path, number: int) -> DatasetError:
-    return DatasetError(f"{path.name} is truncated: it ends within record {number}.", _AGAIN)
+    return DatasetError(f"{path.name} is truncated: it ends after {number - 1} whole records.", _AGAIN)
 
 
 def _next(stream: IO[bytes], path: Path, number: int) -> bytes | None:

@@ -5,6 +5,7 @@ follow from the prediction and its content, so that a repeated publication finds
 """
 
 import contextlib
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 PUBLICATION_FILE: Final = "publication.json"
 BAND: Final = "radiance"
 """Name of the one band of the asset."""
-_PATCH: Final = 256
 _STEPS: Final = 3
 _TRIES: Final = 3
 
@@ -151,14 +151,18 @@ class _Publication:
             )
         self._addresses = [store.address(name) for name in names]
         self.keep(files=names)
+        shutil.rmtree(self._patches_folder, ignore_errors=True)
 
     def _tfrecords(self) -> list[Path]:
-        """The prediction as patches and mixer; they stay in the prediction's folder for the next try."""
+        """The prediction as patches and mixer, in the prediction's folder until they are sent."""
         from nightlights.tfrecords.predictions import write_prediction_tfrecord
 
-        folder = self.folder / f"{files.PARTIAL_PREFIX}tfrecord"
-        files.make_folder(folder)
-        return write_prediction_tfrecord(self.raster, folder, _PATCH)
+        files.make_folder(self._patches_folder)
+        return write_prediction_tfrecord(self.raster, self._patches_folder)
+
+    @property
+    def _patches_folder(self) -> Path:
+        return self.folder / f"{files.PARTIAL_PREFIX}tfrecord"
 
     def ingest(self, sleep: Callable[[float], None]) -> None:
         """Make the asset, and wait until it is there."""

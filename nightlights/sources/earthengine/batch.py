@@ -22,6 +22,7 @@ from nightlights.grid import Window
 from nightlights.manifests import Name, Record, read_record, write_record
 from nightlights.progress import Progress
 from nightlights.settings import Settings
+from nightlights.sources.earthengine.client import connect
 from nightlights.sources.earthengine.exports import Export, start_image_export, start_patch_export
 from nightlights.sources.earthengine.operations import (
     Operation,
@@ -198,6 +199,8 @@ class _Batch:
 
     def start(self) -> None:
         """Start every task that does not run and is not done."""
+        if self.unfinished:
+            connect(self.settings)
         for task in self.unfinished:
             if task.files is None and task.operation is not None:
                 found = find_operation(task.operation, self.settings)

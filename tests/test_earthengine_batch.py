@@ -1,0 +1,314 @@
+"""Batch exports: the same pixels whichever way, nothing asked for twice, failures in one sentence."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from batch_samples import (
+    BRAZZAVILLE,
+    KINSHASA,
+    WINDOWS,
+    Crash,
+    CrashingProgress,
+    export_request,
+    fetched,
+    make_workspace,
+    planet_server,
+    play,
+    request,
+    server,
+)
+from earthengine_server.server import EarthEngineServer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nightlights import pipeline
+from nightlights.cli import main
+from nightlights.datasets import Dataset
+from nightlights.errors import Cancelled, EarthEngineError, NightlightsError, SourceError
+from nightlights.grid import FINE_PER_VIIRS, Window
+from nightlights.jobs import JobStore
+from nightlights.jobs.records import JobFiles
+from nightlights.progress import NoProgress
+from nightlights.settings import Settings
+from nightlights.sources.earthengine import batch
+from nightlights.sources.earthengine.batch import Pauses, fetch_batch
+from nightlights.sources.earthengine.operations import list_operations
+from nightlights.sources.earthengine.sampling import choose_patches
+
+__all__ = ["planet_server", "server"]
+
+
+def settings() -> Settings:
+    return Settings.from_environment()
+
+
+def images(source: Any, windows: dict[str, Window] = WINDOWS) -> list[Any]:
+    return [
+        image for window in windows.values() for image in (source.daytime(window), source.nighttime(window))
+    ]
+
+
+@pytest.fixture(scope="module")
+def right(planet_server: EarthEngineServer, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """The images of :data:`WINDOWS`, read directly."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in planet_server.environment.items():
+            patch.setenv(name, value)
+        return images(fetched(tmp_path_factory.mktemp("direct"), request(method="direct")))
+
+
+def same(found: list[Any], wanted: list[Any]) -> bool:
+    return all(np.array_equal(*pair, equal_nan=True) for pair in zip(found, wanted, strict=True))
+
+
+@pytest.mark.usefixtures("server")
+def test_geotiffs_are_the_pixels_that_are_read_directly(tmp_path: Path, right: list[Any]) -> None:
+    source = fetched(tmp_path, request())
+    assert same(images(source), right)
+    assert np.isfinite(right[0]).any() and np.isfinite(right[1]).all()
+    inner = Window(KINSHASA.column + 2, KINSHASA.row + 1, 3, 4)
+    assert np.array_equal(
+        source.daytime(inner), right[0][(slice(None), *inner.fine_slices_in(KINSHASA))], equal_nan=True
+    )
+    with pytest.raises(SourceError, match="not exported"):
+        source.daytime(Window(10, 10, 2, 2))
+
+
+@pytest.mark.usefixtures("server")
+def test_patches_are_the_pixels_that_are_read_directly(tmp_path: Path, right: list[Any]) -> None:
+    asked = request(file_format="TFRecord")
+    source = fetched(tmp_path, asked)
+    for index, window in enumerate(WINDOWS.values()):
+        day, night = (np.full_like(image, np.nan) for image in right[2 * index : 2 * index + 2])
+        chosen = choose_patches(window, asked.patch_size, asked.patches_per_region, asked.seed)
+        for patch in chosen:
+            rows, columns = patch.fine_slices_in(window)
+            day[:, rows, columns] = right[2 * index][:, rows, columns]
+            night[patch.slices_in(window)] = right[2 * index + 1][patch.slices_in(window)]
+        assert np.array_equal(source.daytime(window), day, equal_nan=True)
+        assert np.array_equal(source.nighttime(window), night, equal_nan=True)
+        assert 0 < np.isfinite(night).sum() < night.size
+
+
+def test_every_export_names_our_grid_and_an_identifier(server: EarthEngineServer, tmp_path: Path) -> None:
+    fetched(tmp_path / "a", request(), {"kinshasa": KINSHASA})
+    fetched(tmp_path / "b", request(file_format="TFRecord"), {"kinshasa": KINSHASA})
+    asked = server.requests.of("image:export") + server.requests.of("table:export")
+    assert len(asked) == len({each.body["requestId"] for each in asked}) == 3
+    for each in asked:
+        text = json.dumps(each.expression)
+        fine = each.path.endswith("table:export") or "daytime" in each.body["description"]
+        transform = list(KINSHASA.fine_transform if fine else KINSHASA.transform)[:6]
+        assert json.dumps(transform) in text and '"EPSG:4326"' in text
+        assert len(each.body["requestId"]) <= 60 and len(each.body["description"]) <= 100
+    assert server.bucket not in (tmp_path / "a" / batch.STATE_FILE).read_text()
+
+
+windows = st.builds(Window, st.integers(0, 900), st.integers(0, 900), st.integers(4, 30), st.integers(4, 30))
+
+
+@given(windows, st.sampled_from([32, 64]), st.integers(1, 60), st.integers(0, 5))
+def test_chosen_patches_lie_in_their_region_and_side_by_side_first(
+    window: Window, size: int, count: int, seed: int
+) -> None:
+    side = size // FINE_PER_VIIRS
+    patches = choose_patches(window, size, count, seed)
+    places = (window.height - side + 1) * (window.width - side + 1)
+    assert len(set(patches)) == len(patches) == min(count, places)
+    assert all(window.contains(patch) and patch.shape == (side, side) for patch in patches)
+    assert patches == choose_patches(window, size, count, seed)
+    covered = np.zeros(window.shape, int)
+    beside = max((window.height - side + 1) // side, 1) * max((window.width - side + 1) // side, 1)
+    for patch in patches[:beside]:
+        covered[patch.slices_in(window)] += 1
+    assert covered.max() == 1
+
+
+def test_a_region_that_is_too_small_for_a_patch_is_told_before_anything_is_started(
+    server: EarthEngineServer, tmp_path: Path
+) -> None:
+    with pytest.raises(SourceError, match=r"No patch of 256 x 256 pixels fits"):
+        fetched(tmp_path, request(file_format="TFRecord", patch_size=256))
+    assert not server.requests.of("table:export")
+
+
+def test_a_crash_at_any_moment_starts_no_task_twice(
+    server: EarthEngineServer, tmp_path: Path, right: list[Any]
+) -> None:
+    last, crashes = 1, 0
+    while True:
+        folder, before = tmp_path / str(last), server.operations.started
+        try:
+            fetch_batch(request(), settings(), WINDOWS, folder, CrashingProgress(last))
+            break
+        except Crash:
+            crashes += 1
+        assert same(images(fetched(folder, request())), right)
+        assert server.operations.started - before == 4
+        last += 2
+    assert crashes > 3
+
+
+def test_a_task_that_was_started_but_not_written_down_is_found_again(
+    server: EarthEngineServer, tmp_path: Path, right: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes: list[Any] = []
+    write_record = batch.write_record
+
+    def crash_after_the_first_start(path: Path, record: Any) -> None:
+        writes.append(path)
+        if len(writes) == 2:
+            raise Crash
+        write_record(path, record)
+
+    before = server.operations.started
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "write_record", crash_after_the_first_start)
+        with pytest.raises(Crash):
+            fetched(tmp_path, request())
+    assert server.operations.started - before == 1
+    assert same(images(fetched(tmp_path, request())), right)
+    assert server.operations.started - before == 4
+
+
+@pytest.mark.parametrize("method", ["batch", "direct"])
+def test_a_killed_export_under_faults_ends_with_every_pixel_right(
+    server: EarthEngineServer, tmp_path: Path, method: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTLIGHTS_PATCH_SIZE", "64")
+    wide = {"wide": Window(KINSHASA.column, KINSHASA.row, 70, 4), "kinshasa": KINSHASA}
+    workspace = make_workspace(tmp_path, wide)
+    pipeline.export(workspace, export_request("right", request(method="direct")), NoProgress())
+    play(server, seed=3, too_many=0.15, unavailable=0.15, cut=0.1, operation_s=0.3, storage_cut=0.3)
+    before = server.operations.started
+    server.requests.clear()
+    store = JobStore(workspace)
+    job = store.submit("export", export_request("killed", request(method=method)))
+    partial = workspace.root / "datasets" / ".partial-export-killed" / "fetched"
+    pattern = "batch.json" if method == "batch" else "*/daytime-*.npy"
+    while not (any(partial.glob(pattern)) and (method == "direct" or server.operations.started > before)):
+        assert store.get(job.id).active, store.log(job.id)
+        time.sleep(0.01)
+    process = JobFiles(workspace.job_folder(job.id)).read_process()
+    assert process
+    os.kill(process.pid, signal.SIGKILL)
+    assert store.wait(job.id).state == "interrupted"
+    store.resume(job.id)
+    assert store.wait(job.id).state == "done", store.log(job.id)
+    killed, whole = (Dataset.open(workspace, name) for name in ("killed", "right"))
+    for region in wide:
+        assert np.array_equal(killed.read_daytime(region), whole.read_daytime(region), equal_nan=True)
+        assert np.array_equal(killed.read_nighttime(region), whole.read_nighttime(region), equal_nan=True)
+    assert server.operations.started - before == (4 if method == "batch" else 0)
+    faults = [each.fault for each in server.requests if each.fault]
+    assert len(faults) / len(server.requests) > 0.2 and {"too_many", "unavailable"} <= set(faults)
+
+
+def test_a_failed_task_says_why_and_is_started_anew_on_resuming(
+    server: EarthEngineServer, tmp_path: Path
+) -> None:
+    play(server, failed_operations=1)
+    before = server.operations.started
+    with pytest.raises(EarthEngineError, match=r"The .* image of kinshasa could not be exported: Internal"):
+        fetched(tmp_path, request(), {"kinshasa": KINSHASA})
+    fetched(tmp_path, request(), {"kinshasa": KINSHASA})
+    assert server.operations.started - before == 3
+    attempts = [task["attempt"] for task in json.loads((tmp_path / batch.STATE_FILE).read_text())["tasks"]]
+    assert sorted(attempts) == [1, 2]
+
+
+def test_cancelling_cancels_the_tasks_and_resuming_starts_them_anew(
+    server: EarthEngineServer, tmp_path: Path, right: list[Any]
+) -> None:
+    class Impatient:
+        def update(self, done: float, total: float, *, unit: str = "", message: str = "") -> None:
+            if "running" in message:
+                raise Cancelled
+
+    play(server, operation_s=20)
+    with pytest.raises(Cancelled):
+        fetch_batch(request(), settings(), WINDOWS, tmp_path, Impatient())
+    newest = list_operations(settings())[:4]
+    assert {each.state for each in newest} <= {"cancelled", "cancelling"}
+    play(server)
+    assert same(images(fetched(tmp_path, request())), right)
+
+
+def test_files_that_are_gone_are_told_and_exported_again(
+    server: EarthEngineServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nightlights.storage import BucketStore
+
+    one = {"brazzaville": BRAZZAVILLE}
+    with monkeypatch.context() as patch:
+        patch.setattr(BucketStore, "list", lambda *_: [])
+        with pytest.raises(EarthEngineError, match=r"of brazzaville, .* are not in the bucket"):
+            fetched(tmp_path, request(), one)
+    fetched(tmp_path, request(), one)
+
+
+@pytest.mark.usefixtures("server")
+def test_a_missing_patch_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nightlights.tfrecords import examples
+
+    read = examples.read_examples
+    monkeypatch.setattr(examples, "read_examples", lambda path: list(read(path))[1:])
+    with pytest.raises(SourceError, match=r"1 of 3 patches are missing"):
+        fetched(tmp_path, request(file_format="TFRecord"))
+
+
+def test_waits_between_looks_grow_and_can_be_stopped(server: EarthEngineServer, tmp_path: Path) -> None:
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) > 6:
+            play(server)
+        time.sleep(0.02)
+
+    play(server, operation_s=0.2)
+    one = {"brazzaville": BRAZZAVILLE}
+    pauses = Pauses(first_s=1.0, growth=2.0, longest_s=3.0, step_s=2.0)
+    fetch_batch(request(), settings(), one, tmp_path, NoProgress(), pauses=pauses, sleep=sleep)
+    assert slept[:5] == [1.0, 2.0, 2.0, 1.0, 2.0]
+
+
+def test_files_on_drive_are_named_and_how_they_become_a_dataset(tmp_path: Path) -> None:
+    with EarthEngineServer(state=tmp_path / "state") as own, pytest.MonkeyPatch.context() as patch:
+        for name, value in own.environment.items():
+            patch.setenv(name, value)
+        with pytest.raises(NightlightsError, match=r"on Drive in the folder .*brazzaville-daytime\*") as told:
+            fetched(tmp_path / "a", request(destination="Drive"), {"brazzaville": BRAZZAVILLE})
+        assert "export --source rasters" in told.value.remedy and not isinstance(told.value, SourceError)
+        files = sorted(path.name for path in (tmp_path / "state" / "drive").rglob("*.tif"))
+        assert files == ["brazzaville-daytime.tif", "brazzaville-nighttime.tif"]
+
+
+def test_tasks_are_listed_cancelled_and_fetched_from_the_command_line(
+    server: EarthEngineServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fetched(tmp_path / "a", request(), {"brazzaville": BRAZZAVILLE})
+    assert main(["tasks", "list", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {rows[0]["state"], rows[1]["state"]} == {"done"}
+    night = next(row for row in rows if "nighttime" in row["description"])
+    assert night["kind"] == "image export" and night["eecu_seconds"] > 0 and night["runtime_s"] >= 0
+    assert night["destination"].startswith("Cloud Storage: nightlights/exports/")
+    assert main(["tasks", "fetch", night["id"], "--folder", str(tmp_path / "here"), "--json"]) == 0
+    (path,) = json.loads(capsys.readouterr().out)
+    assert Path(path).name == "nighttime.tif"
+    assert Path(path).read_bytes() == (tmp_path / "a/brazzaville/1/nighttime.tif").read_bytes()
+    assert main(["tasks", "list"]) == 0
+    assert night["id"] in capsys.readouterr().out
+    assert main(["tasks", "cancel", night["id"]]) == 2
+    assert "cannot be cancelled: it is done" in capsys.readouterr().err
+    for wrong in ("NOSUCHTASK", "../x"):
+        assert main(["tasks", "fetch", wrong]) == 2
+        assert wrong in capsys.readouterr().err
+    assert server.bucket not in "".join(capsys.readouterr())

@@ -166,6 +166,9 @@ def translate(error: Exception, settings: Settings) -> EarthEngineError:
     """The clear form of a failure."""
     import google.auth.exceptions
 
+    if isinstance(error, google.auth.exceptions.InvalidOperation):
+        # A test server that refuses: there is nothing that could be renewed.
+        return expired()
     if isinstance(error, google.auth.exceptions.DefaultCredentialsError):
         return not_signed_in()
     if isinstance(error, google.auth.exceptions.TransportError | ConnectionError):

@@ -22,7 +22,7 @@ def placed_shape(shape: shapely.Geometry, crs: Any, geodesic: bool | None) -> Ge
         return Geometry(shape, None, True if geodesic is None else geodesic)
     projection = Projection(crs) if isinstance(crs, str) else crs
     affine = Affine(*projection.transform)
-    flat = shapely.transform(shape, lambda points: np.stack(affine * points.T, 1))
+    flat = shapely.transform(shape, lambda points: np.stack(affine @ tuple(points.T), 1))
     degrees = project(flat, projection.crs, GEOGRAPHIC)
     return Geometry(degrees, (flat, projection), bool(geodesic))
 

@@ -89,7 +89,7 @@ def _sample(
     x, y = place.x, place.y
     if projection.crs != GEOGRAPHIC:
         x, y = transformer(GEOGRAPHIC, projection.crs).transform(x, y)
-    column, row = ~Affine(*projection.transform) * (x, y)
+    column, row = ~Affine(*projection.transform) @ (x, y)
     pixel = projection.grid(math.floor(column), math.floor(row), 1, 1)
     values = dict(extra)
     for band in image.bands:

@@ -87,7 +87,7 @@ def scene(
     height, width = raster.size
     if footprint is None:
         corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], float)
-        x, y = Affine(*raster.projection.transform) * corners.T
+        x, y = Affine(*raster.projection.transform) @ tuple(corners.T)
         footprint = project(shapely.Polygon(np.stack([x, y], 1)), raster.projection.crs, GEOGRAPHIC)
 
     def covers(grid: Grid) -> NDArray[np.bool_]:

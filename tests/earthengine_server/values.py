@@ -48,7 +48,7 @@ class Projection:
 
     def grid(self, column: int, row: int, width: int, height: int) -> Grid:
         """The grid of ``width`` x ``height`` pixels whose first one is at ``column``, ``row``."""
-        moved = Affine(*self.transform) * Affine.translation(column, row)
+        moved = Affine(*self.transform) @ Affine.translation(column, row)
         return Grid(self.crs, _six(moved), width, height)
 
 

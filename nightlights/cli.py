@@ -26,7 +26,7 @@ _COMMANDS = {
     "places": "Search world cities.",
     "earthengine": "Earth Engine: status, set.",
     "export": "Export imagery of regions as a dataset.",
-    "datasets": "Datasets: list, show, delete.",
+    "datasets": "Datasets: list, show, import, delete.",
     "networks": "List the networks that can be trained.",
     "train": "Train a network on a dataset, and evaluate it.",
     "evaluate": "Score a run and its baselines at the VIIRS grid.",
@@ -80,7 +80,9 @@ def _root(
 ) -> None:
     """Earth at Night in HD: night-time radiance at 30 m from daytime satellite imagery."""
     if workspace is not None:
-        os.environ["NIGHTLIGHTS_WORKSPACE"] = workspace
+        from nightlights.commands.options import named_folder
+
+        os.environ["NIGHTLIGHTS_WORKSPACE"] = str(named_folder(workspace))
 
 
 def _fail(message: str, code: int) -> int:

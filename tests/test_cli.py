@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from nightlights.manifests import (
     write_record,
 )
 from nightlights.networks.registry import NETWORKS
+from nightlights.wording import local_time
 from nightlights.workspace import Workspace
 
 ROOT = Path(__file__).parent.parent
@@ -166,6 +168,8 @@ def test_every_command_in_the_help_exists(run: Run) -> None:
         (["jobs", "show", "absent"], "There is no job 'absent'"),
         (["jobs", "resume", "absent"], "There is no job 'absent'"),
         (["places", "qqqqqq"], "No city matches 'qqqqqq'"),
+        (["regions", "list", "--workspace", ""], "--workspace names no folder"),
+        (["--workspace", " ", "regions", "list"], "--workspace names no folder"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_exit_code_2(run: Run, arguments: list[str], expected: str) -> None:
@@ -242,7 +246,9 @@ def test_checking_regions_lists_every_problem(
 ) -> None:
     monkeypatch.setenv("NIGHTLIGHTS_PATCH_SIZE", "64")
     write_regions(tmp_path / "a.geojson", a=("train", 29.0, -3.0), b=("train", 31.0, -3.0))
-    assert run("regions", "import", "a.geojson", "--name", "r")[0] == 0
+    assert run("regions", "import", "a.geojson", "--name", "r")[1].startswith("Saved 2 regions as r: ")
+    write_regions(tmp_path / "one.geojson", a=("train", 29.0, -3.0))
+    assert run("regions", "import", "one.geojson")[1] == "Saved 1 region as one: a (train).\n"
     assert run("regions", "check", "r", "--json")[1] == "[]\n"
     monkeypatch.delenv("NIGHTLIGHTS_PATCH_SIZE")
     code, out, err = run("regions", "check", "r", "--json")
@@ -356,7 +362,12 @@ def test_scores_are_objects_with_their_unit(run: Run, requests: list[Any], works
     for score in scores:
         assert {"method", "region", "rmse", "mae", "bias", "r2", "pixels", "unit"} <= set(score)
         assert score["unit"] == "nW/cm²/sr"
+    file = workspace.run_folder("first") / "metrics.json"
+    worthless = {**scores[0], "r2": -0.0003, "bias": -0.0001}
+    file.write_text(json.dumps({**json.loads(file.read_text()), "scores": [worthless]}))
     table = run("evaluate", "--run", "first")[1]
+    assert "+0.000" in table
+    assert "-0.000" not in table
     assert "nW/cm²/sr" in table
     assert "imulated" in table
 
@@ -437,6 +448,9 @@ def test_jobs_are_listed_and_what_they_use_is_not_deleted(run: Run, workspace: W
     listed = json.loads(run("jobs", "list", "--json")[1])
     assert [(job["id"], job["state"]) for job in listed] == [(running, "running")]
     assert "running 25 %" in run("jobs", "show", running)[1]
+    table = run("jobs", "list")[1]
+    assert local_time(datetime.fromisoformat(listed[0]["created"])) in table
+    assert "+00:00" not in table
     assert f"is used by job {running}" in refused(run("datasets", "delete", "cities", "--yes"))
     assert workspace.dataset_names() == ["cities"]
 

@@ -31,6 +31,7 @@ FLOORS: dict[str, int] = {
             "region_checks",
             "palettes",
             "devices",
+            "wording",
         ],
         0,
     ),

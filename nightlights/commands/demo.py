@@ -10,6 +10,7 @@ import typer
 from nightlights.commands.options import JsonOption, WorkspaceOption, settings
 from nightlights.commands.output import print_json, print_table, say
 from nightlights.commands.work import follow_job, record_of, run_job
+from nightlights.wording import counted
 
 if TYPE_CHECKING:
     from nightlights.manifests import JobKind, Record, Score, TrainingSettings
@@ -134,7 +135,8 @@ class _Loop:
         )
         self._job("train", request, resume=again)
         record = read_record(folder / "run.json", RunRecord)
-        return f"{_NETWORK}, {record.parameters:,} weights, {record.epochs_done} epochs on {record.device}"
+        epochs = counted(record.epochs_done, "epoch")
+        return f"{_NETWORK}, {record.parameters:,} weights, {epochs} on {record.device}"
 
     def predict(self) -> str:
         from nightlights.manifests import PredictionRecord, PredictionRequest, read_record

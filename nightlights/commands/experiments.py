@@ -119,4 +119,4 @@ def delete(run: RunArgument, yes: YesOption = False, workspace: WorkspaceOption 
 
 
 def _cell(value: Any) -> object:
-    return f"{value:.3f}" if isinstance(value, float) else value
+    return f"{value:z.3f}" if isinstance(value, float) else value

@@ -35,6 +35,7 @@ from nightlights.commands.options import (
 from nightlights.commands.output import print_json, print_table
 from nightlights.commands.work import record_of, run_job, start_job
 from nightlights.errors import SettingsError
+from nightlights.wording import counted
 
 if TYPE_CHECKING:
     from nightlights.manifests import DatasetManifest, ExportRequest
@@ -199,8 +200,8 @@ def _estimate(request: "ExportRequest", collection: "RegionCollection", patch_si
     else:
         patches = sum(found.patches.values())
         typer.echo(
-            f"{len(collection)} regions: about {found.stored_bytes / 1e6:,.0f} MB on disk, "
-            f"{found.seconds:,.0f} s, {patches} patches of {patch_size} pixels."
+            f"{counted(len(collection), 'region')}: about {found.stored_bytes / 1e6:,.0f} MB on disk, "
+            f"{found.seconds:,.0f} s, {counted(patches, 'patch')} of {patch_size} pixels."
         )
     for note in found.notes:
         typer.echo(note, err=True)
@@ -223,7 +224,7 @@ def describe(manifest: "DatasetManifest", json: bool) -> None:
         for region in manifest.regions
     )
     print_table(
-        f"Dataset {manifest.name}: {manifest.source.label}, {len(manifest.bands)} bands",
+        f"Dataset {manifest.name}: {manifest.source.label}, {counted(len(manifest.bands), 'band')}",
         ("region", "role", "pixels", f"mean {manifest.radiance_unit}", "lit %", "missing %"),
         rows,
         "Simulated imagery." if manifest.source.simulated else "",

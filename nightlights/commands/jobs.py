@@ -12,6 +12,7 @@ from nightlights.commands.options import (
 )
 from nightlights.commands.output import print_json, print_table, say
 from nightlights.commands.work import follow_job
+from nightlights.wording import local_time
 
 app = typer.Typer(
     help="Background jobs: list, show, cancel, resume, delete.", no_args_is_help=True, add_completion=False
@@ -29,7 +30,7 @@ def list_jobs(workspace: WorkspaceOption = None, json: JsonOption = False) -> No
     if json:
         print_json([job.model_dump(mode="json") for job in jobs])
     elif jobs:
-        rows = ((job.id, job.title, job.state_text, job.created.isoformat()) for job in jobs)
+        rows = ((job.id, job.title, job.state_text, local_time(job.created)) for job in jobs)
         print_table("Jobs", ("job", "title", "state", "created"), rows)
     else:
         say("No jobs yet.")

@@ -12,10 +12,29 @@ if TYPE_CHECKING:
 
 WORKSPACE_VARIABLE = "NIGHTLIGHTS_WORKSPACE"
 
+
+def named_folder(text: str) -> Path:
+    """The folder that an option names.
+
+    Raises
+    ------
+    SettingsError
+        When it names none: Python would take an empty path for the current folder.
+    """
+    from nightlights.errors import SettingsError
+
+    if not text.strip():
+        raise SettingsError(
+            "--workspace names no folder.", "Name one, such as --workspace workspace, or leave it out."
+        )
+    return Path(text)
+
+
 WorkspaceOption = Annotated[
     Path | None,
     typer.Option(
         "--workspace",
+        parser=named_folder,
         help=f"Folder of the workspace. Default: {WORKSPACE_VARIABLE}, or ./workspace.",
         metavar="FOLDER",
     ),

@@ -16,6 +16,7 @@ from nightlights.commands.options import (
     writable_workspace,
 )
 from nightlights.commands.output import confirm, print_json, print_table, say
+from nightlights.wording import counted
 
 if TYPE_CHECKING:
     from nightlights.region_checks import Problem
@@ -223,7 +224,7 @@ def _tell(collection: "RegionCollection", found: "Settings", json: bool) -> None
         print_json({"name": collection.name, "regions": _rows(collection, found)})
     else:
         names = ", ".join(f"{region.name} ({region.role})" for region in collection)
-        typer.echo(f"Saved {len(collection)} regions as {collection.name}: {names}.")
+        typer.echo(f"Saved {counted(len(collection), 'region')} as {collection.name}: {names}.")
 
 
 def _rows(collection: "RegionCollection", found: "Settings") -> list[dict[str, Any]]:

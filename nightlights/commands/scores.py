@@ -29,8 +29,8 @@ def figures_of(score: "Score") -> tuple[str | None, ...]:
     return (
         f"{score.rmse:.3f}",
         f"{score.mae:.3f}",
-        f"{score.bias:+.3f}",
-        None if score.r2 is None else f"{score.r2:.3f}",
+        f"{score.bias:+z.3f}",
+        None if score.r2 is None else f"{score.r2:z.3f}",
         f"{score.pixels:,}",
     )
 

@@ -14,6 +14,7 @@ from nightlights.commands.options import (
 from nightlights.commands.output import print_json
 from nightlights.commands.scores import print_scores
 from nightlights.commands.work import record_of, run_job, start_job
+from nightlights.wording import counted
 
 app = typer.Typer(add_completion=False)
 
@@ -134,7 +135,7 @@ def train(
         )
         return
     typer.echo(
-        f"Run {run}: {record.epochs_done} epochs of {record.settings.network} "
+        f"Run {run}: {counted(record.epochs_done, 'epoch')} of {record.settings.network} "
         f"({record.parameters:,} weights) in {record.seconds:,.0f} s on {record.device}."
     )
     print_scores(place, run)

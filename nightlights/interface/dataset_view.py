@@ -25,6 +25,7 @@ from nightlights.interface.plots import radiance_histogram
 from nightlights.interface.state import flash, job_store, show_error, workspace
 from nightlights.manifests import DatasetManifest, read_record
 from nightlights.palettes import ROLE_COLOURS
+from nightlights.wording import counted
 
 PATCHES_SHOWN = 6
 _NOISE_FLOOR = 0.1
@@ -145,8 +146,8 @@ def description(manifest: DatasetManifest) -> str:
     parts = [manifest.source.label]
     if manifest.period_start or manifest.period_end:
         parts.append(f"{manifest.period_start or '…'} to {manifest.period_end or '…'}")
-    parts.append(f"{len(manifest.bands)} band{'s' if len(manifest.bands) != 1 else ''}")
-    parts.append(f"{len(manifest.regions)} regions of “{manifest.regions_name}”")
+    parts.append(counted(len(manifest.bands), "band"))
+    parts.append(f"{counted(len(manifest.regions), 'region')} of “{manifest.regions_name}”")
     parts.append(f"exported {manifest.created:%Y-%m-%d %H:%M} UTC")
     return " · ".join(parts)
 

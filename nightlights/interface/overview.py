@@ -13,6 +13,7 @@ from nightlights.manifests import (
     read_record,
 )
 from nightlights.region_files import load_collection
+from nightlights.wording import counted
 from nightlights.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -55,10 +56,6 @@ class NextStep:
     reason: str
 
 
-def _plural(count: int, word: str) -> str:
-    return f"{count:,} {word}{'s' * (count != 1)}"
-
-
 def look_at(workspace: Workspace) -> Overview:
     """Read the manifests of the workspace; broken ones are named, not raised."""
     broken: list[str] = []
@@ -71,7 +68,7 @@ def look_at(workspace: Workspace) -> Overview:
             broken.append(str(error))
             continue
         regions += len(collection)
-        newest["regions"] = f"{name}: {_plural(len(collection), 'region')}"
+        newest["regions"] = f"{name}: {counted(len(collection), 'region')}"
     datasets: list[DatasetManifest] = []
     runs: list[RunRecord] = []
     predictions: list[PredictionRecord] = []
@@ -94,7 +91,7 @@ def look_at(workspace: Workspace) -> Overview:
             broken.append(str(error))
     if datasets:
         dataset = max(datasets, key=lambda record: record.created)
-        newest["datasets"] = f"{dataset.name}: {_plural(len(dataset.regions), 'region')}"
+        newest["datasets"] = f"{dataset.name}: {counted(len(dataset.regions), 'region')}"
     if runs:
         newest["runs"] = _run_words(max(runs, key=lambda record: record.created))
     if predictions:
@@ -119,7 +116,7 @@ def look_at(workspace: Workspace) -> Overview:
 
 def _run_words(run: RunRecord) -> str:
     if run.evaluation_rmse is None:
-        return f"{run.name}: {_plural(run.epochs_done, 'epoch')}"
+        return f"{run.name}: {counted(run.epochs_done, 'epoch')}"
     return f"{run.name}: RMSE {run.evaluation_rmse:.2f} nW/cm²/sr"
 
 

@@ -58,7 +58,7 @@ def values_at_point(
 def _digits(value: float | None) -> str:
     if value is None or not np.isfinite(value):
         return "missing"
-    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.3f}"
+    return f"{value:.1f}" if abs(value) >= 100 else f"{value:z.3f}"
 
 
 def figures(record: PredictionRecord) -> list[tuple[str, str, str]]:
@@ -71,12 +71,12 @@ def figures(record: PredictionRecord) -> list[tuple[str, str, str]]:
             (f"MAE ({score.unit})", f"{score.mae:.3f}", "Mean absolute error at the VIIRS grid."),
             (
                 f"Bias ({score.unit})",
-                f"{score.bias:+.3f}",
+                f"{score.bias:+z.3f}",
                 "Mean of prediction minus VIIRS: above 0, too much light was predicted.",
             ),
             (
                 "R²",
-                f"{score.r2:.3f}" if score.r2 is not None else "–",
+                f"{score.r2:z.3f}" if score.r2 is not None else "–",
                 f"Share of the variance of VIIRS explained, over {score.pixels:,} VIIRS pixels.",
             ),
             (

@@ -18,6 +18,7 @@ from nightlights.region_checks import Problem
 from nightlights.region_files import import_upload
 from nightlights.regions import export_bytes
 from nightlights.settings import Settings
+from nightlights.wording import counted
 
 _ROLE_HELP = "Gold regions train the network, blue ones judge it, magenta ones are only predicted."
 _RESULTS = 4
@@ -47,7 +48,7 @@ def _manage(work: RegionWork) -> None:
         if st.form_submit_button("Rename", icon=":material/edit:") and name.strip() != work.name:
             _try_and_rerun(lambda: region_work.rename(work, name.strip()))
     count = len(work.editor.regions)
-    sure = st.checkbox(f"Delete {work.name} with its {count} region{'s' * (count != 1)}")
+    sure = st.checkbox(f"Delete {work.name} with its {counted(count, 'region')}")
     if st.button("Delete collection", icon=":material/delete:", disabled=not sure):
         _try_and_rerun(lambda: region_work.remove(work))
 
@@ -160,7 +161,7 @@ def _add_preset(work: RegionWork, preset: str) -> None:
     work.editor.add(fresh)
     work.save()
     region_work.look_at_regions(work.editor.regions)
-    flash(f"Added {len(fresh)} regions of {PRESETS[preset].title}.")
+    flash(f"Added {counted(len(fresh), 'region')} of {PRESETS[preset].title}.")
 
 
 def _upload(work: RegionWork, name: str, content: bytes, settings: Settings, role: Role) -> None:
@@ -174,7 +175,7 @@ def _upload(work: RegionWork, name: str, content: bytes, settings: Settings, rol
     region_work.look_at_regions(imported.regions)
     region_work.tell([problem for problem in imported.problems if problem.severity == "repaired"])
     region_work.tell([problem for problem in imported.problems if problem.region is None])
-    flash(f"Added {count} region{'s' * (count != 1)} from {name}.")
+    flash(f"Added {counted(count, 'region')} from {name}.")
 
 
 def next_step(work: RegionWork, problems: list[Problem], settings: Settings) -> None:
@@ -206,6 +207,6 @@ def next_step(work: RegionWork, problems: list[Problem], settings: Settings) -> 
             if (count := sum(region.role == role for region in regions))
         )
         st.caption(
-            f"{len(regions)} regions ({roles}), {area:,.0f} km², {patches:,} patches; "
-            f"exporting them makes at most {size}."
+            f"{counted(len(regions), 'region')} ({roles}), {area:,.0f} km², {counted(patches, 'patch')}; "
+            f"exporting makes at most {size}."
         )

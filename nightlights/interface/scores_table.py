@@ -10,6 +10,7 @@ from nightlights.bands import RADIANCE_UNIT
 from nightlights.experiments import Experiment
 from nightlights.manifests import Score, TrainingSettings
 from nightlights.metrics import ALL_REGIONS
+from nightlights.wording import rounded
 
 BASELINES = ("constant mean", "linear regression")
 _HELP = {
@@ -37,8 +38,8 @@ def _row(experiment: Experiment) -> dict[str, Any]:
         **{f"RMSE, {method}": score.rmse if score else None for method, score in baselines.items()},
         "RMSE, training": trained_on.rmse if trained_on else run.train_rmse,
         "MAE": own.mae if own else None,
-        "Bias": own.bias if own else None,
-        "R²": own.r2 if own else None,
+        "Bias": rounded(own.bias, 3) if own else None,
+        "R²": rounded(own.r2, 3) if own else None,
         "Whole regions": own is not None,
         "Network": settings.network,
         "Dataset": run.dataset,
@@ -134,8 +135,8 @@ def score_rows(scores: Sequence[Score]) -> pd.DataFrame:
                 "Method": score.method,
                 "RMSE": score.rmse,
                 "MAE": score.mae,
-                "Bias": score.bias,
-                "R²": score.r2,
+                "Bias": rounded(score.bias, 3),
+                "R²": rounded(score.r2, 3),
                 "Mean predicted": score.mean_predicted,
                 "Mean of VIIRS": score.mean_measured,
                 "VIIRS pixels": score.pixels,

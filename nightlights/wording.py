@@ -1,0 +1,19 @@
+"""Counts, figures and moments as people read them."""
+
+from datetime import datetime
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 region``, ``2 regions``, ``1,200 patches``."""
+    plural = "es" if noun.endswith(("ch", "s", "x")) else "s"
+    return f"{count:,} {noun}{plural * (count != 1)}"
+
+
+def rounded(value: float | None, digits: int) -> float | None:
+    """``value`` with so many digits after the point; never the ``-0`` that a small negative one rounds to."""
+    return None if value is None else round(value, digits) + 0.0
+
+
+def local_time(moment: datetime) -> str:
+    """``2026-03-01 14:05`` in the time of this machine."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"

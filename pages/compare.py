@@ -6,12 +6,14 @@ from nightlights.errors import NightlightsError
 from nightlights.interface import compare_map
 from nightlights.interface.choices import chosen, chosen_before
 from nightlights.interface.job_list import jobs_to_show, show_job
+from nightlights.interface.imagery_layer import ShownImagery
 from nightlights.interface.legends import radiance_legend
 from nightlights.interface.map_parts import Outline, View
 from nightlights.interface.map_view import base_map, show_map
 from nightlights.interface.navigation import page_link
 from nightlights.interface.prediction_choice import Target, request_for, targets, usable_runs
 from nightlights.interface.prediction_view import show_downloads, show_figures, show_values
+from nightlights.interface.publish_panel import publish_panel
 from nightlights.interface.state import job_store, page_header, show_error, workspace
 from nightlights.interface.theme import role_swatch
 from nightlights.manifests import PredictionRecord, RunRecord
@@ -83,7 +85,8 @@ def draw_empty(target: Target) -> None:
     """Where the region lies, and what VIIRS measured there."""
     layers, legends = [], []
     if target.version:
-        layers = [compare_map.viirs_layer(target.dataset, target.region, target.version, target.bounds)]
+        place = (target.dataset, target.region, target.version, target.bounds)
+        layers = [compare_map.viirs_layer(*place, simulated=target.simulated)]
         legends = [radiance_legend("VIIRS")]
     outline = Outline(compare_map.outline_of(target.bounds), ROLE_COLOURS[target.role])
     view = View(token=target.key, bounds=target.bounds)
@@ -98,8 +101,10 @@ def draw_empty(target: Target) -> None:
     )
 
 
-def draw(record: PredictionRecord, picked: list[compare_map.LayerChoice], opacity: float) -> None:
-    """The map with its layers; below it what lies at the clicked point."""
+def draw(
+    record: PredictionRecord, picked: list[compare_map.LayerChoice], opacity: float, above: ShownImagery
+) -> None:
+    """The map with its layers, Earth Engine's above them; below it what lies at the clicked point."""
     folder, bounds = space.prediction_folder(record.name), record.window.window.bounds
     limit = compare_map.difference_limit(str(folder / record.layers["difference"]), str(record.created))
     sides: tuple[compare_map.Side | None, ...] = ("left", "right") if len(picked) == 2 else (None,)
@@ -112,9 +117,9 @@ def draw(record: PredictionRecord, picked: list[compare_map.LayerChoice], opacit
         base_map((5.0, 15.0), 3, draw=False, keep_view="compare"),
         "compare",
         feature_groups=[compare_map.mark(compare_map.clicked_point(st.session_state.get("compare")))],
-        layers=layers,
+        layers=[*layers, *above.layers],
         swipe=(picked[0].title, picked[1].title) if len(picked) == 2 else None,
-        legends=list(dict.fromkeys(legends)),
+        legends=list(dict.fromkeys([*legends, *above.legends])),
         outlines=[Outline(compare_map.outline_of(bounds), ROLE_COLOURS[record.role])],
         view=View(token=f"{record.dataset}/{record.region}", bounds=bounds),
         returned=READ_FROM_MAP,
@@ -131,13 +136,14 @@ with controls:
     run, target = choose_target()
     picked, opacity = choose_layers(target.prediction) if target.prediction else ([], 1.0)
     predict_button(run, target)
+    above = publish_panel(target.prediction) if target.prediction else ShownImagery()
 with picture:
     try:
         if target.prediction is None:
             st.info(f"**{target.region}** has not been predicted with **{run.name}** yet. Click **Predict**.")
             draw_empty(target)
         else:
-            draw(target.prediction, picked, opacity)
+            draw(target.prediction, picked, opacity, above)
     except NightlightsError as error:
         show_error(error)
 if target.prediction:

@@ -10,6 +10,7 @@ import rasterio
 from pages_workspace import PLACES, add_dataset, add_job, add_prediction, add_run, app, submitted
 
 from nightlights.interface import compare_map
+from nightlights.interface.map_parts import SIMULATED
 from nightlights.interface.prediction_choice import request_for, targets, usable_runs
 from nightlights.interface.prediction_view import figures, values_at_point
 from nightlights.maps import Stretch, TileStyle, tile_png
@@ -52,7 +53,7 @@ def test_a_region_without_prediction_is_shown_with_viirs_and_can_be_predicted(
     page = app("compare", space)
     assert page.selectbox(key="region").value == "abuja"
     assert "has not been predicted" in page.info[0].value
-    assert [layer.name for layer in maps[-1]["layers"]] == ["VIIRS"]
+    assert [(layer.name, layer.attribution) for layer in maps[-1]["layers"]] == [("VIIRS", SIMULATED)]
     page.selectbox(key="region").set_value("kinshasa").run()
     next(button for button in page.button if button.label == "Predict").click().run()
     ((kind, request),) = submitted
@@ -65,7 +66,7 @@ def test_layers_are_switched_without_a_new_base_map(app: Any, space: Workspace, 
     add_run(space)
     add_prediction(space)
     page = app("compare", space)
-    assert [layer.name for layer in maps[-1]["layers"]] == ["Predicted"]
+    assert [(layer.name, layer.attribution) for layer in maps[-1]["layers"]] == [("Predicted", SIMULATED)]
     assert maps[-1]["swipe"] is None
     page.radio(key="layer").set_value("Difference").run()
     page.selectbox(key="swipe").set_value("Truth").run()

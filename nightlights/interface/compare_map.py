@@ -12,7 +12,7 @@ import streamlit as st
 from nightlights import cog
 from nightlights.interface.gallery import composites
 from nightlights.interface.legends import band_legends, difference_legend, nice_limit, radiance_legend
-from nightlights.interface.map_parts import Legend, MapLayer
+from nightlights.interface.map_parts import SIMULATED, Legend, MapLayer
 from nightlights.interface.tiles import COMPOSITE_LAYERS, tile_url, version_of
 from nightlights.manifests import PredictionRecord
 from nightlights.names import suggested_name
@@ -82,7 +82,8 @@ def map_layer(
     )
     bounds = record.window.window.bounds
     smooth = choice.kind == "composite"
-    return MapLayer(choice.title, url, bounds, opacity=opacity, side=side, smooth=smooth)
+    said = SIMULATED if record.source.simulated else ""
+    return MapLayer(choice.title, url, bounds, opacity=opacity, side=side, smooth=smooth, attribution=said)
 
 
 def legend_of(choice: LayerChoice, record: PredictionRecord, limit: float) -> list[Legend]:
@@ -115,8 +116,13 @@ def outline_of(bounds: tuple[float, float, float, float]) -> dict[str, Any]:
 
 
 def viirs_layer(
-    dataset: str, region: str, version: str, bounds: tuple[float, float, float, float]
+    dataset: str,
+    region: str,
+    version: str,
+    bounds: tuple[float, float, float, float],
+    *,
+    simulated: bool,
 ) -> MapLayer:
     """VIIRS of a region of a dataset, to look at before anything was predicted."""
     url = tile_url("dataset", dataset, "viirs", version=version, region=region)
-    return MapLayer("VIIRS", url, bounds)
+    return MapLayer("VIIRS", url, bounds, attribution=SIMULATED if simulated else "")

@@ -1,7 +1,10 @@
 """What a map can show besides its base: values without any map library behind them."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
+
+SIMULATED: Final = "Simulated, not the real Earth"
+"""Attribution of what comes from the simulated planet; it stands in the corner of the map."""
 
 
 @dataclass(frozen=True, slots=True)

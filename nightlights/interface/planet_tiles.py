@@ -19,7 +19,7 @@ from starlette.routing import Route
 from nightlights.bands import COMPOSITES
 from nightlights.errors import GridError
 from nightlights.grid import FINE_PER_DEGREE, Window
-from nightlights.interface.map_parts import Basemap
+from nightlights.interface.map_parts import SIMULATED, Basemap
 from nightlights.interface.scripts import base_path
 from nightlights.interface.tile_numbers import tile_number
 from nightlights.maps import TILE_SIZE, Stretch, TileStyle, coloured, encode_png
@@ -39,7 +39,7 @@ def planet_basemap(seed: int) -> Basemap:
     return Basemap(
         "Simulated planet",
         url=f"{base_path()}/tiles/planet/{seed}/{{z}}/{{x}}/{{y}}.png",
-        attribution="Simulated, not the real Earth",
+        attribution=SIMULATED,
         min_zoom=LOWEST_ZOOM,
         min_native_zoom=NATIVE_ZOOM,
         max_zoom=NATIVE_ZOOM,

@@ -27,7 +27,7 @@ class Target:
 
     ``key`` is the region's name, with that of the dataset before it where that is not the run's own;
     ``bounds`` are (west, south, east, north) in degrees; ``version`` changes with the dataset, and is None
-    when the dataset is gone.
+    when the dataset is gone; ``simulated`` says whether the dataset comes from the simulated planet.
     """
 
     key: str
@@ -36,6 +36,7 @@ class Target:
     role: Role
     bounds: tuple[float, float, float, float]
     version: str | None = None
+    simulated: bool = False
     prediction: PredictionRecord | None = None
 
 
@@ -72,7 +73,8 @@ def targets(workspace: Workspace, run: RunRecord) -> list[Target]:
                 for region in sorted(manifest.regions, key=lambda region: _ROLE_ORDER.index(region.role)):
                     bounds = region.window.window.bounds
                     key = key_of(name, region.name)
-                    found[key] = Target(key, name, region.name, region.role, bounds, version_of(manifest))
+                    known = (version_of(manifest), manifest.source.simulated)
+                    found[key] = Target(key, name, region.name, region.role, bounds, *known)
     for record in predictions:
         key, bounds = key_of(record.dataset, record.region), record.window.window.bounds
         gone = Target(key, record.dataset, record.region, record.role, bounds)

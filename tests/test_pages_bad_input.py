@@ -288,6 +288,7 @@ def test_an_export_on_a_disk_that_fills_up_keeps_whole_regions_alone_and_goes_on
     assert [path.stem for path in kept.glob("finished/*")] == ["lagos"]
     for path in kept.rglob("*.tif"):
         cog.read(path)
+    written = (kept / "data" / "lagos" / "daytime.tif").stat().st_mtime_ns
     page = app("imagery", on_disk)
     said = [error.value for error in page.error]
     assert any("the disk is full" in each and "Free some space" in each for each in said)
@@ -296,7 +297,9 @@ def test_an_export_on_a_disk_that_fills_up_keeps_whole_regions_alone_and_goes_on
     press(page, "Resume")
     assert wait_for_jobs(on_disk, page) == ["done"]
     assert not page.error
-    Dataset.open(on_disk, "west").verify()
+    dataset = Dataset.open(on_disk, "west")
+    dataset.verify()
+    assert dataset.path("lagos/daytime.tif").stat().st_mtime_ns == written
     assert not unfinished(on_disk)
 
 

@@ -7,7 +7,7 @@ from nightlights.interface import region_panel, region_work
 from nightlights.interface.map_view import Basemap, base_map, last_answer, show_map
 from nightlights.interface.planet_tiles import planet_basemap
 from nightlights.interface.region_table import region_table, show_problems
-from nightlights.interface.state import page_header, settings, show_error, workspace
+from nightlights.interface.state import page_header, settings, show_error, show_flashes, workspace
 from nightlights.region_checks import check_regions
 
 MAP_KEY = "regions-map"
@@ -27,9 +27,16 @@ if repairs is not None:
     work.save()
 problems = check_regions(work.editor.regions, settings())
 
-page_header("Regions", "Draw where to train, where to evaluate, and where to predict.", source_simulated=True)
+page_header(
+    "Regions",
+    "Draw where to train, where to evaluate, and where to predict.",
+    source_simulated=True,
+    messages=False,
+)
 map_column, panel = st.columns([3.6, 1], gap="medium")
 with panel:
+    # Beside the map: above it they would push it away from under the pointer.
+    show_flashes()
     region_panel.collection_chooser(work)
     region_panel.place_search()
     role = region_panel.role_chooser()

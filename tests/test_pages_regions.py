@@ -180,3 +180,13 @@ def test_a_collection_is_shown_when_opened_but_drawing_does_not_move_the_map(
     assert page.session_state["regions-view"] is None
     page = app("regions", space)
     assert page.session_state["regions-view"].bounds == pytest.approx((3.2, 6.4, 3.5, 6.7))
+
+
+def test_messages_stand_beside_the_map_and_do_not_push_it(app: Any, space: Workspace) -> None:
+    page = app("regions", space)
+    next(box for box in page.selectbox if box.label == "Preset").select("africa").run()
+    button(page, "Add preset").click().run()
+    map_column, panel = page.columns[0], page.columns[1]
+    assert [message.value for message in panel.success] == ["Added 10 regions of Eight cities of Africa."]
+    assert not map_column.success
+    assert len(page.success) == 1

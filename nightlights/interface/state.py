@@ -77,8 +77,11 @@ def show_error(error: NightlightsError) -> None:
     st.error(f"**{error.message}**  \n{error.remedy}" if error.remedy else f"**{error.message}**")
 
 
-def page_header(title: str, lead: str, source_simulated: bool) -> None:
-    """The title, one line on what the page is for, SIMULATED where that holds, and waiting messages."""
+def page_header(title: str, lead: str, source_simulated: bool, *, messages: bool = True) -> None:
+    """The title, one line on what the page is for, SIMULATED where that holds, and waiting messages.
+
+    A page whose map they would push down shows the ``messages`` elsewhere, see :func:`show_flashes`.
+    """
     badge = (
         '<span class="nl-badge nl-simulated" title="The imagery comes from the simulated planet: '
         'it shows how the methods work, not the real Earth.">SIMULATED</span>'
@@ -86,4 +89,5 @@ def page_header(title: str, lead: str, source_simulated: bool) -> None:
         else ""
     )
     st.html(f'<div class="nl-header"><h1>{escape(title)}</h1>{badge}<p>{escape(lead)}</p></div>')
-    show_flashes()
+    if messages:
+        show_flashes()

@@ -127,7 +127,7 @@ def form_of(
     ----------
     bands:
         Features to take, in order. Unless given, the study's nine for the study's scaling; else every list
-        that is as long as the longest, Landsat's and Sentinel-2's bands in their order.
+        that is as long as the longest: a satellite's bands in its order, then the others by their names.
     radiance:
         The feature that holds VIIRS radiance.
 
@@ -158,10 +158,9 @@ def form_of(
 def _expected(found: Sequence[str], scaling: FileScaling) -> tuple[str, ...]:
     if scaling == "study":
         return tuple(_LANDSAT) if any(name.startswith("SR_") for name in found) else STUDY_BANDS
-    known = list(_known_bands(found, scaling))
-    return tuple(
-        sorted(found, key=lambda name: (name not in known, known.index(name) if name in known else 0))
-    )
+    # The order within a record is that of a hash table, which says nothing.
+    order = {name: index for index, name in enumerate(_known_bands(found, scaling))}
+    return tuple(sorted(found, key=lambda name: (order.get(name, len(order)), name)))
 
 
 def _known_bands(names: Sequence[str], scaling: FileScaling) -> dict[str, Band]:

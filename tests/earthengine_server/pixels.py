@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .failures import invalid
+from .functions_display import visualize
+from .requests import known_fields
 from .values import EarthImage, Grid, Pixels, render
 
 CONTENT_TYPES = {"NPY": "application/octet-stream", "GEO_TIFF": "image/tiff", "PNG": "image/png"}
@@ -71,38 +72,27 @@ def png(image: EarthImage, grid: Grid, options: Mapping[str, Any] | None = None)
     from PIL import Image
 
     if options:
-        image = image.with_bands(image.bands[:1] if options.get("paletteColors") else image.bands[:3])
+        image = _visualized(image, options)
     pixels = list(render(image, grid).values())
     if len(pixels) not in (1, 3):
         raise invalid(f"Expected 1 or 3 bands to make a picture, got {len(pixels)}.")
-    if options:
-        channels = _visualized([values.astype(float) for values, _ in pixels], options)
-    else:
-        if any(values.dtype != np.uint8 for values, _ in pixels):
-            raise invalid("The bands are not bytes: visualize the image, or give visualizationOptions.")
-        channels = [values for values, _ in pixels]
-    if len(channels) == 1:
-        channels *= 3
+    if any(values.dtype != np.uint8 for values, _ in pixels):
+        raise invalid("The bands are not bytes: visualize the image, or give visualizationOptions.")
+    channels = [values for values, _ in pixels] * (3 if len(pixels) == 1 else 1)
     opaque = np.logical_and.reduce([mask for _, mask in pixels])
-    picture = np.dstack([*channels, np.where(opaque, 255, 0)]).astype(np.uint8)
+    picture = np.dstack([*channels, np.where(opaque, 255, 0).astype(np.uint8)])
     file = io.BytesIO()
-    Image.fromarray(picture, "RGBA").save(file, "PNG", compress_level=1)
+    Image.fromarray(picture).save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
-def _visualized(bands: list[NDArray[Any]], options: Mapping[str, Any]) -> list[NDArray[Any]]:
-    ranges = list(options.get("ranges") or [{"min": 0, "max": 255}])
-    ranges = ranges * len(bands) if len(ranges) == 1 else ranges
-    gamma = float((options.get("gamma") or {}).get("value", 1.0))
-    shares = []
-    for values, limits in zip(bands, ranges, strict=True):
-        low, high = float(limits.get("min", 0)), float(limits.get("max", 1))
-        shares.append(np.clip((values - low) / (high - low), 0, 1) ** (1 / gamma))
-    palette = options.get("paletteColors")
-    if not palette:
-        return [np.round(share * 255) for share in shares]
-    from PIL import ImageColor
-
-    colours = np.array([ImageColor.getrgb(c if c.isalpha() else f"#{c.lstrip('#')}")[:3] for c in palette])
-    places = np.linspace(0, 1, len(colours))
-    return [np.round(np.interp(shares[0], places, colours[:, channel])) for channel in range(3)]
+def _visualized(image: EarthImage, options: Mapping[str, Any]) -> EarthImage:
+    known_fields(options, ("ranges", "paletteColors", "gamma"), "visualization_options")
+    ranges = options.get("ranges") or []
+    return visualize(
+        image,
+        min=[limits.get("min", 0) for limits in ranges] or None,
+        max=[limits.get("max", 1) for limits in ranges] or None,
+        gamma=(options.get("gamma") or {}).get("value"),
+        palette=options.get("paletteColors"),
+    )

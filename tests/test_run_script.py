@@ -78,7 +78,7 @@ def test_help_needs_nothing_and_an_unknown_word_is_refused(checkout: Checkout) -
     shutil.rmtree(checkout.root / ".venv")
     code, out, _ = checkout.run("help")
     assert code == 0
-    for word in ("app", "demo", "test", "lint", "tour", "nightlights", "HOST"):
+    for word in ("app", "demo", "test", "lint", "tour", "nightlights", "earthengine-server", "HOST"):
         assert f"{word}" in out
     assert checkout.run() == (0, out, "")
     code, _, err = checkout.run("fly")
@@ -184,6 +184,16 @@ def test_lint_installs_the_tools_and_they_stay_wanted(checkout: Checkout) -> Non
     (checkout.root / "requirements.txt").open("a").write("# one more line\n")
     checkout.run("nightlights", "--version")
     assert checkout.installs()[-1].endswith("[dev]")
+
+
+def test_the_local_earth_engine_installs_the_tools_and_says_what_it_does_not_know(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    shutil.copytree(ROOT / "tests" / "earthengine_server", checkout.root / "tests" / "earthengine_server")
+    code, _, err = checkout.run("earthengine-server", "--faults", "nonsense=1", cwd=tmp_path)
+    assert code == 2
+    assert "'nonsense' is no fault" in err
+    assert checkout.installs()[-1].endswith(f"-e {checkout.root}[dev]")
 
 
 def test_the_workspace_lies_beside_the_script(checkout: Checkout, tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def export_dataset(
     work = _Export(workspace, request, source, tuple(regions), progress)
     for region in regions:
         source.estimate(region.window)
-    partial = target.with_name(f"{files.PARTIAL_PREFIX}export-{request.dataset}")
+    partial = workspace.unfinished_dataset_folder(request.dataset)
     with files.clear_os_errors(target):
         with work.folder(partial):
             work.fetch(partial)

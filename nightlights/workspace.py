@@ -59,6 +59,10 @@ class Workspace:
         """Folder of the dataset ``name``; its manifest is ``dataset.json``."""
         return self.root / "datasets" / checked_name(name, "dataset name")
 
+    def unfinished_dataset_folder(self, name: str) -> Path:
+        """Where the finished regions of the dataset ``name`` wait until all are; never listed."""
+        return self.root / "datasets" / f"{PARTIAL_PREFIX}export-{checked_name(name, 'dataset name')}"
+
     def run_folder(self, name: str) -> Path:
         """Folder of the training run ``name``; its manifest is ``run.json``."""
         return self.root / "runs" / checked_name(name, "run name")

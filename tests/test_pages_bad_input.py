@@ -145,6 +145,27 @@ def test_a_raster_whose_end_is_missing_ends_the_export_in_a_sentence(
     assert not unfinished(space)
 
 
+def test_dismissing_an_export_that_failed_removes_the_regions_it_kept(
+    app: Any, space: Workspace, rasters: tuple[Path, Path]
+) -> None:
+    path = rasters[1]
+    path.write_bytes(path.read_bytes()[:-40_000])
+    before = files(space)
+    page = ask_for_rasters(app, space, *rasters)
+    for _ in range(2):
+        press(page, "Export")
+        assert "failed" in wait_for_jobs(space, page)
+    (kept,) = unfinished(space)
+    assert [file.stem for file in sorted(kept.glob("finished/*"))] == ["abuja", "accra", "lagos"]
+    press(page, "Dismiss")
+    assert unfinished(space) == [kept], "the older job may still be resumed"
+    press(page, "Dismiss")
+    assert not page.error
+    assert JobStore(space).list() == []
+    assert not unfinished(space)
+    assert files(space) == before
+
+
 @pytest.mark.parametrize("which", ["day", "night"])
 def test_a_raster_that_lies_nowhere_is_told_before_the_export(
     app: Any, space: Workspace, rasters: tuple[Path, Path], tmp_path: Path, which: str

@@ -107,7 +107,7 @@ def resume(
 
 @app.command("delete")
 def delete(job: JobArgument, workspace: WorkspaceOption = None) -> None:
-    """Remove the records of a job that has ended; what it made stays."""
+    """Forget a job that has ended; what it made stays, the parts of an unfinished dataset go."""
     from nightlights.jobs import JobStore
 
     JobStore(writable_workspace(workspace)).delete(job)

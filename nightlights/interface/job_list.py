@@ -45,7 +45,7 @@ def show_job(job: "Job") -> None:
             type="tertiary",
             on_click=_dismiss,
             args=(job.id,),
-            help="Forgets this job. What it made so far stays.",
+            help="Forgets this job. What it made stays; the parts of an unfinished dataset are removed.",
         )
 
 

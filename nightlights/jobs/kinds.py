@@ -4,6 +4,7 @@ import contextlib
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -26,6 +27,14 @@ from nightlights.workspace import Workspace
 KINDS_REFERENCE: Final = "nightlights.jobs.kinds:KINDS"
 
 
+def _nothing(_: Workspace, __: Any) -> Sequence[Path]:
+    return ()
+
+
+def _unfinished_dataset(workspace: Workspace, request: Any) -> Sequence[Path]:
+    return (workspace.unfinished_dataset_folder(request.dataset),)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What a kind of job is.
@@ -41,6 +50,8 @@ class Kind:
         Name of what it makes, from the request.
     writes, reads:
         Paths within the workspace, from the workspace and the request.
+    remains:
+        Folders that a job leaves when it stops before its end, of use only for resuming it.
     """
 
     request: type[Record]
@@ -48,6 +59,7 @@ class Kind:
     target: Callable[[Any], str]
     writes: Callable[[Workspace, Any], Sequence[str]]
     reads: Callable[[Workspace, Any], Sequence[str]]
+    remains: Callable[[Workspace, Any], Sequence[Path]] = _nothing
 
 
 def load_reference(reference: str) -> Any:
@@ -96,6 +108,7 @@ KINDS: dict[JobKind, Kind] = {
         target=lambda request: str(request.dataset),
         writes=lambda _, request: [f"datasets/{request.dataset}"],
         reads=lambda _, __: [],
+        remains=_unfinished_dataset,
     ),
     "import": Kind(
         ImportRequest,
@@ -103,6 +116,7 @@ KINDS: dict[JobKind, Kind] = {
         target=lambda request: str(request.dataset),
         writes=lambda _, request: [f"datasets/{request.dataset}"],
         reads=lambda _, __: [],
+        remains=_unfinished_dataset,
     ),
     "train": Kind(
         TrainingRequest,

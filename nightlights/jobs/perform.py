@@ -87,6 +87,7 @@ def perform(
             memory = _out_of_memory(error)
             failure = OUT_OF_MEMORY if memory else _unexpected(error, secrets)
             writer.finish("interrupted" if memory else "failed", failure)
-            raise JobError(failure.message, failure.remedy) from error
+            # The log has the original, without what nobody may read; a traceback would have all of it.
+            raise JobError(failure.message, failure.remedy) from None
         writer.finish("done")
     return read_record(files.state, StateRecord)

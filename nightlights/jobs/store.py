@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 import psutil
@@ -201,7 +202,7 @@ class JobStore:
         return self.get(job_id)
 
     def delete(self, job_id: str) -> None:
-        """Remove the records of a job that has ended; what it made stays.
+        """Remove the records of a job that has ended; what it made stays, what only resuming it needs goes.
 
         Raises
         ------
@@ -212,7 +213,10 @@ class JobStore:
             job = self.get(job_id)
             if job.active:
                 raise JobError(f"Job {job_id} cannot be deleted: it is {job.state_text}.", "Cancel it first.")
+            remains = self._remains(job)
             self.workspace.delete(self._files(job_id).folder)
+            for folder in remains:
+                self.workspace.delete(folder)
 
     def get(self, job_id: str) -> Job:
         """One job.
@@ -283,6 +287,18 @@ class JobStore:
                 raise JobError(f"Job {job_id} has not ended after {timeout_seconds:g} s.")
             time.sleep(0.05)
         return job
+
+    def _remains(self, job: Job) -> Collection[Path]:
+        """Folders that nobody needs once ``job`` cannot be resumed any more."""
+        others = (other for other in self.list() if other.id != job.id and other.state != "done")
+        if not job.resumable or any(set(other.writes) & set(job.writes) for other in others):
+            return ()
+        kind = self._kinds[job.kind]
+        try:
+            return kind.remains(self.workspace, checked_request(kind, job.request))
+        except JobError:
+            # The request of an older version of the program; what it left cannot be told.
+            return ()
 
     def _kill_after(self, job_id: str, owner: ProcessRecord, grace_seconds: float) -> None:
         """Kill the process of a job, and the group that it leads, if it has not stopped in time.

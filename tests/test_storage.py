@@ -261,3 +261,22 @@ def test_a_broken_key_file_is_told_without_its_content(
         open_bucket(Settings(bucket=SecretStr(BUCKET), service_account_key=key))
     assert "planted" not in str(caught.value)
     assert caught.value.__suppress_context__
+
+
+def test_the_sign_in_of_earth_engine_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    home = tmp_path / ".config" / "earthengine"
+    home.mkdir(parents=True)
+    (home / "credentials").write_text('{"refresh_token": "planted-token", "project": "some-project"}')
+    monkeypatch.setenv("HOME", str(tmp_path))
+    store = open_bucket(Settings(bucket=SecretStr(BUCKET)))
+    credentials = store._bucket.client._credentials
+    assert (credentials.refresh_token, credentials.quota_project_id) == ("planted-token", "some-project")
+    assert any("devstorage" in scope for scope in credentials.scopes)
+
+
+def test_a_local_earth_engine_never_meets_the_real_storage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    with pytest.raises(EarthEngineError, match="emulator") as caught:
+        open_bucket(Settings(bucket=SecretStr(BUCKET), earthengine_url="http://127.0.0.1:9"))
+    assert "STORAGE_EMULATOR_HOST" in caught.value.remedy

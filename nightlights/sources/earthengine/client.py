@@ -143,6 +143,17 @@ def _all_or_nothing() -> Iterator[None]:
         raise
 
 
+def google_credentials(settings: Settings) -> Any:
+    """The sign-in of Earth Engine, for Cloud Storage too: its scopes hold that of storage.
+
+    Raises
+    ------
+    EarthEngineError
+        When nobody is signed in, or the key file cannot be used.
+    """
+    return _sign_in(settings).credentials
+
+
 def _sign_in(settings: Settings) -> _SignIn:
     if settings.earthengine_url is not None:
         from google.auth.credentials import AnonymousCredentials

@@ -1,7 +1,9 @@
 """The command line. Each command is imported only when it is called for, so that ``--help`` is quick."""
 
+import contextlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Annotated, Any
@@ -116,10 +118,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except Exception as error:
         if os.environ.get("NIGHTLIGHTS_DEBUG"):
-            raise
-        reason = f"{type(error).__name__}: {error}"[:300]
+            print(_without_secrets(traceback.format_exc()), file=sys.stderr)
+            return 1
+        reason = _without_secrets(f"{type(error).__name__}: {error}")[:300]
         return _fail(f"Unexpected error, {reason}. NIGHTLIGHTS_DEBUG=1 shows where.", 1)
     return result if isinstance(result, int) else 0
+
+
+def _without_secrets(text: str) -> str:
+    from nightlights.redaction import redact
+    from nightlights.settings import Settings
+
+    secrets: tuple[str, ...] = ()
+    with contextlib.suppress(NightlightsError):
+        secrets = Settings.from_environment().secrets
+    return redact(text, secrets)
 
 
 def _usage_error(error: TyperException) -> int:

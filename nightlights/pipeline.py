@@ -105,7 +105,7 @@ def export(
     from nightlights.region_files import load_collection
 
     regions = [repaired(region)[0] for region in load_collection(workspace, request.regions)]
-    known = settings or Settings.from_environment()
+    known = settings or Settings.from_environment(workspace=workspace.root)
     raise_first_error(check_regions(regions, known))
     return export_dataset(workspace, request, make_source(request, known), regions, progress)
 

@@ -69,7 +69,7 @@ def publish(
     Cancelled
         When ``progress`` says so; the ingestion goes on, and publishing again finds it.
     """
-    settings = settings or Settings.from_environment()
+    settings = settings or Settings.from_environment(workspace=workspace.root)
     folder = workspace.prediction_folder(request.prediction)
     if not (folder / "prediction.json").is_file():
         known = ", ".join(workspace.prediction_names()) or "none yet"

@@ -5,8 +5,8 @@ import streamlit as st
 from nightlights.errors import NightlightsError
 from nightlights.interface import compare_map
 from nightlights.interface.choices import chosen, chosen_before
-from nightlights.interface.job_list import jobs_to_show, show_job
 from nightlights.interface.imagery_layer import ShownImagery
+from nightlights.interface.job_list import jobs_to_show, show_job
 from nightlights.interface.legends import radiance_legend
 from nightlights.interface.map_parts import Outline, View
 from nightlights.interface.map_view import base_map, show_map

@@ -8,6 +8,7 @@ from nightlights.interface import dataset_view
 from nightlights.interface.choices import chosen, chosen_before
 from nightlights.interface.export_form import ask_for_export, export_is_simulated, plan_export
 from nightlights.interface.export_progress import region_progress
+from nightlights.interface.import_form import import_panel
 from nightlights.interface.job_list import jobs_to_show, show_job
 from nightlights.interface.navigation import page_link
 from nightlights.interface.plots import show_chart
@@ -15,7 +16,7 @@ from nightlights.interface.state import job_store, page_header, settings, show_e
 from nightlights.manifests import DatasetManifest
 
 space, store = workspace(), job_store()
-exports = store.list("export")
+exports = [job for job in store.list() if job.kind in ("export", "import")]
 datasets = dataset_view.manifests(space.dataset_names())
 taken = [*space.dataset_names(), *(job.target for job in exports if job.active)]
 if st.session_state.get("export-wanted") in datasets:
@@ -57,7 +58,7 @@ def export_form() -> None:
             st.session_state["export-wanted"] = request.dataset
             st.rerun()
     except ValidationError as error:
-        st.error(f"**{error.errors()[0]['msg']}.**")
+        st.error(f"**{error.errors()[0]['msg'].removeprefix('Value error, ')}.**")
     except NightlightsError as error:
         show_error(error)
 
@@ -81,10 +82,12 @@ def show_dataset(manifest: DatasetManifest) -> None:
 
 with form:
     export_form()
+    import_panel(settings(), taken)
 with content:
     for job in jobs_to_show(exports, list(datasets)):
         show_job(job)
-        region_progress(job)
+        if job.kind == "export":
+            region_progress(job)
     if datasets:
         name = chosen("Dataset", list(datasets), key="dataset")
         show_dataset(datasets[name])

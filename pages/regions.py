@@ -4,6 +4,7 @@ import streamlit as st
 
 from nightlights.errors import NightlightsError
 from nightlights.interface import region_panel, region_work
+from nightlights.interface.imagery_layer import imagery_chooser, imagery_is_measured
 from nightlights.interface.map_view import Basemap, base_map, last_answer, show_map
 from nightlights.interface.planet_tiles import planet_basemap
 from nightlights.interface.region_table import region_table, show_problems
@@ -30,7 +31,7 @@ problems = check_regions(work.editor.regions, settings())
 page_header(
     "Regions",
     "Draw where to train, where to evaluate, and where to predict.",
-    source_simulated=True,
+    source_simulated=not imagery_is_measured(),
     messages=False,
 )
 map_column, panel = st.columns([3.6, 1], gap="medium")
@@ -39,6 +40,7 @@ with panel:
     show_flashes()
     region_panel.collection_chooser(work)
     region_panel.place_search()
+    imagery = imagery_chooser()
     role = region_panel.role_chooser()
     region_panel.history_buttons(work)
     region_panel.add_more(work, settings(), role)
@@ -53,6 +55,8 @@ with map_column:
             basemaps=(planet_basemap(settings().planet_seed), Basemap("Land outline")),
         ),
         MAP_KEY,
+        layers=imagery.layers,
+        legends=imagery.legends,
         regions=work.editor.drawn(problems, role),
         view=region_work.view(work),
     )

@@ -166,6 +166,7 @@ def test_a_mixer_is_read_and_written_as_earth_engine_does(tmp_path: Path) -> Non
     ("length", "kernel", "margins"),
     [
         (256 * 256, None, (0, 0)),
+        (256 * 256, (1, 1), (0, 0)),
         (384 * 384, None, (128, 128)),
         (257 * 257, None, (1, 1)),
         (300 * 260, (44, 4), (44, 4)),

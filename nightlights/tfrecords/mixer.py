@@ -139,8 +139,11 @@ class Mixer:
             In pixels, both sides together; half of it, rounded down, lies before the patch.
         """
         if kernel_size is not None:
-            x, y = kernel_size
-            return (x, y) if (self.width + x) * (self.height + y) == length else None
+            # Half of an odd kernel is rounded down on each side.
+            for x, y in (kernel_size, (kernel_size[0] // 2 * 2, kernel_size[1] // 2 * 2)):
+                if (self.width + x) * (self.height + y) == length:
+                    return x, y
+            return None
         # (width + k)(height + k) = length
         both = self.width + self.height
         root = math.isqrt(both * both - 4 * (self.width * self.height - length)) if length > 0 else 0

@@ -166,7 +166,12 @@ class _Publication:
 
     def ingest(self, sleep: Callable[[float], None]) -> None:
         """Make the asset, and wait until it is there."""
-        from nightlights.sources.earthengine.assets import asset_name, find_asset, start_ingestion
+        from nightlights.sources.earthengine.assets import (
+            asset_name,
+            find_asset,
+            keep_properties,
+            start_ingestion,
+        )
 
         asset = asset_name(self.request.asset or self.prediction.name, self.settings)
         if asset != self.record.asset:
@@ -177,6 +182,7 @@ class _Publication:
                 asset, self._content(), self.settings, overwrite=self.request.overwrite, sleep=sleep
             )
             if operation is None:
+                keep_properties(asset, self.record.properties, self.settings)
                 return
             self.keep(operation=operation)
             self._wait(operation, sleep)

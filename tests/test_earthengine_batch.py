@@ -36,10 +36,16 @@ from nightlights.jobs import JobStore
 from nightlights.jobs.records import JobFiles
 from nightlights.progress import NoProgress
 from nightlights.settings import Settings
-from nightlights.sources.earthengine import batch
+from nightlights.sources.earthengine import batch, client
 from nightlights.sources.earthengine.batch import Pauses, fetch_batch
-from nightlights.sources.earthengine.operations import list_operations
+from nightlights.sources.earthengine.exports import Export, start_image_export, start_tiled_export
+from nightlights.sources.earthengine.fetching import fetch_files
+from nightlights.sources.earthengine.images import daytime_image
+from nightlights.sources.earthengine.operations import get_operation, list_operations
+from nightlights.sources.earthengine.products import MISSING
 from nightlights.sources.earthengine.sampling import choose_patches
+from nightlights.tfrecords.examples import read_examples
+from nightlights.tfrecords.mixer import Mixer
 
 __all__ = ["planet_server", "server"]
 
@@ -174,7 +180,45 @@ def test_a_task_that_was_started_but_not_written_down_is_found_again(
             fetched(tmp_path, request())
     assert server.operations.started - before == 1
     assert same(images(fetched(tmp_path, request())), right)
-    assert server.operations.started - before == 4
+    assert server.operations.started - before == len(server.requests.of("image:export")) == 4
+
+
+def test_a_repeated_request_is_the_same_task(server: EarthEngineServer) -> None:
+    import ee
+
+    client.connect(settings())
+    export = Export("Cloud Storage", "some/folder", "light", "light-1", "nightlights-abc-1")
+    names = [start_image_export(ee.Image(1), BRAZZAVILLE, export, settings(), fine=False) for _ in range(2)]
+    assert names[0] == names[1] and len(server.requests.of("image:export")) == 2
+    with pytest.raises(EarthEngineError, match=r"No Cloud Storage bucket is named"):
+        start_image_export(
+            ee.Image(1), BRAZZAVILLE, export, settings().model_copy(update={"bucket": None}), fine=False
+        )
+
+
+def test_tiles_with_margins_are_the_pixels_of_the_image(
+    server: EarthEngineServer, tmp_path: Path, right: list[Any]
+) -> None:
+    connected = settings()
+    client.connect(connected)
+    export = Export("Cloud Storage", "tiles", "day", "day-1", "nightlights-tiles-1")
+    image = daytime_image(request().daytime, KINSHASA)
+    name = start_tiled_export(image, KINSHASA, export, connected, patch_size=64, margin=32)
+    while get_operation(name, connected).active:
+        time.sleep(0.02)
+    paths = fetch_files(name, connected, tmp_path, NoProgress())
+    mixer = Mixer.read(next(path for path in paths if path.suffix == ".json"))
+    examples = [one for path in paths if path.suffix != ".json" for one in read_examples(path)]
+    assert len(examples) == mixer.total_patches and mixer.transform == KINSHASA.fine_transform
+    assert mixer.margins(examples[0]["B10"].size, None) == (32, 32)
+    height, width = mixer.shape
+    whole = np.full((height, width), np.nan, np.float32)
+    for index, example in enumerate(examples):
+        row, column = (64 * part for part in divmod(index, mixer.patches_per_row))
+        whole[row : row + 64, column : column + 64] = example["B10"].reshape(96, 96)[16:80, 16:80]
+    rows, columns = KINSHASA.fine_shape
+    found = np.where(whole == MISSING, np.nan, whole)[:rows, :columns]
+    assert np.array_equal(found, right[0][2], equal_nan=True)
 
 
 @pytest.mark.parametrize("method", ["batch", "direct"])

@@ -174,6 +174,16 @@ def test_publishing_again_makes_and_sends_nothing(server: EarthEngineServer, wor
     assert again.eecu_seconds == first.eecu_seconds
 
 
+def test_another_licence_is_written_to_the_asset_that_is_there(
+    server: EarthEngineServer, workspace: Workspace
+) -> None:
+    publish(workspace, PublishRequest(prediction="city"), NoProgress())
+    before = server.operations.started
+    record = publish(workspace, PublishRequest(prediction="city", licence="CC0-1.0"), NoProgress())
+    assert record.asset and properties(record.asset) == record.properties
+    assert properties(record.asset)["licence"] == "CC0-1.0" and server.operations.started == before
+
+
 def test_a_crash_at_any_moment_makes_one_asset(server: EarthEngineServer, workspace: Workspace) -> None:
     last, crashes = 1, 0
     play(server, operation_s=0.05)

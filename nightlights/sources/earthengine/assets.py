@@ -110,6 +110,23 @@ def find_asset(asset: str, settings: Settings) -> Asset | None:
     return Asset(str(found["name"]), str(found.get("type", "")), found.get("properties", {}))
 
 
+def keep_properties(asset: str, properties: Mapping[str, str | float], settings: Settings) -> None:
+    """Give an asset that is there exactly these properties.
+
+    Raises
+    ------
+    EarthEngineError
+        When there is no such asset, or it may not be written.
+    """
+    found = find_asset(asset, settings)
+    if found is not None and dict(found.properties) == dict(properties):
+        return
+    import ee
+
+    with clear_earthengine_errors(settings):
+        ee.data.updateAsset(asset, {"properties": dict(properties)}, ["properties"])
+
+
 def find_ingestion(asset: str, settings: Settings) -> Operation | None:
     """The ingestion of ``asset`` that waits or runs, or None."""
     for operation in list_operations(settings):

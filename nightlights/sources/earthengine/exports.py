@@ -101,6 +101,9 @@ def start_tiled_export(
 ) -> str:
     """Start to export ``image`` on the analysis grid as TFRecord patches side by side with a ``mixer.json``.
 
+    The last patches reach beyond ``window`` to the south and east, since Earth Engine leaves out patches
+    that its grid holds only in part.
+
     Parameters
     ----------
     patch_size:
@@ -118,7 +121,9 @@ def start_tiled_export(
     from nightlights.sources.earthengine.images import filled
 
     connect(settings)
-    grid = PixelGrid.of(window, fine=True)
+    exact = PixelGrid.of(window, fine=True)
+    whole = (-(-side // patch_size) * patch_size for side in (exact.height, exact.width))
+    grid = PixelGrid(exact.crs, exact.transform, *whole)
     kind, place = _kind_and_place(ee.batch.Export.image, export, settings)
     task = kind(
         image=filled(image),

@@ -142,6 +142,7 @@ def test_work_that_fails_writes_and_prints_no_bucket(
     planted: EarthEngineServer,
     workspace: Workspace,
     failure: str,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
@@ -160,9 +161,9 @@ def test_work_that_fails_writes_and_prints_no_bucket(
             store.run_in_foreground(kind, asked)  # type: ignore[arg-type]
         told += traceback.format_exception(caught.value)
     assert main(["upload", "city"]) == 2
-    main(["tasks", "fetch", done[-1].id])
+    main(["tasks", "fetch", done[-1].id, "--folder", str(tmp_path / "files")])
     monkeypatch.setenv("NIGHTLIGHTS_DEBUG", "1")
-    main(["tasks", "fetch", done[-1].id])
+    main(["tasks", "fetch", done[-1].id, "--folder", str(tmp_path / "files")])
     for job in store.list():
         assert job.state == "failed" and job.failure
         told.append(store.log(job.id))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from batch_samples import export_request, fetched, make_workspace, play, request
+from batch_samples import BRAZZAVILLE, export_request, fetched, make_workspace, play, request
 from earthengine_server.failures import ServiceError
 from earthengine_server.server import EarthEngineServer
 from test_publishing import make_prediction
@@ -148,6 +148,7 @@ def test_work_that_fails_writes_and_prints_no_bucket(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setenv("NIGHTLIGHTS_REQUEST_DEADLINE_S", "3")
+    fetched(tmp_path / "earlier", request(), {"brazzaville": BRAZZAVILLE})
     done = [each for each in list_operations(Settings.from_environment()) if each.state == "done"]
     FAILURES[failure](monkeypatch, planted)
     caplog.set_level(logging.INFO)
@@ -161,9 +162,9 @@ def test_work_that_fails_writes_and_prints_no_bucket(
             store.run_in_foreground(kind, asked)  # type: ignore[arg-type]
         told += traceback.format_exception(caught.value)
     assert main(["upload", "city"]) == 2
-    main(["tasks", "fetch", done[-1].id, "--folder", str(tmp_path / "files")])
+    main(["tasks", "fetch", done[0].id, "--folder", str(tmp_path / "files")])
     monkeypatch.setenv("NIGHTLIGHTS_DEBUG", "1")
-    main(["tasks", "fetch", done[-1].id, "--folder", str(tmp_path / "files")])
+    main(["tasks", "fetch", done[0].id, "--folder", str(tmp_path / "files")])
     for job in store.list():
         assert job.state == "failed" and job.failure
         told.append(store.log(job.id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -122,8 +123,12 @@ def _reader(raster: Raster, name: str) -> Callable[[Grid], Pixels]:
     return read
 
 
+@functools.lru_cache(maxsize=32)
 def positions(grid: Grid, projection: Projection) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(columns, rows) of the centres of ``grid`` in the pixels of ``projection``, as broken numbers."""
+    """(columns, rows) of the centres of ``grid`` in the pixels of ``projection``, as broken numbers.
+
+    Remembered for a while: every band of every scene of a satellite asks for the same ones.
+    """
     x, y = grid.centres(projection.crs)
     inverse = ~Affine(*projection.transform)
     columns, rows = inverse.a * x + inverse.c, inverse.e * y + inverse.f

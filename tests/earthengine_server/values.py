@@ -300,6 +300,8 @@ class EarthImage:
 
 def render(image: EarthImage, grid: Grid) -> dict[str, Pixels]:
     """Every band of ``image`` on ``grid``, computed part by part so that memory stays bounded."""
+    if not image.bands:
+        raise ExpressionError("The image has no bands: the collection that it was made of is empty.")
     shape = grid.height, grid.width
     whole: dict[str, Pixels] = {
         band.name: (np.zeros(shape, band.dtype), np.zeros(shape, bool)) for band in image.bands

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import time
 from pathlib import Path
@@ -323,15 +324,34 @@ def test_waits_between_looks_grow_and_can_be_stopped(server: EarthEngineServer, 
     assert slept[:5] == [1.0, 2.0, 2.0, 1.0, 2.0]
 
 
-def test_files_on_drive_are_named_and_how_they_become_a_dataset(tmp_path: Path) -> None:
-    with EarthEngineServer(state=tmp_path / "state") as own, pytest.MonkeyPatch.context() as patch:
+@pytest.mark.parametrize("file_format", ["GeoTIFF", "TFRecord"])
+def test_files_on_drive_become_a_dataset_as_they_are_told_to(
+    tmp_path: Path, right: list[Any], file_format: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = {"brazzaville": BRAZZAVILLE}
+    workspace = make_workspace(tmp_path / "workspace", one)
+    monkeypatch.setenv("NIGHTLIGHTS_PATCH_SIZE", "64")
+    asked = request(destination="Drive", file_format=file_format, patches_per_region=99)
+    with EarthEngineServer(state=tmp_path / "state") as own:
         for name, value in own.environment.items():
-            patch.setenv(name, value)
-        with pytest.raises(NightlightsError, match=r"on Drive in the folder .*brazzaville-daytime\*") as told:
-            fetched(tmp_path / "a", request(destination="Drive"), {"brazzaville": BRAZZAVILLE})
-        assert "export --source rasters" in told.value.remedy and not isinstance(told.value, SourceError)
-        files = sorted(path.name for path in (tmp_path / "state" / "drive").rglob("*.tif"))
-        assert files == ["brazzaville-daytime.tif", "brazzaville-nighttime.tif"]
+            monkeypatch.setenv(name, value)
+        with pytest.raises(NightlightsError, match=r"on Drive in the folder .*: brazzaville-") as told:
+            fetched(tmp_path / "a", asked, one)
+    assert not isinstance(told.value, SourceError)
+    (folder,) = {path.parent for path in (tmp_path / "state" / "drive").rglob("*.*")}
+    assert folder.name in told.value.message
+    monkeypatch.chdir(folder)
+    command = shlex.split(told.value.remedy.partition(": nightlights ")[2].partition(" (")[0])
+    more = ["--workspace", str(workspace.root), "--dataset", "made"]
+    if file_format == "GeoTIFF":
+        more += ["--regions", "areas"]
+    assert main([*command, *more]) == 0
+    made = Dataset.open(workspace, "made")
+    (region,) = made.regions()
+    assert np.array_equal(made.read_nighttime(region.name), right[3], equal_nan=True)
+    # Datasets keep reflectance to a Landsat digital number, temperature to 0.01 K.
+    steps = np.array([2.75e-5, 2.75e-5, 0.01], np.float32)[:, None, None]
+    assert np.allclose(made.read_daytime(region.name) / steps, right[2] / steps, atol=0.51, equal_nan=True)
 
 
 def test_tasks_are_listed_cancelled_and_fetched_from_the_command_line(

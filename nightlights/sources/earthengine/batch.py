@@ -360,12 +360,12 @@ class _Batch:
         exports = [self.export_of(task) for task in self.tasks]
         names = ", ".join(f"{export.prefix}*" for export in exports)
         if self.record.file_format == "TFRecord":
-            command = "nightlights datasets import"
+            command = "datasets import --scaling physical --other-role train '*-patches*.tfrecord.gz'"
         else:
-            command = "nightlights export --source rasters"
+            command = "export --source rasters --daytime '*-daytime*.tif' --nighttime '*-nighttime*.tif'"
         return NightlightsError(
             f"The tasks are done; their files are on Drive in the folder {exports[0].folder}: {names}.",
-            f"Download them, and make a dataset of them with {command} (see its --help).",
+            f"Download them, and make a dataset of them: nightlights {command} (and more, see its --help).",
         )
 
     def tell(self, done: float, total: float, message: str) -> None:

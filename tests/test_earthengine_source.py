@@ -1,6 +1,7 @@
 """Earth Engine as a source, by the unmodified client against the local server."""
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from nightlights.regions import Region, RegionCollection
 from nightlights.sources.base import FetchingSource
 from nightlights.sources.earthengine import tiles
 from nightlights.sources.earthengine.client import connect, disconnect
+from nightlights.sources.earthengine.download import THREAD_NAME
 from nightlights.sources.earthengine.grids import PixelGrid
 from nightlights.sources.earthengine.images import nighttime_image
 from nightlights.sources.earthengine.pixels import fetch_pixels
@@ -72,6 +74,13 @@ class Stopping:
     def update(self, done: float, total: float, *, unit: str = "", message: str = "") -> None:
         if done >= self.after:
             raise Cancelled
+
+
+def left_behind_end() -> None:
+    """Wait for requests that a cancelled download left behind: they still reach the server."""
+    for thread in threading.enumerate():
+        if thread.name == THREAD_NAME:
+            thread.join(60)
 
 
 def fetched(server: EarthEngineServer, folder: Path, **changes: object) -> EarthEngineSource:
@@ -166,16 +175,18 @@ def test_a_deadline_ends_in_one_sentence_and_what_was_fetched_is_kept(
     first = EarthEngineSource(EarthEngineRequest(), settings_of(server, requests_at_once=1))
     with pytest.raises(Cancelled):
         first.fetch({"here": REGION}, tmp_path, Stopping(0.3))
-    settings = settings_of(server, request_deadline_s=0.3)
+    left_behind_end()
+    settings = settings_of(server, request_deadline_s=3)
     connect(settings)
     server.faults.unavailable, server.faults.at_most = 1.0, 1000
     began = time.monotonic()
     with pytest.raises(EarthEngineError) as told:
         EarthEngineSource(EarthEngineRequest(), settings).fetch({"here": REGION}, tmp_path, NoProgress())
-    assert time.monotonic() - began < 2
-    assert told.value.message == "Earth Engine was not available within 0.3 s."
+    assert time.monotonic() - began < 10
+    assert told.value.message == "Earth Engine was not available within 3 s."
     assert told.value.remedy == "Resume later: what was fetched is kept."
     server.faults.unavailable = 0.0
+    left_behind_end()
     server.requests.clear()
     kept = len(list(tmp_path.rglob("*.npy")))
     assert_right(fetched(server, tmp_path), samples)
@@ -187,7 +198,7 @@ def test_cancelling_does_not_wait_for_requests_under_way(
 ) -> None:
     settings = settings_of(server)
     connect(settings)
-    server.faults.slow, server.faults.delay_s = 1.0, 1.5
+    server.faults.slow, server.faults.delay_s = 1.0, 3.0
     began = time.monotonic()
 
     class Clicked(Stopping):
@@ -197,8 +208,9 @@ def test_cancelling_does_not_wait_for_requests_under_way(
 
     with pytest.raises(Cancelled):
         EarthEngineSource(EarthEngineRequest(), settings).fetch({"here": REGION}, tmp_path, Clicked(0))
-    assert time.monotonic() - began < 1
-    assert not list(tmp_path.rglob("*.npy"))
+    took_s = time.monotonic() - began
+    left_behind_end()
+    assert took_s < 2.5 and not list(tmp_path.rglob("*.npy"))
 
 
 def test_resuming_asks_only_for_what_is_missing(
@@ -208,6 +220,7 @@ def test_resuming_asks_only_for_what_is_missing(
     source = EarthEngineSource(EarthEngineRequest(), settings)
     with pytest.raises(Cancelled):
         source.fetch({"here": REGION}, tmp_path, Stopping(0.25))
+    left_behind_end()
     kept = {path.name for path in tmp_path.rglob("*.npy")}
     assert 12 < len(kept) < 24
     broken = next(tmp_path.rglob("daytime-*.npy"))

@@ -20,6 +20,8 @@ from nightlights.sources.earthengine.transport import patience
 Fetch = Callable[[Tile], NDArray[np.float32]]
 """The values of one tile, shape (bands, height, width); called from several threads at once."""
 
+THREAD_NAME: Final = "fetch tiles"
+"""Of every worker, to tell them from other threads."""
 _LOOK_S: Final = 0.2
 """How often the progress is told, and thereby asked whether to stop, while nothing arrives."""
 
@@ -70,7 +72,7 @@ class _Download:
         # Not a pool of the standard library: its threads hold up the end of the process, and a request
         # that is under way cannot be broken off.
         for _ in range(at_once):
-            threading.Thread(target=self._work, args=(left,), daemon=True).start()
+            threading.Thread(target=self._work, args=(left,), daemon=True, name=THREAD_NAME).start()
         try:
             self._listen(len(waiting))
         finally:

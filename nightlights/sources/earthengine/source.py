@@ -26,7 +26,7 @@ from nightlights.sources.earthengine.products import (
 )
 
 if TYPE_CHECKING:
-    from nightlights.sources.earthengine.tiles import Tile, TileReader
+    from nightlights.sources.earthengine.tiles import Layer, Tile, TileReader
 
 _SECONDS_PER_TILE: Final = 20.0
 """A guess, not a measurement: how long Earth Engine computes a tile of a median over three years."""
@@ -187,6 +187,18 @@ class EarthEngineSource:
         night = tiles_of(region, "nighttime", window, 1)
         return night + tiles_of(region, "daytime", window, len(self._bands))
 
+    def _images(self, windows: Mapping[str, Window]) -> "dict[tuple[str, Layer], tuple[Any, list[str]]]":
+        """Graph and bands of each image: one for all its tiles, which Earth Engine can then share work of."""
+        from nightlights.sources.earthengine.images import daytime_image, nighttime_image
+
+        images: dict[tuple[str, Layer], tuple[Any, list[str]]] = {}
+        for region, window in windows.items():
+            day = daytime_image(self.request.daytime, window)
+            night = nighttime_image(self.request.nighttime, window)
+            images[region, "daytime"] = day, band_names(self._bands)
+            images[region, "nighttime"] = night, [RADIANCE_BAND]
+        return images
+
     def _fetch_directly(self, windows: Mapping[str, Window], folder: Path, progress: Progress) -> None:
         from nightlights.sources.earthengine.client import connect
         from nightlights.sources.earthengine.download import fetch_tiles
@@ -194,30 +206,24 @@ class EarthEngineSource:
 
         by_region = {region: self._tiles(region, window) for region, window in windows.items()}
         tiles = [tile for some in by_region.values() for tile in some]
+        images: dict[tuple[str, Layer], tuple[Any, list[str]]] = {}
         if not all(tile.is_there(folder) for tile in tiles):
             connect(self._settings, high_volume=True)
-        fetch = partial(_fetch_tile, self.request, self._settings, dict(windows), band_names(self._bands))
+            images = self._images(windows)
+        fetch = partial(_fetch_tile, images, self._settings)
         fetch_tiles(tiles, fetch, folder, self._settings.requests_at_once, progress)
         readers = [TileReader(folder, window, by_region[region]) for region, window in windows.items()]
         self._reader = _Regions(readers)
 
 
 def _fetch_tile(
-    request: EarthEngineRequest,
-    settings: Settings,
-    windows: Mapping[str, Window],
-    bands: list[str],
-    tile: "Tile",
+    images: "Mapping[tuple[str, Layer], tuple[Any, list[str]]]", settings: Settings, tile: "Tile"
 ) -> NDArray[np.float32]:
-    """One tile; all tiles of a region have one graph, so that Earth Engine can keep what they share."""
-    from nightlights.sources.earthengine.images import daytime_image, nighttime_image
     from nightlights.sources.earthengine.pixels import fetch_pixels
 
-    region = windows[tile.region]
-    image, names = nighttime_image(request.nighttime, region), [RADIANCE_BAND]
-    if tile.layer == "daytime":
-        image, names = daytime_image(request.daytime, region), bands
-    return fetch_pixels(image, names, tile.grid, settings)
+    image, bands = images[tile.region, tile.layer]
+    pixels: NDArray[np.float32] = fetch_pixels(image, bands, tile.grid, settings)
+    return pixels
 
 
 class _Regions:

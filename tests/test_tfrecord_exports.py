@@ -37,8 +37,8 @@ def server() -> Iterator[EarthEngineServer]:
 def right(server: EarthEngineServer) -> tuple[Any, Any]:
     """Both images of the window, read directly."""
     from nightlights.sources.earthengine.client import connect
-    from nightlights.sources.earthengine.images import daytime_image, nighttime_image
     from nightlights.sources.earthengine.grids import PixelGrid
+    from nightlights.sources.earthengine.images import daytime_image, nighttime_image
     from nightlights.sources.earthengine.pixels import fetch_pixels
 
     settings = Settings.from_environment()

@@ -21,7 +21,7 @@ from earthengine_server.rasters import ArrayRaster, scene
 from earthengine_server.requests import MAXIMUM_AT_ONCE
 from earthengine_server.server import PROJECT, EarthEngineServer
 from earthengine_server.values import Band, EarthImage, Projection
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from server_samples import (
@@ -148,6 +148,12 @@ def test_pixels_beyond_every_scene_are_masked(server: EarthEngineServer) -> None
     assert not pixels(first_scene(), grid=far)["count"].any()
     unmasked = first_scene().unmask(ee.Image(7), sameFootprint=False)
     assert (pixels(unmasked, grid=far)["count"] == 7).all()
+
+
+def test_a_shear_that_is_not_stated_is_none(server: EarthEngineServer) -> None:
+    asked = grid()
+    del asked["affineTransform"]["shearX"], asked["affineTransform"]["shearY"]
+    np.testing.assert_array_equal(pixels(first_scene(), grid=asked), pixels(first_scene()))
 
 
 @pytest.mark.parametrize(
@@ -305,6 +311,7 @@ def pixels_without_faults(server: EarthEngineServer, image: Any) -> Any:
     return pixels(image, grid=grid(width=24, height=24))
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 1000), order=st.permutations(range(12)))
 def test_faults_depend_on_the_request_and_never_on_the_order(seed: int, order: list[int]) -> None:
     def drawn(sequence: list[int]) -> dict[int, str | None]:

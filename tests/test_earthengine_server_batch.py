@@ -182,6 +182,8 @@ def test_a_table_of_patches_is_what_tensorflow_reads(server: EarthEngineServer, 
     [
         {"crsTransform": None, "dimensions": None, "scale": 30, "region": [10, 4, 11, 5]},
         {"dimensions": None, "region": [10, 4.9, 10.1, 5]},
+        {"dimensions": None, "region": [10, 4.9, 10.1, 5], "scale": 500},
+        {"region": [10, 4.9, 10.1, 5]},
         {"crsTransform": None, "crs": "EPSG:4326"},
         {"crs": None, "crsTransform": None},
     ],

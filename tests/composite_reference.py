@@ -88,11 +88,15 @@ def interpolated(values: Array, valid: Array, pixels: Pixels, window: Window, re
 
 def statistic(layers: Sequence[Array], name: str, percentile: float = 25.0) -> Array:
     """Over the images, of what is known; NaN where nothing is."""
-    stacked = np.stack(layers)
-    unknown = np.isnan(stacked).all(axis=0)
-    stacked[:, unknown] = 0
+    stacked = np.sort(np.stack(layers), axis=0)
     share = 50.0 if name == "median" else percentile
-    return np.where(unknown, np.nan, np.nanpercentile(stacked, share, axis=0, method="linear"))
+    count = np.isfinite(stacked).sum(axis=0)
+    result = np.full(count.shape, np.nan)
+    for known in range(1, len(stacked) + 1):
+        here = count == known
+        # numpy sorts NaN to the end, so what is known comes first.
+        result[here] = np.percentile(stacked[:known, here], share, axis=0, method="linear")
+    return result
 
 
 def clear_of(quality: Array, saturation: Array, masks: Sequence[str]) -> Array:

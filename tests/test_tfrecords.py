@@ -54,9 +54,10 @@ def test_any_records_come_back(
 
 
 def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:
-    for name in ("a.gz", "b.gz"):
-        write_records(tmp_path / name, [b"one", b"two"], compressed=True)
-    assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
+    write_records(tmp_path / "a.gz", [b"one", b"two"], compressed=True)
+    header = (tmp_path / "a.gz").read_bytes()[:10]
+    assert header[3] == 0, "a file name would follow"
+    assert header[4:8] == bytes(4), "the time"
 
 
 @pytest.mark.parametrize("compressed", [True, False])

@@ -90,7 +90,8 @@ class _Download:
                 raise result
             expected -= 1
             self.done += result.stored_bytes / 1e6
-            message = f"{result.region}: {result.layer} image, {expected} parts to come"
+            rest = f"{expected} part{'s' * (expected != 1)} to come"
+            message = f"{result.region}: {result.layer} image, {rest}"
         self.progress.update(self.total, self.total, unit="MB", message="Fetched from Earth Engine")
 
     def _work(self, left: "queue.SimpleQueue[Tile]") -> None:

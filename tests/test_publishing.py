@@ -122,7 +122,11 @@ def pixels(asset: str) -> NDArray[np.float32]:
 
     settings = Settings.from_environment()
     connect(settings)
-    return fetch_pixels(ee.Image(asset), ["radiance"], PixelGrid.of(KINSHASA, fine=True), settings)[0]
+    # Of another value than the one that is sent for missing pixels: it shows what the asset really masks.
+    image = ee.Image(asset).unmask(-7777, False)
+    values = fetch_pixels(image, ["radiance"], PixelGrid.of(KINSHASA, fine=True), settings)[0]
+    assert np.isfinite(values).all()
+    return np.where(values == -7777, np.float32(np.nan), values)
 
 
 def properties(asset: str) -> dict[str, Any]:

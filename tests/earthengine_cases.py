@@ -1,7 +1,7 @@
 """Small graphs whose answer depends on what Earth Engine means, not on any imagery.
 
 Each is answered by the local server with the values given here; the live test asks the real service the
-same. docs/earthengine-semantics.md lists what else only the real service can tell.
+same. docs/earthengine.md lists what else only the real service can tell.
 """
 
 from collections.abc import Callable, Sequence

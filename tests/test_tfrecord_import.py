@@ -22,6 +22,7 @@ from nightlights.manifests import ImportRequest
 from nightlights.progress import NoProgress
 from nightlights.tfrecords.files import matching_files, region_files
 from nightlights.tfrecords.importing import import_dataset, propose_import, request_of
+from nightlights.tfrecords.study import form_of
 from nightlights.workspace import Workspace
 
 FILES = 24
@@ -570,3 +571,37 @@ def test_a_matrix_with_a_shear_is_a_grid_too(workspace: Workspace, tmp_path: Pat
     path.write_text(json.dumps(content))
     dataset = imported_as(workspace, tmp_path)
     assert 0 < dataset.region("city").missing_share < 0.5
+
+
+def placed_file(path: Path, row: int, column: int) -> Path:
+    place: dict[str, Any] = {"viirs_row": row, "viirs_column": column}
+    return write(path, [example({**study_features(1, 0), **place})])
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "told"), [("eval", 1, True), ("eval", 2, False), ("train", 1, False)]
+)
+def test_regions_to_train_and_to_evaluate_that_overlap_are_told(
+    workspace: Workspace, tmp_path: Path, name: str, column: int, told: bool
+) -> None:
+    placed_file(tmp_path / "train_a.tfrecord.gz", 18_700, 46_800)
+    placed_file(tmp_path / f"{name}_b.tfrecord.gz", 18_701, 46_800 + column)
+    notes = imported_as(workspace, tmp_path).manifest.source.parameters["notes"]
+    words = "The regions eval_b (evaluate) and train_a (train) overlap, so scores of the one may know the"
+    assert [note.startswith(words) for note in notes if "overlap" in note] == [True] * told
+
+
+@pytest.mark.parametrize(
+    ("stored", "quantities"),
+    [
+        (["B12", "B2", "B8A"], {"B2": 0.497, "B8A": 0.865, "B12": 2.202}),
+        (["B10", "B2"], {"SR_B2": 0.482, "B10": 10.9}),
+        (["B11", "SR_B5"], {"SR_B5": 0.865, "B11": 12.0}),
+        (["x", "B4", "a"], {"B4": 0.665, "a": None, "x": None}),
+    ],
+)
+def test_the_satellite_is_told_by_its_bands(stored: list[str], quantities: dict[str, Any]) -> None:
+    record = {name: np.ones(4, np.float32) for name in [*stored, "avg_rad"]}
+    form = form_of(record, "physical")
+    assert {each.band.name: each.band.wavelength_um for each in form.bands} == quantities
+    assert [each.band.name for each in form.bands] == list(quantities)

@@ -28,6 +28,7 @@ _HOTTEST_SCALED: Final = 2.0
 """The study's scaled temperatures end at 1; temperatures in K begin far above this."""
 _LANDSAT: Final = {band.name: band for band in LANDSAT_BANDS}
 _STUDY: Final = {band.name.removeprefix("SR_"): band for band in LANDSAT_BANDS}
+_EITHER: Final = {name: band for short, band in _STUDY.items() for name in (band.name, short)}
 _SENTINEL2: Final = {band.name: band for band in SENTINEL2_BANDS}
 
 STUDY_BANDS: Final = tuple(_STUDY)
@@ -166,7 +167,7 @@ def _expected(found: Sequence[str], scaling: FileScaling) -> tuple[str, ...]:
 def _known_bands(names: Sequence[str], scaling: FileScaling) -> dict[str, Band]:
     """The satellite's bands that ``names`` mean. Landsat and Sentinel-2 both have a B2 and a B11."""
     if scaling == "study" or any(name.startswith("SR_") or name == "B10" for name in names):
-        return {**_LANDSAT, **_STUDY}
+        return _EITHER
     return _SENTINEL2
 
 

@@ -90,7 +90,7 @@ def test_the_client_is_initialised_once_for_the_same_settings(server: EarthEngin
         thread.start()
     for thread in threads:
         thread.join()
-    assert connect(settings) == connect(settings_of(server), high_volume=True)
+    assert connect(settings) == connect(settings_of(server))
     assert len(server.requests.of("/algorithms")) == 1
     connect(settings_of(server, earthengine_project="another-project"))
     assert server.requests.of("value:compute")[-1].path.startswith("/v1/projects/another-project/")

@@ -60,14 +60,12 @@ _lock = threading.RLock()
 _current: tuple[tuple[Any, ...], Connection] | None = None
 
 
-def connect(settings: Settings, *, high_volume: bool = False) -> Connection:
+def connect(settings: Settings) -> Connection:
     """Initialise the client once for these settings, and find out by a tiny request that it works.
 
-    Parameters
-    ----------
-    high_volume:
-        Use the address that is meant for many requests at once
-        (https://developers.google.com/earth-engine/guides/processing_environments).
+    The usual address serves all requests. The one for high volume caches less, which makes composites cost
+    more compute, and takes no more requests at once
+    (https://developers.google.com/earth-engine/cloud/highvolume).
 
     Raises
     ------
@@ -81,13 +79,12 @@ def connect(settings: Settings, *, high_volume: bool = False) -> Connection:
         settings.earthengine_project,
         settings.service_account_key,
         settings.request_deadline_s,
-        high_volume and settings.earthengine_url is None,
     )
     with _lock:
         if _current is not None and _current[0] == key:
             return _current[1]
         disconnect()
-        connection = _initialise(settings, high_volume)
+        connection = _initialise(settings)
         _current = (key, connection)
         return connection
 
@@ -102,7 +99,7 @@ def disconnect() -> None:
         ee.Reset()
 
 
-def _initialise(settings: Settings, high_volume: bool) -> Connection:
+def _initialise(settings: Settings) -> Connection:
     import ee
 
     from nightlights.sources.earthengine.failures import clear_earthengine_errors, no_project
@@ -110,8 +107,6 @@ def _initialise(settings: Settings, high_volume: bool) -> Connection:
 
     local = settings.earthengine_url is not None
     url = settings.earthengine_url
-    if url is None and high_volume:
-        url = ee.data.HIGH_VOLUME_API_BASE_URL
     waits = Waits(first_s=_LOCAL_FIRST_WAIT_S) if local else Waits()
     deadline_s = min(settings.request_deadline_s, _FIRST_CALL_DEADLINE_S)
     with _all_or_nothing(), clear_earthengine_errors(settings), patience(deadline_s=deadline_s):

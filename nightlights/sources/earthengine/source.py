@@ -208,7 +208,7 @@ class EarthEngineSource:
         tiles = [tile for some in by_region.values() for tile in some]
         images: dict[tuple[str, Layer], tuple[Any, list[str]]] = {}
         if not all(tile.is_there(folder) for tile in tiles):
-            connect(self._settings, high_volume=True)
+            connect(self._settings)
             images = self._images(windows)
         fetch = partial(_fetch_tile, images, self._settings)
         fetch_tiles(tiles, fetch, folder, self._settings.requests_at_once, progress)

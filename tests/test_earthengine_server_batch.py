@@ -414,9 +414,10 @@ def test_cloud_storage_fails_and_recovers_for_its_users_alone(server: EarthEngin
 
     options = {"api_endpoint": server.storage_url}
     user = storage.Client(project="user", credentials=AnonymousCredentials(), client_options=options)
-    server.faults.storage_unavailable, server.faults.at_most = 1.0, 1
+    server.faults.storage_unavailable, server.faults.at_most = 1.0, 1_000
     assert run(server, exported(image(), server, "st/a"))["metadata"]["state"] == "SUCCEEDED"
     blob = user.bucket(server.bucket).blob("st/a.tif")
+    server.faults.at_most = 1
     with pytest.raises(ServiceUnavailable):
         blob.reload(retry=None)
     blob.reload(retry=None)

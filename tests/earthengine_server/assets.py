@@ -31,6 +31,14 @@ class Assets:
         with self._lock:
             return sorted(self._assets)
 
+    def clear(self) -> None:
+        """Forget every asset and its pixels."""
+        with self._lock:
+            for name, asset in self._assets.items():
+                if asset["type"] == "IMAGE":
+                    self._scenes.delete_asset(name)
+            self._assets.clear()
+
     def method(self, method: str, path: str) -> Callable[[Any], Any] | None:
         """The method for a path under ``/assets``."""
         if ":" in path:

@@ -63,11 +63,12 @@ def parsed(data: bytes, tmp_path: Path, bands: dict[str, int]) -> list[dict[str,
     path.write_bytes(data)
     kind = "GZIP" if data.startswith(b"\x1f\x8b") else ""
     features = {name: tf.io.FixedLenFeature([size], tf.float32) for name, size in bands.items()}
-    records = tf.data.TFRecordDataset([str(path)], compression_type=kind)
-    return [
-        {name: value.numpy() for name, value in tf.io.parse_single_example(record, features).items()}
-        for record in records
-    ]
+    read = []
+    for record in tf.data.TFRecordDataset([str(path)], compression_type=kind):
+        assert set(tf.train.Example.FromString(record.numpy()).features.feature) == set(bands)
+        values = tf.io.parse_single_example(record, features)
+        read.append({name: value.numpy() for name, value in values.items()})
+    return read
 
 
 @pytest.mark.parametrize("cloud_optimized", [False, True])

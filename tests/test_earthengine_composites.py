@@ -54,20 +54,33 @@ def projection_of(pixels: Pixels) -> Projection:
     return Projection(pixels.crs, (pixels.step, 0.0, pixels.west, 0.0, -pixels.step, pixels.north))
 
 
+BLOB = 6
+"""Side of a blemish in pixels: interpolation must find clear neighbours beside it."""
+
+
+def blobs(dice: np.random.Generator, share: float, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """True in that share of all squares of BLOB x BLOB pixels."""
+    squares = dice.random((-(-size[0] // BLOB), -(-size[1] // BLOB))) < share
+    return np.kron(squares, np.ones((BLOB, BLOB), bool))[: size[0], : size[1]]
+
+
+def numbers(bits: Sequence[NDArray[np.bool_]]) -> NDArray[np.uint16]:
+    """Stored numbers of these bits, the lowest first."""
+    return sum((bit.astype(np.uint16) << place for place, bit in enumerate(bits)), np.zeros(SIZE, np.uint16))
+
+
 def landsat_scenes(satellite: int, seed: int) -> list[Scene]:
-    """Random digital numbers; each quality bit is set in one pixel of seven, those that do not count too."""
+    """Random digital numbers; quality bits that do not count are set, too."""
     dice = np.random.default_rng(seed)
     found = []
     for number, day in enumerate(DAYS):
-        bits = dice.random((16, *SIZE)) < 1 / 7
         # Bits 0 to 5 are what is masked; the others, confidences and water, must not matter.
-        quality = sum((bits[bit].astype(np.uint16) << bit for bit in range(16)), np.zeros(SIZE, np.uint16))
-        saturated = dice.random((12, *SIZE)) < [[[1 / 40]]] * 7 + [[[0]]] + [[[1 / 3]]] + [[[0]]] * 2 + [
-            [[1 / 3]]
-        ]
-        saturation = sum(
-            (saturated[bit].astype(np.uint16) << bit for bit in range(12)), np.zeros(SIZE, np.uint16)
+        quality = numbers(
+            [blobs(dice, 1 / 14, SIZE) for _ in range(6)] + [dice.random(SIZE) < 1 / 2 for _ in range(10)]
         )
+        # Bits 0 to 6 are the bands; 8 is a band that Level 2 lacks, 11 is the terrain.
+        shares = [1 / 40] * 7 + [0, 1 / 3, 0, 0, 1 / 3]
+        saturation = numbers([blobs(dice, share, SIZE) for share in shares])
         surface = {
             f"SR_B{band}": dice.integers(7_000 + 1_000 * band, 30_000, SIZE).astype(np.uint16)
             for band in range(1, 8)
@@ -84,7 +97,7 @@ def landsat_scenes(satellite: int, seed: int) -> list[Scene]:
                 20.0 * number,
                 {**surface, "QA_PIXEL": quality, "QA_RADSAT": saturation},
                 warmth,
-                dice.random(SIZE) > 0.05,
+                ~blobs(dice, 0.05, SIZE),
             )
         )
     return found
@@ -151,7 +164,8 @@ def sentinel_scenes() -> list[SentinelScene]:
             size = (SIZE[0] * side, SIZE[1] * side) if side > 1 else (96, 45)
             bands[name] = dice.integers(100 + 200 * band, 6_000, size).astype(np.uint16)
         # Eighths, so that many scores are exactly the least that is asked for.
-        score = (dice.integers(0, 9, (SIZE[0] * 3, SIZE[1] * 3)) / 8).astype(np.float32)
+        eighths = dice.integers(0, 9, (SIZE[0] // 2 + 1, SIZE[1] // 2 + 1)) / 8
+        score = np.kron(eighths, np.ones((6, 6)))[: SIZE[0] * 3, : SIZE[1] * 3].astype(np.float32)
         # One scene has no score, and so no clear pixel.
         found.append(SentinelScene(f"S2_{number}", day, 15.0 * number, bands, None if number == 3 else score))
     return found
@@ -243,18 +257,23 @@ def agree(found: dict[str, NDArray[Any]], expected: dict[str, NDArray[Any]]) -> 
         np.testing.assert_allclose(found[name], values.astype(np.float32), rtol=3e-7, atol=3e-8, err_msg=name)
 
 
-def landsat_expected(composite: DaytimeComposite, bands: Sequence[str]) -> dict[str, NDArray[Any]]:
+def layers_of(composite: DaytimeComposite, band: str) -> list[NDArray[Any]]:
+    """A band of every scene on our grid, NaN where it is not clear."""
     satellites = {"Landsat 8": (8,), "Landsat 9": (9,), "Landsat 8 and 9": (8, 9)}[composite.sensor]
-    expected = {}
-    for band in bands:
-        layers = []
-        for one in (one for satellite in satellites for one in LANDSAT[satellite]):
-            if one.cloud <= composite.maximum_scene_cloud:
-                warmth = None if one.index == LONELY else one.warmth
-                values, clear = landsat_layer(one.surface, warmth, band, composite.masks, one.known)
-                layers.append(interpolated(values, clear, UTM, WINDOW, composite.resampling))
-        expected[band] = statistic(layers, composite.statistic, composite.percentile)
-    return expected
+    layers = []
+    for one in (one for satellite in satellites for one in LANDSAT[satellite]):
+        if one.cloud <= composite.maximum_scene_cloud:
+            warmth = None if one.index == LONELY else one.warmth
+            values, clear = landsat_layer(one.surface, warmth, band, composite.masks, one.known)
+            layers.append(interpolated(values, clear, UTM, WINDOW, composite.resampling))
+    return layers
+
+
+def landsat_expected(composite: DaytimeComposite, bands: Sequence[str]) -> dict[str, NDArray[Any]]:
+    return {
+        band: statistic(layers_of(composite, band), composite.statistic, composite.percentile)
+        for band in bands
+    }
 
 
 def daytime(**options: Any) -> DaytimeComposite:
@@ -262,12 +281,25 @@ def daytime(**options: Any) -> DaytimeComposite:
 
 
 def test_the_scenes_test_what_they_should() -> None:
+    for band, least in (("SR_B1", 1.5), ("B10", 1.2)):
+        clear = np.isfinite(layers_of(daytime(), band)).sum(axis=0)
+        assert clear.mean() > least, "statistics of one value tell nothing"
+        assert len(np.unique(clear)) >= 4, "numbers of clear values that are even, odd and 0"
     columns, rows = UTM.positions(WINDOW)
     assert rows.min() > 3
     assert rows.max() < SIZE[0] - 4
     assert columns.min() > 3
     assert columns.max() > SIZE[1] + 3, "a strip of the window lies beside the scenes"
     assert abs(columns[0, 0] - columns[-1, 0]) > 1e-3, "the grids are turned against each other"
+
+
+def test_composites_are_32_bit_floats() -> None:
+    for image in (
+        images.daytime_image(daytime(bands=("SR_B1", "B10"))),
+        images.daytime_image(daytime(sensor="Sentinel-2", statistic="percentile", bands=("B2",))),
+        images.nighttime_image(NighttimeComposite(**PERIOD)),
+    ):
+        assert {values.dtype for values in pixels_of(image, WINDOW).values()} == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize("mask", LANDSAT_MASKS)

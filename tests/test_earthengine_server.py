@@ -283,6 +283,9 @@ def test_refused_access_has_the_words_of_the_service(server: EarthEngineServer, 
 
 
 def test_a_third_of_the_requests_fail_and_all_succeed_when_repeated(server: EarthEngineServer) -> None:
+    server.faults.too_many = server.faults.unavailable = server.faults.cut = 1.0
+    connect(server)
+    assert [request.fault for request in server.requests] == [None] * 3
     server.faults.too_many = server.faults.unavailable = 0.15
     server.faults.cut = 0.1
     image = ee.ImageCollection("TEST/SCENES").max().toFloat()

@@ -21,7 +21,7 @@ DENIALS: Final = (
     "no_permission",
     "quota",
 )
-_AT_THE_START = re.compile(r"/(\$discovery/rest|v1/projects/[^/]+/algorithms)$")
+_AT_THE_START = re.compile(r"/(\$discovery/rest|v1/projects/[^/]+/algorithms)(\?.*)?")
 
 
 @dataclass
@@ -114,7 +114,7 @@ class Faults:
 
     def of_request(self, method: str, path: str, body: bytes) -> str | None:
         """Fault of a request to Earth Engine: ``too_many``, ``unavailable``, ``cut`` or ``slow``."""
-        if _AT_THE_START.search(path) and not self.initialize:
+        if _AT_THE_START.fullmatch(path) and not self.initialize:
             return None
         names = ("too_many", "unavailable", "cut", "slow")
         return self.draw(method, path, body, {name: getattr(self, name) for name in names})

@@ -325,6 +325,9 @@ def test_patches_that_tell_their_place_lie_there(workspace: Workspace, tmp_path:
             zip([band.name for band in LANDSAT_BANDS], (band[part] for band in whole), strict=True)
         )
         features |= {"avg_rad": night, "viirs_row": corner[0] + row, "viirs_column": corner[1] + column}
+        if (row, column) == (1, 1):  # missing here, known from the first
+            features["SR_B3"] = features["SR_B3"].copy()
+            features["SR_B3"][2, 3] = -9999
         records.append(example(features))
     dataset = imported_as(workspace, write(tmp_path / "train.tfrecord.gz", records), scaling="physical")
     region = dataset.region("train")

@@ -114,7 +114,7 @@ MUTATIONS: Sequence[Mutation] = (
         "Landsat 9 temperature from Landsat 8", '"LANDSAT/LC09/C02/T1_TOA"', '"LANDSAT/LC08/C02/T1_TOA"'
     ),
     products("Landsat 8 and 9 is Landsat 8", "(_LANDSAT_8, _LANDSAT_9)", "(_LANDSAT_8,)"),
-    landsat("satellites linked after they are merged in vain", "first = first.merge(other)", "first = other"),
+    landsat("Landsat 8 and 9 is Landsat 9", "first = first.merge(other)", "first = other"),
     landsat(
         "thermal join by cloud cover instead of index",
         "linkedBands=thermal)",

@@ -99,6 +99,7 @@ def ask_for_export(workspace: Workspace, settings: Settings, taken: Sequence[str
         format_func=lambda kind: _SOURCES[kind],
         key="export_source",
         persist_state="session",
+        wrap=True,
     )
     if source == "earthengine":
         request = ask_for_composites(settings)

@@ -28,7 +28,7 @@ WORLD: Final = (-180.0, -65.0, 180.0, 75.0)
 _LOWEST_ZOOM: Final = 8
 """Further out a composite would need thousands of scenes for one tile."""
 _NATIVE_ZOOM: Final = 13
-_VIIRS_NATIVE_ZOOM: Final = 9
+_VIIRS_NATIVE_ZOOM: Final = 11
 LAYER_AGE_S: Final = 2 * 3600.0
 """The address of a layer works for some hours only."""
 
@@ -64,11 +64,9 @@ def imagery_chooser() -> ShownImagery:
             persist_state="session",
             help="Landsat 8, median of the clear pixels, or monthly VIIRS: the median over the period.",
         )
-        if shown is None:
-            return ShownImagery()
         start = st.date_input("From", date(2020, 1, 1), key="imagery-from", persist_state="session")
         end = st.date_input("To", date(2022, 12, 31), key="imagery-to", persist_state="session")
-        if connected_or_prompt("see imagery") is None:
+        if shown is None or connected_or_prompt("see imagery") is None:
             return ShownImagery()
         try:
             return _imagery(shown, start, end)
@@ -92,7 +90,10 @@ def _imagery(shown: str, start: date, end: date) -> ShownImagery:
     if shown == VIIRS:
         layer = MapLayer(VIIRS, found.url, WORLD, max_zoom=_VIIRS_NATIVE_ZOOM, attribution=found.attribution)
         return ShownImagery((layer,), (radiance_legend(VIIRS),))
-    st.caption(f"Drawn from zoom level {_LOWEST_ZOOM}, about 150 km across: zoom in to see it.")
+    st.caption(
+        f"Drawn from zoom level {_LOWEST_ZOOM}, about 150 km across: zoom in to see it. "
+        "Where nothing is drawn, the period has no clear pixel."
+    )
     layer = MapLayer(
         shown,
         found.url,

@@ -79,7 +79,7 @@ def _form(record: PredictionRecord, published: PublicationRecord | None) -> None
         page_link("home", "Set up Earth Engine")
         return
     form: Form = st.segmented_control(
-        "As",
+        "Form",
         list(_FORMS),
         default="COG",
         required=True,
@@ -121,9 +121,11 @@ def _form(record: PredictionRecord, published: PublicationRecord | None) -> None
 
 
 def _earthengine_layers(record: PredictionRecord, asset: str) -> ShownImagery:
-    view: View | None = st.segmented_control(
+    view: View | None = st.selectbox(
         "Drawn by Earth Engine",
         _VIEWS,
+        index=None,
+        placeholder="Nothing",
         key=f"earthengine-view-{record.name}",
         help="Over the layers above. The difference is pixel by pixel: asset minus VIIRS.",
     )

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from nightlights.datasets import Dataset
 from nightlights.errors import DatasetError
-from nightlights.metrics import ScoreSums
-from nightlights.observation import PointSpread, observe
+from nightlights.grid import Window
+from nightlights.observation import PointSpread
 from nightlights.patches import PatchBatch
+from nightlights.prediction.comparison import Comparison, compare_fine
 
 CONSTANT_MEAN = "constant mean"
 LINEAR_REGRESSION = "linear regression"
@@ -134,21 +135,17 @@ def fit_linear_regression(dataset: Dataset, regions: Sequence[str]) -> LinearReg
     return LinearRegression(float(intercept), tuple(float(value) for value in solution[1:]))
 
 
-def score_baseline(baseline: Baseline, dataset: Dataset, region: str) -> ScoreSums:
-    """Score ``baseline`` in ``region`` at the VIIRS grid, tile by tile, through the observation operator.
+def compare_baseline(baseline: Baseline, dataset: Dataset, region: str) -> Comparison:
+    """Compare ``baseline`` with what was measured in ``region``, tile by tile.
 
-    Equals observing the prediction of the whole region at once.
+    Equals comparing the prediction of the whole region at once.
     """
-    outer = dataset.region(region).window.window
-    point_spread = PointSpread(dataset.manifest.point_spread_fwhm_m)
-    margin = point_spread.margin(float(np.abs(outer.latitudes).max()))
-    sums = ScoreSums()
-    for tile in outer.tiles(_TILE, _TILE):
-        around = tile.expand(margin).intersection(outer) or tile
-        observed = observe(baseline.predict(dataset.read_daytime(region, around)), around, point_spread)
-        measured = dataset.read_nighttime(region, tile)
-        sums = sums.add(observed[tile.slices_in(around)], measured)
-    return sums
+    spread = PointSpread(dataset.manifest.point_spread_fwhm_m)
+
+    def read(window: Window) -> NDArray[np.float64]:
+        return baseline.predict(dataset.read_daytime(region, window))
+
+    return compare_fine(dataset, region, read, spread, _TILE)
 
 
 def _labelled_tiles(

@@ -2,19 +2,26 @@
 
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from nightlights.bands import RADIANCE_UNIT, Band, RadianceTransform, Scaling
 from nightlights.composites import EarthEngineRequest
 from nightlights.errors import WorkspaceError
 from nightlights.files import write_text
 from nightlights.grid import Window
+from nightlights.records import SCHEMA_VERSION as SCHEMA_VERSION
+from nightlights.records import Record as Record
+from nightlights.records import Role as Role
+from nightlights.records import Share as Share
+from nightlights.scores import ClassScore as ClassScore
+from nightlights.scores import FineScore as FineScore
+from nightlights.scores import Interval as Interval
+from nightlights.scores import Score as Score
+from nightlights.scores import ScoreIntervals as ScoreIntervals
+from nightlights.scores import Scores as Scores
 
-SCHEMA_VERSION: Final = 1
-
-Role = Literal["train", "evaluate", "predict"]
 ROLES: tuple[Role, ...] = ("train", "evaluate", "predict")
 JobKind = Literal["export", "import", "train", "evaluate", "predict", "publish"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
@@ -23,19 +30,12 @@ Optimizer = Literal["SGD", "Adam", "AdamW"]
 Resampling = Literal["nearest", "bilinear"]
 FileScaling = Literal["study", "physical"]
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 
 def now() -> datetime:
     """The present moment in UTC, to the second."""
     return datetime.now(UTC).replace(microsecond=0)
-
-
-class Record(BaseModel):
-    """Base of every record: no unknown keys, no NaN."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class WindowRecord(Record):
@@ -221,35 +221,6 @@ class TrainingRequest(Record):
     settings: TrainingSettings = TrainingSettings()
     notes: str = ""
     overwrite: bool = False
-
-
-class Score(Record):
-    """How well a method reproduces VIIRS in one region, or in all ("all regions": sums over pixels).
-
-    ``rmse``, ``mae``, ``bias`` (prediction minus measurement) and the means are in ``unit``; ``pixels``
-    counts VIIRS pixels.
-    """
-
-    method: str
-    region: str
-    role: Role | None = None
-    rmse: float
-    mae: float
-    bias: float
-    r2: float | None = Field(description="None where the measurement does not vary")
-    pixels: int
-    mean_predicted: float
-    mean_measured: float
-    unit: str = RADIANCE_UNIT
-
-
-class Scores(Record):
-    """``metrics.json``: scores at the VIIRS grid."""
-
-    schema_version: Literal[1] = SCHEMA_VERSION
-    simulated: bool
-    grid: str = "VIIRS, 15 arc-seconds"
-    scores: list[Score]
 
 
 class ModelConfig(Record):

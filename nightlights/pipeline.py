@@ -6,14 +6,13 @@ wait for a deep learning library.
 """
 
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightlights.errors import DatasetError, ModelError, SourceError, WorkspaceError
+from nightlights.evaluation import Compared, Method, Share, baseline_methods, network_method, scores_of
 from nightlights.files import PARTIAL_PREFIX, replacing_folder
 from nightlights.jobs.kinds import EvaluationRequest
 from nightlights.manifests import (
@@ -39,9 +38,7 @@ from nightlights.sources.base import ImagerySource
 from nightlights.workspace import Workspace
 
 if TYPE_CHECKING:
-    from nightlights.baselines import Baseline
     from nightlights.datasets import Dataset
-    from nightlights.metrics import ScoreSums
 
 RUN_FILE = "run.json"
 SCORES_FILE = "metrics.json"
@@ -168,11 +165,25 @@ def read_run(workspace: Workspace, run: str) -> RunRecord:
     return read_record(path, RunRecord)
 
 
-def evaluate(workspace: Workspace, run: str, progress: Progress) -> Scores:
-    """Score a run and the baselines in each of its regions, at the VIIRS grid; write ``metrics.json``.
+def evaluate(
+    workspace: Workspace,
+    run: str,
+    progress: Progress,
+    *,
+    roles: Sequence[Role] = ("train", "evaluate"),
+    bootstrap_seed: int = 1,
+) -> Scores:
+    """Score a run and the baselines in each of its regions; write ``metrics.json``.
 
     Every region is predicted as a whole and observed; "all regions" sums over the pixels of all regions of
     a role. The pooled RMSE of the run becomes the figure of its record.
+
+    Parameters
+    ----------
+    roles:
+        Which of the run's regions are scored.
+    bootstrap_seed:
+        Of the confidence intervals.
 
     Raises
     ------
@@ -182,41 +193,35 @@ def evaluate(workspace: Workspace, run: str, progress: Progress) -> Scores:
         When its dataset is gone or has changed since.
     """
     from nightlights.datasets import Dataset
+    from nightlights.metrics import Bootstrap
 
     folder, record = workspace.run_folder(run), read_run(workspace, run)
     dataset = Dataset.open(workspace, record.dataset)
     _remove_remains(folder, "fine")
     methods = list(_methods(folder, record, dataset))
-    regions: list[tuple[str, Role]] = [(name, "train") for name in record.train_regions]
-    regions += [(name, "evaluate") for name in record.evaluate_regions]
+    names: dict[Role, list[str]] = {"train": record.train_regions, "evaluate": record.evaluate_regions}
+    regions = [(role, name) for role in roles for name in names.get(role, [])]
     whole = len(methods) * len(regions)
     steps = iter(range(whole))
     scores: list[Score] = []
     for method in methods:
-        pools = _Pools()
-        for region, role in regions:
-            share = _Share(progress, next(steps), whole, f"Scoring {method.name} in {region}")
-            pools.add(role, region, method.score(region, share))
-        scores += pools.scores(method.name)
+        compared = []
+        for role, region in regions:
+            share = Share(progress, next(steps), whole, f"Scoring {method.name} in {region}")
+            compared.append(Compared(role, region, method.compare(dataset, region, share)))
+        scores += scores_of(method.name, compared, Bootstrap(seed=bootstrap_seed))
     result = Scores(simulated=dataset.manifest.source.simulated, scores=scores)
     write_record(folder / SCORES_FILE, result)
     pooled = {score.role: score.rmse for score in scores if score.method == record.settings.network}
-    figures = {"train_rmse": pooled.get("train"), "evaluation_rmse": pooled.get("evaluate")}
+    figures = {f"{'train' if role == 'train' else 'evaluation'}_rmse": pooled.get(role) for role in roles}
     write_record(folder / RUN_FILE, record.model_copy(update=figures))
     progress.update(whole, whole, unit="scores", message="Scored")
     return result
 
 
-@dataclass(frozen=True)
-class _Method:
-    name: str
-    score: "Callable[[str, Progress], ScoreSums]"
-
-
-def _methods(folder: Path, record: RunRecord, dataset: "Dataset") -> Iterator[_Method]:
+def _methods(folder: Path, record: RunRecord, dataset: "Dataset") -> Iterator[Method]:
     """The run's network and the baselines, ready to score regions of ``dataset``."""
-    from nightlights.baselines import fit_constant_mean, fit_linear_regression, score_baseline
-    from nightlights.prediction import Predictor, compare_region
+    from nightlights.prediction import Predictor
 
     predictor = Predictor.load(folder)
     if predictor.config.dataset_sha256 != dataset.sha256:
@@ -224,59 +229,8 @@ def _methods(folder: Path, record: RunRecord, dataset: "Dataset") -> Iterator[_M
             f"The dataset {record.dataset} has changed since the run {record.name} was trained on it.",
             "Train again: regions that were trained on might be scored as if they were new.",
         )
-    spread = PointSpread(predictor.config.point_spread_fwhm_m)
-
-    def score_network(region: str, progress: Progress) -> "ScoreSums":
-        blocks = predictor.blocks(dataset, region, progress)
-        return compare_region(dataset, region, blocks, spread, folder).sums
-
-    def score_with(baseline: "Baseline", region: str, progress: Progress) -> "ScoreSums":
-        return score_baseline(baseline, dataset, region)
-
-    yield _Method(record.settings.network, score_network)
-    for fit in (fit_constant_mean, fit_linear_regression):
-        baseline: Baseline = fit(dataset, record.train_regions)
-        yield _Method(baseline.method, partial(score_with, baseline))
-
-
-class _Pools:
-    """Sums over regions, one for each role."""
-
-    def __init__(self) -> None:
-        self._regions: list[tuple[str, Role, ScoreSums]] = []
-
-    def add(self, role: Role, region: str, sums: "ScoreSums") -> None:
-        self._regions.append((region, role, sums))
-
-    def scores(self, method: str) -> list[Score]:
-        """The score of every region that has a known pixel, then of all regions of each role."""
-        from nightlights.metrics import ALL_REGIONS, ScoreSums
-
-        known = [each for each in self._regions if each[2].pixels]
-        scores = [sums.score(method, region, role) for region, role, sums in known]
-        for role in dict.fromkeys(role for _, role, _ in known):
-            total = ScoreSums()
-            for _, other, sums in known:
-                total = total.merge(sums) if other == role else total
-            scores.append(total.score(method, ALL_REGIONS, role))
-        return scores
-
-
-@dataclass(frozen=True)
-class _Share:
-    """Progress of one of ``whole`` equal parts of the work."""
-
-    progress: Progress
-    index: int
-    whole: int
-    what: str
-
-    def __post_init__(self) -> None:
-        self.update(0, 1)
-
-    def update(self, done: float, total: float, *, unit: str = "", message: str = "") -> None:
-        part = done / total if total > 0 else 0.0
-        self.progress.update(self.index + part, self.whole, unit="scores", message=self.what)
+    yield network_method(record.settings.network, predictor, folder)
+    yield from baseline_methods(dataset, record.train_regions)
 
 
 def predict(
@@ -359,7 +313,12 @@ def run_evaluate(
     workspace: Workspace, request: EvaluationRequest, progress: Progress, *, resume: bool
 ) -> None:
     """Handle an evaluation job, from the start in any case."""
-    evaluate(workspace, request.run, progress)
+    if request.standard is None:
+        evaluate(workspace, request.run, progress, bootstrap_seed=request.bootstrap_seed)
+    else:
+        from nightlights.standard.evaluation import run_standard
+
+        run_standard(workspace, request, progress)
 
 
 def run_predict(

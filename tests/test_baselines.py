@@ -9,9 +9,9 @@ from nightlights import baselines
 from nightlights.baselines import (
     ConstantMean,
     LinearRegression,
+    compare_baseline,
     fit_constant_mean,
     fit_linear_regression,
-    score_baseline,
 )
 from nightlights.datasets import Dataset
 from nightlights.observation import observe
@@ -58,7 +58,7 @@ def test_scores_tile_by_tile_are_those_of_the_whole_region(dataset: Dataset) -> 
     daytime, measured = dataset.read_daytime("east"), dataset.read_nighttime("east")
     fine = -2.0 + 30.0 * daytime[0].astype(np.float64) + 0.01 * daytime[1]
     whole = observe(fine, dataset.region("east").window.window)
-    score = score_baseline(baseline, dataset, "east").score("linear", "east")
+    score = compare_baseline(baseline, dataset, "east").score("linear", "east")
     assert score.pixels == measured.size
     assert score.rmse == pytest.approx(float(np.sqrt(np.mean((whole - measured) ** 2))), rel=1e-6)
 
@@ -73,8 +73,8 @@ def test_missing_imagery_is_not_predicted() -> None:
 
 
 def test_regression_beats_the_constant_where_bands_tell_of_light(dataset: Dataset) -> None:
-    constant = score_baseline(fit_constant_mean(dataset, TRAIN), dataset, "east")
-    linear = score_baseline(fit_linear_regression(dataset, TRAIN), dataset, "east")
+    constant = compare_baseline(fit_constant_mean(dataset, TRAIN), dataset, "east").sums
+    linear = compare_baseline(fit_linear_regression(dataset, TRAIN), dataset, "east").sums
     spread = float(np.std(dataset.read_nighttime("east")))
     assert linear.rmse < constant.rmse
     assert constant.rmse == pytest.approx(spread, rel=0.2)

@@ -26,6 +26,8 @@ FLOORS: dict[str, int] = {
             "environment",
             "redaction",
             "manifests",
+            "records",
+            "scores",
             "workspace",
             "regions",
             "region_checks",
@@ -51,9 +53,33 @@ FLOORS: dict[str, int] = {
     ),
     **dict.fromkeys(["encodings", "dataset_export", "patches", "patch_cache", "tfrecords", "storage"], 1),
     **dict.fromkeys(
-        ["networks", "losses", "training", "models", "prediction", "metrics", "splits", "baselines"], 2
+        [
+            "networks",
+            "losses",
+            "training",
+            "models",
+            "prediction",
+            "metrics",
+            "splits",
+            "baselines",
+            "sharpening",
+        ],
+        2,
     ),
-    **dict.fromkeys(["pipeline", "jobs", "worker", "experiments", "publishing", "report"], 3),
+    **dict.fromkeys(
+        [
+            "pipeline",
+            "jobs",
+            "worker",
+            "experiments",
+            "publishing",
+            "report",
+            "standard",
+            "crossvalidation",
+            "evaluation",
+        ],
+        3,
+    ),
     **dict.fromkeys(["cli", "commands", "interface", "__main__"], 4),
 }
 

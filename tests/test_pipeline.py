@@ -15,7 +15,7 @@ from learning_samples import WINDOWS, LearnableSource
 from shapely import box
 
 from nightlights import cog, pipeline
-from nightlights.baselines import score_baseline
+from nightlights.baselines import compare_baseline
 from nightlights.datasets import Dataset
 from nightlights.errors import (
     Cancelled,
@@ -300,8 +300,10 @@ def test_a_constant_prediction_of_the_mean_has_no_bias_where_it_was_fitted(made:
     from nightlights.baselines import fit_constant_mean
 
     baseline = fit_constant_mean(dataset, ["north", "south"])
-    expected = score_baseline(baseline, dataset, "east").score("constant mean", "east", "evaluate")
-    assert scores["constant mean", "east", "evaluate"] == expected
+    expected = compare_baseline(baseline, dataset, "east").score("constant mean", "east", "evaluate")
+    found = scores["constant mean", "east", "evaluate"]
+    assert found == expected
+    assert found.spearman is None and found.fine is not None and found.intervals is not None
 
 
 def test_notes_are_kept_and_limited(made: Workspace) -> None:

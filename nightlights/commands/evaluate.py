@@ -1,6 +1,7 @@
 """``nightlights evaluate``: scores of a run."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -8,27 +9,83 @@ from nightlights.commands.options import BackgroundOption, JsonOption, Workspace
 from nightlights.commands.output import print_json
 from nightlights.commands.scores import print_scores, scores_of
 from nightlights.commands.work import record_of, run_job, start_job
+from nightlights.errors import SettingsError
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def evaluate(
-    run: Annotated[str, typer.Option(help="Name of the run.")],
+    run: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --standard: a folder with a trained model, instead of a run.", metavar="FOLDER"
+        ),
+    ] = None,
+    standard: Annotated[
+        bool,
+        typer.Option(
+            "--standard", help="Score on the standard cities of the simulated planet: the same for everybody."
+        ),
+    ] = False,
+    split: Annotated[
+        Literal["test", "validation"],
+        typer.Option(help="With --standard: choose settings on validation cities, never on test cities."),
+    ] = "test",
+    cities: Annotated[bool, typer.Option("--cities", help="With --standard: show every city.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the confidence intervals.")] = 1,
     background: BackgroundOption = False,
     workspace: WorkspaceOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Score a run and the baselines in each of its regions, at the VIIRS grid, in nW/cm²/sr."""
+    """Score a run and the baselines in each of its regions, at the VIIRS grid, in nW/cm²/sr.
+
+    With --standard, score them on the standard cities instead. Their imagery is made once, in the
+    workspace; all of it is simulated.
+    """
     from nightlights.jobs import EvaluationRequest
 
-    request = record_of(EvaluationRequest, run=run)
+    if (run is None) == (model is None):
+        raise SettingsError(
+            "What is to be scored?", "Name it: --run NAME, or --model FOLDER with --standard."
+        )
+    if not standard and (model is not None or cities or split != "test"):
+        raise SettingsError("--model, --split and --cities go with --standard.", "Add --standard.")
+    name = run or _label(model)
+    request = record_of(
+        EvaluationRequest,
+        run=name,
+        standard=split if standard else None,
+        model=str(model.expanduser().resolve()) if model is not None else None,
+        bootstrap_seed=seed,
+    )
     place = writable_workspace(workspace)
+    if run is not None:
+        from nightlights.pipeline import read_run
+
+        read_run(place, run)
     if background:
         start_job(place, "evaluate", request, json=json)
         return
     run_job(place, "evaluate", request)
-    if json:
-        print_json(scores_of(place, run).model_dump(mode="json"))
+    if standard:
+        from nightlights.commands.standard_table import print_standard
+        from nightlights.manifests import read_record
+        from nightlights.standard import StandardScores, scores_file
+
+        scores = read_record(scores_file(place, name, split, is_run=run is not None), StandardScores)
+        if json:
+            print_json(scores.model_dump(mode="json"))
+        else:
+            print_standard(scores, every_city=cities)
+    elif json:
+        print_json(scores_of(place, name).model_dump(mode="json"))
     else:
-        print_scores(place, run)
+        print_scores(place, name)
+
+
+def _label(model: Path | None) -> str:
+    from nightlights.names import suggested_name
+
+    return suggested_name(model.expanduser().resolve().name if model else "", "model")

@@ -5,9 +5,9 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from nightlights.errors import JobError, WorkspaceError
 from nightlights.manifests import (
@@ -85,15 +85,39 @@ def checked_request(kind: Kind, request: Mapping[str, Any]) -> Record:
 
 
 class EvaluationRequest(Record):
-    """The arguments of an evaluation job."""
+    """The arguments of an evaluation job.
+
+    Attributes
+    ----------
+    run:
+        Whose regions are scored.
+    standard:
+        Score on these standard cities of the simulated planet instead.
+    model:
+        With ``standard``: the folder of a trained model that is no run of the workspace; ``run`` names its
+        scores then.
+    bootstrap_seed:
+        Of the confidence intervals.
+    """
 
     run: Name
+    standard: Literal["test", "validation"] | None = None
+    model: str | None = None
+    bootstrap_seed: int = Field(default=1, ge=0)
 
 
 def _dataset_of_run(workspace: Workspace, run: str) -> list[str]:
     with contextlib.suppress(WorkspaceError):
         return [f"datasets/{read_record(workspace.run_folder(run) / 'run.json', RunRecord).dataset}"]
     return []
+
+
+def _evaluation_writes(_: Workspace, request: EvaluationRequest) -> list[str]:
+    if request.standard is None:
+        return [f"runs/{request.run}"]
+    scores = f"standard/{request.run}" if request.model else f"runs/{request.run}"
+    # The imagery is exported by whoever needs it first, so two of these wait for each other.
+    return [scores, f"standard-{request.standard}"]
 
 
 def _prediction_reads(workspace: Workspace, request: PredictionRequest) -> list[str]:
@@ -129,7 +153,7 @@ KINDS: dict[JobKind, Kind] = {
         EvaluationRequest,
         "nightlights.pipeline:run_evaluate",
         target=lambda request: str(request.run),
-        writes=lambda _, request: [f"runs/{request.run}"],
+        writes=_evaluation_writes,
         reads=lambda workspace, request: _dataset_of_run(workspace, request.run),
     ),
     "predict": Kind(

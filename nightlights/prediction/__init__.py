@@ -1,6 +1,12 @@
 """Prediction of regions of any size, tile by tile, with constant memory."""
 
-from nightlights.prediction.comparison import Comparison, compare_region, observed_blocks
+from nightlights.prediction.comparison import (
+    Comparison,
+    compare_fine,
+    compare_region,
+    observed_blocks,
+    pooled_score,
+)
 from nightlights.prediction.layers import RegionPrediction, predict_region
 from nightlights.prediction.tiling import Predictor, Tiling
 
@@ -9,7 +15,9 @@ __all__ = [
     "Predictor",
     "RegionPrediction",
     "Tiling",
+    "compare_fine",
     "compare_region",
     "observed_blocks",
+    "pooled_score",
     "predict_region",
 ]

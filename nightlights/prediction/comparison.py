@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +12,14 @@ from nightlights import cog
 from nightlights.datasets import Dataset
 from nightlights.files import PARTIAL_PREFIX, clear_os_errors
 from nightlights.grid import Window
-from nightlights.metrics import ScoreSums
+from nightlights.manifests import Role, Score
+from nightlights.metrics import BOOTSTRAP, Bootstrap, FineSums, PixelPairs, ScoreSums
 from nightlights.observation import PointSpread, observe
 from nightlights.prediction.tiling import expanded
 
 _OBSERVED_TILE = 64
 
-Read = Callable[[Window], NDArray[np.float32]]
+Read = Callable[[Window], NDArray[np.float32] | NDArray[np.float64]]
 """Gives the analysis pixels of a window, shape (16 height, 16 width), NaN where missing."""
 
 
@@ -50,25 +51,104 @@ def observed_blocks(
 
 
 class Comparison:
-    """Sums over the VIIRS pixels where both a prediction and a measurement are known."""
+    """What the VIIRS pixels where both a prediction and a measurement are known say about a region.
+
+    Attributes
+    ----------
+    sums:
+        Sums over them.
+    fine:
+        Sums over the analysis pixels, where the true fine radiance is known.
+    total_predicted, total_measured:
+        Sum of radiance x area, in nW/cm2/sr km2.
+    """
 
     def __init__(self) -> None:
         self.sums = ScoreSums()
+        self.fine = FineSums()
         self.total_predicted = 0.0
         self.total_measured = 0.0
+        self._pieces: list[PixelPairs] = []
 
     def add(self, window: Window, predicted: NDArray[np.float32], measured: NDArray[np.float32]) -> None:
         """Take in the radiances of ``window``, shape (height, width), in nW/cm2/sr."""
         self.sums = self.sums.add(predicted, measured)
+        self._pieces.append(PixelPairs.of(window, predicted, measured))
         area = np.where(np.isfinite(predicted - measured), window.pixel_area_km2[:, None], 0.0)
         self.total_predicted += float((np.nan_to_num(predicted) * area).sum())
         self.total_measured += float((np.nan_to_num(measured) * area).sum())
+
+    @property
+    def pixels(self) -> PixelPairs:
+        """The VIIRS pixels, in the order of their places."""
+        return PixelPairs.joined(self._pieces)
+
+    def score(
+        self, method: str, region: str, role: Role | None = None, bootstrap: Bootstrap = BOOTSTRAP
+    ) -> Score:
+        """Every score of ``method`` in ``region``.
+
+        Raises
+        ------
+        DatasetError
+            When there is no pixel to score.
+        """
+        return pooled_score([self], method, region, role, bootstrap)
+
+
+def pooled_score(
+    comparisons: Sequence[Comparison],
+    method: str,
+    region: str,
+    role: Role | None = None,
+    bootstrap: Bootstrap = BOOTSTRAP,
+) -> Score:
+    """Every score of ``method`` over the pixels of several regions.
+
+    Raises
+    ------
+    DatasetError
+        When there is no pixel to score.
+    """
+    pixels = PixelPairs.pooled([comparison.pixels for comparison in comparisons])
+    fine = FineSums()
+    for comparison in comparisons:
+        fine = fine.merge(comparison.fine)
+    score = pixels.score(method, region, role, bootstrap)
+    return score.model_copy(update={"fine": fine.score() if fine.pixels else None})
+
+
+def compare_fine(
+    dataset: Dataset, region: str, read: Read, spread: PointSpread, tile_size: int = _OBSERVED_TILE
+) -> Comparison:
+    """Compare fine radiance with the measured VIIRS of a region, and with the truth where it is known.
+
+    Parameters
+    ----------
+    read:
+        Gives the fine radiance in nW/cm2/sr.
+    tile_size:
+        Side of a tile in VIIRS pixels, on which nothing but memory depends.
+    """
+    window = dataset.region(region).window.window
+    comparison = Comparison()
+    for tile in window.tiles(tile_size, tile_size):
+        farthest = float(np.abs(tile.latitudes).max())
+        # One VIIRS pixel more than nothing completes the windows of structural similarity.
+        reach = expanded(tile, max(spread.margin(farthest), 1), window)
+        fine = read(reach)
+        seen = observe(fine, reach, spread)[tile.slices_in(reach)].astype(np.float32)
+        comparison.add(tile, seen, dataset.read_nighttime(region, tile))
+        truth = dataset.read_truth(region, reach)
+        if truth is not None:
+            comparison.fine = comparison.fine.add(fine, truth, tile.fine_slices_in(reach))
+    return comparison
 
 
 def compare_region(
     dataset: Dataset, region: str, blocks: Iterable[cog.Block], spread: PointSpread, scratch: Path
 ) -> Comparison:
-    """Compare fine radiance, given block by block, with the measured VIIRS of a region.
+    """As :func:`compare_fine` of fine radiance that is given block by block.
 
     Parameters
     ----------
@@ -79,16 +159,13 @@ def compare_region(
     """
     window = dataset.region(region).window.window
     path = scratch / f"{PARTIAL_PREFIX}{uuid.uuid4().hex[:8]}-fine"
-    comparison = Comparison()
     try:
         fine = _scratch_array(path, window.fine_shape)
         for tile, radiance in blocks:
             fine[tile.fine_slices_in(window)] = radiance
-        for tile, seen in observed_blocks(lambda part: fine[part.fine_slices_in(window)], window, spread):
-            comparison.add(tile, seen, dataset.read_nighttime(region, tile))
+        return compare_fine(dataset, region, lambda part: fine[part.fine_slices_in(window)], spread)
     finally:
         path.unlink(missing_ok=True)
-    return comparison
 
 
 def _scratch_array(path: Path, shape: tuple[int, int]) -> NDArray[np.float32]:

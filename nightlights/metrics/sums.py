@@ -1,17 +1,60 @@
 """Scores at the VIIRS grid, from sums over pixels: never averages of averages."""
 
 import math
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from nightlights.errors import DatasetError
-from nightlights.manifests import Role, Score
+from nightlights.manifests import ClassScore, Role, Score
+from nightlights.metrics.classes import CLASSES, class_of
 
 ALL_REGIONS = "all regions"
 """The region of a score that sums over the pixels of several regions."""
+
+
+def log_radiance(radiance: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Natural logarithm of 1 + radiance / (1 nW/cm2/sr); noise below 0 counts as 0."""
+    logarithm: NDArray[np.float64] = np.log1p(np.maximum(radiance, 0.0, dtype=np.float64))
+    return logarithm
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorSums:
+    """Sums of errors over the VIIRS pixels of one class.
+
+    Attributes
+    ----------
+    pixels:
+        How many.
+    error, absolute_error, squared_error:
+        Sums of prediction minus measurement, in nW/cm2/sr and its square.
+    """
+
+    pixels: int = 0
+    error: float = 0.0
+    absolute_error: float = 0.0
+    squared_error: float = 0.0
+
+    @classmethod
+    def of(cls, error: NDArray[np.float64]) -> "ErrorSums":
+        """The sums of ``error``, in nW/cm2/sr."""
+        return cls(int(error.size), float(error.sum()), float(np.abs(error).sum()), float((error**2).sum()))
+
+    def merge(self, other: "ErrorSums") -> "ErrorSums":
+        """The sums over the pixels of both."""
+        return ErrorSums(
+            self.pixels + other.pixels,
+            self.error + other.error,
+            self.absolute_error + other.absolute_error,
+            self.squared_error + other.squared_error,
+        )
+
+
+def _no_classes() -> tuple[ErrorSums, ...]:
+    return (ErrorSums(),) * len(CLASSES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +75,10 @@ class ScoreSums:
         Mean of the measurement, in nW/cm2/sr.
     squared_deviation:
         Sum of squared distances of the measurement from its mean.
+    squared_log_error:
+        Sum of squared differences of :func:`log_radiance`.
+    classes:
+        Sums for each of :data:`~nightlights.metrics.classes.CLASSES`.
     """
 
     pixels: int = 0
@@ -40,6 +87,8 @@ class ScoreSums:
     squared_error: float = 0.0
     mean_measured: float = 0.0
     squared_deviation: float = 0.0
+    squared_log_error: float = 0.0
+    classes: tuple[ErrorSums, ...] = field(default_factory=_no_classes)
 
     def add(self, predicted: ArrayLike, measured: ArrayLike) -> Self:
         """These sums and those of two arrays of one shape, in nW/cm2/sr; pixels with a NaN do not count.
@@ -56,7 +105,7 @@ class ScoreSums:
         first, second = first[both], second[both]
         if first.size == 0:
             return self
-        error, mean = first - second, float(second.mean())
+        error, mean, classes = first - second, float(second.mean()), class_of(second)
         piece = replace(
             self,
             pixels=int(first.size),
@@ -65,6 +114,8 @@ class ScoreSums:
             squared_error=float((error**2).sum()),
             mean_measured=mean,
             squared_deviation=float(((second - mean) ** 2).sum()),
+            squared_log_error=float(((log_radiance(first) - log_radiance(second)) ** 2).sum()),
+            classes=tuple(ErrorSums.of(error[classes == index]) for index in range(len(CLASSES))),
         )
         return self.merge(piece)
 
@@ -84,6 +135,10 @@ class ScoreSums:
             squared_deviation=self.squared_deviation
             + other.squared_deviation
             + apart**2 * self.pixels * other.pixels / pixels,
+            squared_log_error=self.squared_log_error + other.squared_log_error,
+            classes=tuple(
+                mine.merge(theirs) for mine, theirs in zip(self.classes, other.classes, strict=True)
+            ),
         )
 
     @property
@@ -118,4 +173,18 @@ class ScoreSums:
             pixels=self.pixels,
             mean_predicted=self.mean_measured + mean_error,
             mean_measured=self.mean_measured,
+            log_rmse=math.sqrt(self.squared_log_error / self.pixels),
+            classes=[
+                ClassScore(
+                    name=each.name,
+                    lower=each.lower,
+                    upper=each.upper,
+                    pixels=sums.pixels,
+                    rmse=math.sqrt(sums.squared_error / sums.pixels),
+                    mae=sums.absolute_error / sums.pixels,
+                    bias=sums.error / sums.pixels,
+                )
+                for each, sums in zip(CLASSES, self.classes, strict=True)
+                if sums.pixels
+            ],
         )

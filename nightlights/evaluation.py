@@ -1,0 +1,115 @@
+"""Methods that are scored beside each other: a trained network, and baselines fitted to the same data.
+
+Every method predicts whole regions, which are observed and compared with VIIRS, and with the true fine
+radiance where it is known.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nightlights.manifests import Role, Score
+from nightlights.observation import PointSpread
+from nightlights.progress import Progress
+
+if TYPE_CHECKING:
+    from nightlights.baselines import Baseline
+    from nightlights.datasets import Dataset
+    from nightlights.metrics import Bootstrap
+    from nightlights.prediction import Comparison, Predictor
+
+
+@dataclass(frozen=True)
+class Method:
+    """Something that predicts the light of a region.
+
+    Attributes
+    ----------
+    name:
+        In tables.
+    compare:
+        From a dataset and a region of it to the comparison with what was measured there.
+    """
+
+    name: str
+    compare: "Callable[[Dataset, str, Progress], Comparison]"
+
+
+def network_method(name: str, predictor: "Predictor", scratch: Path) -> Method:
+    """A trained network.
+
+    Parameters
+    ----------
+    scratch:
+        Folder for temporary files.
+    """
+    from nightlights.prediction import compare_region
+
+    spread = PointSpread(predictor.config.point_spread_fwhm_m)
+
+    def compare(dataset: "Dataset", region: str, progress: Progress) -> "Comparison":
+        blocks = predictor.blocks(dataset, region, progress)
+        return compare_region(dataset, region, blocks, spread, scratch)
+
+    return Method(name, compare)
+
+
+def baseline_methods(dataset: "Dataset", regions: Sequence[str]) -> Iterator[Method]:
+    """The baselines, fitted to ``regions`` of ``dataset``.
+
+    Raises
+    ------
+    DatasetError
+        When no pixel is known there.
+    """
+    from nightlights.baselines import compare_baseline, fit_constant_mean, fit_linear_regression
+
+    def compare(baseline: "Baseline", other: "Dataset", region: str, progress: Progress) -> "Comparison":
+        return compare_baseline(baseline, other, region)
+
+    for fit in (fit_constant_mean, fit_linear_regression):
+        baseline: Baseline = fit(dataset, regions)
+        yield Method(baseline.method, partial(compare, baseline))
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The comparison of one method in one region of a role."""
+
+    role: Role
+    region: str
+    comparison: "Comparison"
+
+
+def scores_of(method: str, compared: Sequence[Compared], bootstrap: "Bootstrap") -> list[Score]:
+    """The score of every region that has a known pixel, then of all regions of each role."""
+    from nightlights.metrics import ALL_REGIONS
+    from nightlights.prediction import pooled_score
+
+    known = [each for each in compared if each.comparison.sums.pixels]
+    scores = [each.comparison.score(method, each.region, each.role, bootstrap) for each in known]
+    for role in dict.fromkeys(each.role for each in known):
+        together = [each.comparison for each in known if each.role == role]
+        scores.append(pooled_score(together, method, ALL_REGIONS, role, bootstrap))
+    return scores
+
+
+@dataclass(frozen=True)
+class Share:
+    """Progress of one of ``whole`` equal parts of the work."""
+
+    progress: Progress
+    index: int
+    whole: int
+    what: str
+    unit: str = "scores"
+
+    def __post_init__(self) -> None:
+        self.update(0, 1)
+
+    def update(self, done: float, total: float, *, unit: str = "", message: str = "") -> None:
+        """See :meth:`nightlights.progress.Progress.update`."""
+        part = done / total if total > 0 else 0.0
+        self.progress.update(self.index + part, self.whole, unit=self.unit, message=self.what)

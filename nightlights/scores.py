@@ -1,0 +1,102 @@
+"""The records of scores: how well a method reproduces what was measured, and the truth where it is known."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from nightlights.bands import RADIANCE_UNIT
+from nightlights.records import SCHEMA_VERSION, Record, Role, Share
+
+
+class ClassScore(Record):
+    """How well a method does where the measured radiance lies from ``lower`` to below ``upper``.
+
+    All in nW/cm2/sr, errors too; a bound of None is open. ``pixels`` counts VIIRS pixels.
+    """
+
+    name: str
+    lower: float | None
+    upper: float | None
+    pixels: int
+    rmse: float
+    mae: float
+    bias: float
+
+
+class Interval(Record):
+    """From ``lower`` to ``upper``, in the unit of the score that it belongs to."""
+
+    lower: float
+    upper: float
+
+
+class ScoreIntervals(Record):
+    """Confidence intervals of a score by spatial block bootstrap: how it was drawn, and what came out.
+
+    ``block_size`` is the side of a block in VIIRS pixels, ``blocks`` how many there were.
+    """
+
+    level: Share
+    block_size: int
+    blocks: int
+    draws: int
+    seed: int
+    rmse: Interval
+    mae: Interval
+    bias: Interval
+    log_rmse: Interval
+    r2: Interval | None = None
+
+
+class FineScore(Record):
+    """How well a method reproduces the true fine radiance at the analysis grid; simulated imagery alone.
+
+    ``rmse``, ``mae``, ``bias`` are in nW/cm2/sr. ``ssim`` is structural similarity, 1 is perfect. A pixel is
+    lit from ``lit_from`` on; precision is the share of what is predicted lit that is, recall the share of
+    what is lit that is predicted so, F1 their harmonic mean; None where nothing is lit.
+    """
+
+    rmse: float
+    mae: float
+    bias: float
+    ssim: float | None
+    lit_f1: float | None
+    lit_precision: float | None
+    lit_recall: float | None
+    lit_from: float
+    pixels: int
+
+
+class Score(Record):
+    """How well a method reproduces VIIRS in one region, or in all ("all regions": sums over pixels).
+
+    ``rmse``, ``mae``, ``bias`` (prediction minus measurement) and the means are in ``unit``; ``pixels``
+    counts VIIRS pixels. ``log_rmse`` is that of the natural logarithm of 1 + radiance, ``spearman`` the rank
+    correlation; what an older version did not compute is None.
+    """
+
+    method: str
+    region: str
+    role: Role | None = None
+    rmse: float
+    mae: float
+    bias: float
+    r2: float | None = Field(description="None where the measurement does not vary")
+    pixels: int
+    mean_predicted: float
+    mean_measured: float
+    unit: str = RADIANCE_UNIT
+    log_rmse: float | None = None
+    spearman: float | None = Field(default=None, description="None too where prediction or VIIRS is even")
+    classes: list[ClassScore] | None = Field(default=None, description="classes without pixels are left out")
+    intervals: ScoreIntervals | None = Field(default=None, description="None too with less than 4 blocks")
+    fine: FineScore | None = Field(default=None, description="where the true fine radiance is known")
+
+
+class Scores(Record):
+    """``metrics.json``: scores at the VIIRS grid."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    simulated: bool
+    grid: str = "VIIRS, 15 arc-seconds"
+    scores: list[Score]

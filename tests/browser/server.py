@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,11 +48,18 @@ class RunningApp:
 
 @contextmanager
 def running_app(
-    workspace: Path, log: Path, base_path: str = "", script: str = "app.py"
+    workspace: Path,
+    log: Path,
+    base_path: str = "",
+    script: str = "app.py",
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[RunningApp]:
-    """Start the app as a person does, wait until it answers, stop it at the end."""
+    """Start the app as a person does, wait until it answers, stop it at the end.
+
+    ``variables`` are set besides those of the tests' own environment.
+    """
     port = free_port()
-    environment = {**os.environ, "NIGHTLIGHTS_WORKSPACE": str(workspace)}
+    environment = {**os.environ, **(variables or {}), "NIGHTLIGHTS_WORKSPACE": str(workspace)}
     command = [
         sys.executable,
         *("-m", "streamlit", "run", script),

@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, expect
 
 from .conftest import SCREENSHOTS
 from .server import RunningApp
-from .visitor import Visitor
+from .visitor import TIMEOUT_MS, Visitor
 
 pytestmark = pytest.mark.browser
 
@@ -40,12 +40,13 @@ def choose(visitor: Visitor, label: str, option: str) -> None:
     visitor.settle()
 
 
-def wait_for_layers(visitor: Visitor, names: str) -> None:
+def wait_for_layers(visitor: Visitor, names: str, timeout_ms: float = TIMEOUT_MS) -> None:
     """Until the map holds these layers and every tile of them has arrived."""
-    visitor.map.locator(f"#map_div[data-layers='{names}']").wait_for()
+    visitor.map.locator(f"#map_div[data-layers='{names}']").wait_for(timeout=timeout_ms)
     panes = "#map_div [class*='leaflet-raster-']"
-    expect(visitor.map.locator(f"{panes} img.leaflet-tile-loaded").first).to_be_visible()
-    expect(visitor.map.locator(f"{panes} img.leaflet-tile:not(.leaflet-tile-loaded)")).to_have_count(0)
+    expect(visitor.map.locator(f"{panes} img.leaflet-tile-loaded").first).to_be_visible(timeout=timeout_ms)
+    missing = visitor.map.locator(f"{panes} img.leaflet-tile:not(.leaflet-tile-loaded)")
+    expect(missing).to_have_count(0, timeout=timeout_ms)
 
 
 def colours(visitor: Visitor) -> int:

@@ -14,6 +14,7 @@ from nightlights.interface.export_progress import region_shares
 from nightlights.interface.gallery import composite_rgb, composites, patch_places
 from nightlights.interface.job_list import jobs_to_show
 from nightlights.interface.legends import nice_limit
+from nightlights.interface.plots import radiance_histogram
 from nightlights.jobs import JobStore
 from nightlights.region_files import load_collection
 from nightlights.workspace import Workspace
@@ -206,6 +207,21 @@ def test_the_histogram_loses_no_pixel(space: Workspace) -> None:
     assert len(edges) == len(counts["train"]) + 1
     assert sum(counts["train"]) == 800
     assert sum(counts["evaluate"]) == 400
+
+
+@pytest.mark.parametrize(
+    ("counts", "shown"),
+    [
+        ({"train": [0, 3, 0, 0, 0], "evaluate": [0, 0, 0, 7, 0]}, (1.0, 100.0)),
+        ({"train": [5, 0, 0, 0, 0]}, (1.0, 10.0)),
+        ({"train": [0, 0, 0, 0, 1]}, (100.0, 5000.0)),
+    ],
+)
+def test_the_histogram_shows_the_radiance_that_there_is(
+    counts: dict[str, list[int]], shown: tuple[float, float]
+) -> None:
+    figure = radiance_histogram([-1.0, 1.0, 5.0, 20.0, 100.0, 5000.0], counts)
+    assert [10**power for power in figure.layout.xaxis.range] == pytest.approx(shown)
 
 
 @pytest.mark.parametrize(

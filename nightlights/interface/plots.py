@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
+from numpy.typing import NDArray
 
 from nightlights.bands import RADIANCE_UNIT
 from nightlights.interface.theme import theme_name
@@ -82,6 +83,14 @@ def rmse_chart(histories: Mapping[str, Sequence[EpochRecord]]) -> go.Figure:
     return figure
 
 
+def _filled(edges: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[float, float]:
+    """From the lowest to the highest bin that holds a pixel, as powers of ten; at least a decade."""
+    first, last = np.flatnonzero(counts)[[0, -1]]
+    lowest = max(float(edges[first]), float(edges[edges > 0][0]))
+    highest = max(float(edges[last + 1]), 10 * lowest)
+    return float(np.log10(lowest)), float(np.log10(highest))
+
+
 def radiance_histogram(
     edges: Sequence[float], counts: Mapping[str, Sequence[int]], *, logarithmic: bool = True
 ) -> go.Figure:
@@ -116,5 +125,7 @@ def radiance_histogram(
             f"%{{customdata[1]:.3g}} {RADIANCE_UNIT}<extra></extra>",
         )
     figure.update_xaxes(title=f"Radiance ({RADIANCE_UNIT})", type="log" if logarithmic else "linear")
+    if logarithmic and any(any(numbers) for numbers in counts.values()):
+        figure.update_xaxes(range=_filled(bounds, np.sum([list(n) for n in counts.values()], axis=0)))
     figure.update_yaxes(title="Share of pixels (%)", rangemode="tozero")
     return figure

@@ -49,12 +49,13 @@ def publish_panel(record: PredictionRecord) -> ShownImagery:
     shown = jobs_to_show(jobs, [record.name] if published else [])
     for job in shown:
         show_job(job)
-    with st.expander("Publish", icon=":material/publish:", expanded=published is not None):
-        imagery = ShownImagery()
+    imagery = ShownImagery()
+    if published is not None and published.asset:
+        # Outside of the form, so that the map stays in view.
+        imagery = _earthengine_layers(record, published.asset)
+    with st.expander("Publish", icon=":material/publish:"):
         if published is not None:
             _tell(published)
-            if published.asset:
-                imagery = _earthengine_layers(record, published.asset)
         if any(job.active for job in jobs):
             st.caption("It is being published.")
         else:

@@ -23,7 +23,7 @@ from nightlights.scores import ScoreIntervals as ScoreIntervals
 from nightlights.scores import Scores as Scores
 
 ROLES: tuple[Role, ...] = ("train", "evaluate", "predict")
-JobKind = Literal["export", "import", "train", "evaluate", "predict", "publish"]
+JobKind = Literal["export", "import", "train", "evaluate", "cross-validate", "predict", "publish"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 Loss = Literal["pixel squared error", "pixel absolute error", "pixel Huber", "footprint squared error"]
 Optimizer = Literal["SGD", "Adam", "AdamW"]
@@ -221,6 +221,46 @@ class TrainingRequest(Record):
     settings: TrainingSettings = TrainingSettings()
     notes: str = ""
     overwrite: bool = False
+
+
+class CrossValidationRequest(Record):
+    """The arguments of a cross-validation job: each region is held out once.
+
+    ``settings`` are those of every fold, but for the regions. ``regions`` are all of role train or evaluate
+    unless given.
+    """
+
+    name: Name
+    dataset: Name
+    settings: TrainingSettings = TrainingSettings()
+    regions: list[str] | None = None
+    bootstrap_seed: int = Field(default=1, ge=0)
+    overwrite: bool = False
+
+
+class CrossValidationFold(Record):
+    """One fold: the region that it was scored in, and the run that was trained on all others."""
+
+    region: str
+    run: Name
+
+
+class CrossValidationRecord(Record):
+    """``crossvalidations/NAME/crossvalidation.json``: scores in regions that were held out of training.
+
+    ``scores`` has a row a region and method, and "all regions": sums over the pixels of all of them, each
+    predicted by the model that has not seen it. What simulated imagery gave says so.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: Name
+    created: datetime
+    dataset: Name
+    source: SourceRecord
+    settings: TrainingSettings
+    bootstrap_seed: int
+    folds: list[CrossValidationFold]
+    scores: list[Score]
 
 
 class ModelConfig(Record):

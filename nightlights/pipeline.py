@@ -23,7 +23,6 @@ from nightlights.manifests import (
     PredictionRequest,
     Role,
     RunRecord,
-    Score,
     Scores,
     TrainingRequest,
     WindowRecord,
@@ -192,6 +191,13 @@ def evaluate(
     DatasetError
         When its dataset is gone or has changed since.
     """
+    return scored(workspace, run, progress, roles=roles, bootstrap_seed=bootstrap_seed)[0]
+
+
+def scored(
+    workspace: Workspace, run: str, progress: Progress, *, roles: Sequence[Role], bootstrap_seed: int
+) -> tuple[Scores, dict[str, list[Compared]]]:
+    """As :func:`evaluate`; gives the comparisons of each method too, from which others can be pooled."""
     from nightlights.datasets import Dataset
     from nightlights.metrics import Bootstrap
 
@@ -201,22 +207,20 @@ def evaluate(
     methods = list(_methods(folder, record, dataset))
     names: dict[Role, list[str]] = {"train": record.train_regions, "evaluate": record.evaluate_regions}
     regions = [(role, name) for role in roles for name in names.get(role, [])]
-    whole = len(methods) * len(regions)
-    steps = iter(range(whole))
-    scores: list[Score] = []
-    for method in methods:
-        compared = []
-        for role, region in regions:
-            share = Share(progress, next(steps), whole, f"Scoring {method.name} in {region}")
-            compared.append(Compared(role, region, method.compare(dataset, region, share)))
-        scores += scores_of(method.name, compared, Bootstrap(seed=bootstrap_seed))
+    work = [(method, role, region) for method in methods for role, region in regions]
+    compared: dict[str, list[Compared]] = {method.name: [] for method in methods}
+    for index, (method, role, region) in enumerate(work):
+        share = Share(progress, index, len(work), f"Scoring {method.name} in {region}")
+        compared[method.name].append(Compared(role, region, method.compare(dataset, region, share)))
+    bootstrap = Bootstrap(seed=bootstrap_seed)
+    scores = [score for name, each in compared.items() for score in scores_of(name, each, bootstrap)]
     result = Scores(simulated=dataset.manifest.source.simulated, scores=scores)
     write_record(folder / SCORES_FILE, result)
     pooled = {score.role: score.rmse for score in scores if score.method == record.settings.network}
     figures = {f"{'train' if role == 'train' else 'evaluation'}_rmse": pooled.get(role) for role in roles}
     write_record(folder / RUN_FILE, record.model_copy(update=figures))
-    progress.update(whole, whole, unit="scores", message="Scored")
-    return result
+    progress.update(len(work), len(work), unit="scores", message="Scored")
+    return result, compared
 
 
 def _methods(folder: Path, record: RunRecord, dataset: "Dataset") -> Iterator[Method]:

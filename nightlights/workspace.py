@@ -67,6 +67,10 @@ class Workspace:
         """Folder of the training run ``name``; its manifest is ``run.json``."""
         return self.root / "runs" / checked_name(name, "run name")
 
+    def crossvalidation_folder(self, name: str) -> Path:
+        """Folder of the cross-validation ``name``; its manifest is ``crossvalidation.json``."""
+        return self.root / "crossvalidations" / checked_name(name, "name of a cross-validation")
+
     def prediction_folder(self, name: str) -> Path:
         """Folder of the prediction ``name``; its manifest is ``prediction.json``."""
         return self.root / "predictions" / checked_name(name, "prediction name")
@@ -87,6 +91,10 @@ class Workspace:
     def run_names(self) -> list[str]:
         """Names of the runs, finished or not, sorted."""
         return self._complete("runs", "run.json")
+
+    def crossvalidation_names(self) -> list[str]:
+        """Names of the finished cross-validations, sorted."""
+        return self._complete("crossvalidations", "crossvalidation.json")
 
     def prediction_names(self) -> list[str]:
         """Names of the complete predictions, sorted."""

@@ -58,7 +58,7 @@ def more_figures_of(score: "Score") -> tuple[str | None, ...]:
     classes = {each.name: each.rmse for each in score.classes or []}
     fine = score.fine
     return (
-        f"{interval.lower:.3f} to {interval.upper:.3f}" if interval else None,
+        f"{interval.lower:.3g} to {interval.upper:.3g}" if interval else None,
         cell(score.log_rmse),
         cell(score.spearman),
         *(cell(classes.get(name)) for name in ("dark", "dim", "bright")),

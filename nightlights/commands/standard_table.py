@@ -28,24 +28,25 @@ def print_standard(scores: "StandardScores", *, every_city: bool = False) -> Non
     print_table(
         f"Simulated planet: standard {scores.split} cities, {scores.name}, in {RADIANCE_UNIT}",
         ("group", "city", "method", "mean RMSE", "mean fine RMSE", *FIGURES, *MORE_FIGURES),
-        (row for method in scores.methods for row in _rows(scores, method, every_city)),
+        _rows(scores, every_city),
         "Mean RMSE: mean over cities, each counting the same; all other figures pool the pixels. "
         f"{legend(scores.scores)} {_origin(scores, planets)} {_seen(scores)} {SIMULATED}",
     )
 
 
-def _rows(scores: "StandardScores", method: str, every_city: bool) -> Iterator[_Row]:
+def _rows(scores: "StandardScores", every_city: bool) -> Iterator[_Row]:
     for group in dict.fromkeys(score.group for score in scores.scores):
-        pooled = scores.pooled(method, group)
-        if every_city:
+        for method in scores.methods if every_city else ():
             for score in scores.cities(method, group):
                 # The last group is all of them, whose cities have been listed with their own.
                 if score.group == group:
                     place = f"{score.region}, planet {score.planet_seed}"
                     yield (group, place, method, None, None, *figures_of(score), *more_figures_of(score))
-        if pooled:
-            means = (_mean(scores, figure, method, group) for figure in (_rmse, _fine_rmse))
-            yield (group, "all cities", method, *means, *figures_of(pooled), *more_figures_of(pooled))
+        for method in scores.methods:
+            if pooled := scores.pooled(method, group):
+                where = "all cities" if every_city else None
+                means = (_mean(scores, figure, method, group) for figure in (_rmse, _fine_rmse))
+                yield (group, where, method, *means, *figures_of(pooled), *more_figures_of(pooled))
 
 
 def _rmse(score: "Score") -> float | None:

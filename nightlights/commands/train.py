@@ -100,14 +100,14 @@ def train(
         "patch_size": patch_size,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
-        "optimizer": _choice("optimizer", optimizer),
-        "loss": _choice("loss", loss),
-        "label_resampling": _choice("label_resampling", label_resampling),
+        "optimizer": choice("optimizer", optimizer),
+        "loss": choice("loss", loss),
+        "label_resampling": choice("label_resampling", label_resampling),
         "rotate": rotate,
         "mirror": mirror,
         "seed": seed,
-        "train_regions": _names(train_regions),
-        "evaluate_regions": _names(evaluate_regions),
+        "train_regions": names(train_regions),
+        "evaluate_regions": names(evaluate_regions),
         "maximum_missing_share": maximum_missing_share,
         "evaluation_patches": evaluation_patches,
     }
@@ -141,11 +141,12 @@ def train(
     print_scores(place, run)
 
 
-def _names(text: str | None) -> list[str] | None:
+def names(text: str | None) -> list[str] | None:
+    """The names in a list with commas."""
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _choice(field: str, text: str | None) -> str | None:
+def choice(field: str, text: str | None) -> str | None:
     """The choice of ``field`` that ``text`` means: hyphens may stand for spaces, case does not matter."""
     from typing import get_args
 

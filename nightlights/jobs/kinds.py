@@ -1,6 +1,7 @@
 """The kinds of jobs: their arguments, what they read and write, and who does the work."""
 
 import contextlib
+import hashlib
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from pydantic import Field, ValidationError
 
 from nightlights.errors import JobError, WorkspaceError
 from nightlights.manifests import (
+    CrossValidationRequest,
+    DatasetManifest,
     ExportRequest,
     ImportRequest,
     JobKind,
@@ -22,6 +25,7 @@ from nightlights.manifests import (
     TrainingRequest,
     read_record,
 )
+from nightlights.names import MAXIMUM_LENGTH
 from nightlights.workspace import Workspace
 
 KINDS_REFERENCE: Final = "nightlights.jobs.kinds:KINDS"
@@ -120,6 +124,31 @@ def _evaluation_writes(_: Workspace, request: EvaluationRequest) -> list[str]:
     return [scores, f"standard-{request.standard}"]
 
 
+def fold_run(name: str, region: str) -> str:
+    """Name of the run that is trained without ``region``, in the cross-validation ``name``."""
+    run = f"{name}-without-{region}"
+    # Too long names keep apart by their digest.
+    return (
+        run if len(run) <= MAXIMUM_LENGTH else f"{name[:40]}-{hashlib.sha256(run.encode()).hexdigest()[:16]}"
+    )
+
+
+def held_out_regions(manifest: DatasetManifest, request: CrossValidationRequest) -> list[str]:
+    """Names of the regions of a cross-validation, each once."""
+    if request.regions is not None:
+        return list(dict.fromkeys(request.regions))
+    return [region.name for region in manifest.regions if region.role != "predict"]
+
+
+def _cross_validation_writes(workspace: Workspace, request: CrossValidationRequest) -> list[str]:
+    paths = [f"crossvalidations/{request.name}"]
+    with contextlib.suppress(WorkspaceError):
+        path = workspace.dataset_folder(request.dataset) / "dataset.json"
+        regions = held_out_regions(read_record(path, DatasetManifest), request)
+        paths += [f"runs/{fold_run(request.name, region)}" for region in regions]
+    return paths
+
+
 def _prediction_reads(workspace: Workspace, request: PredictionRequest) -> list[str]:
     dataset = [f"datasets/{request.dataset}"] if request.dataset else _dataset_of_run(workspace, request.run)
     return [f"runs/{request.run}", *dataset]
@@ -155,6 +184,13 @@ KINDS: dict[JobKind, Kind] = {
         target=lambda request: str(request.run),
         writes=_evaluation_writes,
         reads=lambda workspace, request: _dataset_of_run(workspace, request.run),
+    ),
+    "cross-validate": Kind(
+        CrossValidationRequest,
+        "nightlights.crossvalidation:run_cross_validation",
+        target=lambda request: str(request.name),
+        writes=_cross_validation_writes,
+        reads=lambda _, request: [f"datasets/{request.dataset}"],
     ),
     "predict": Kind(
         PredictionRequest,

@@ -48,6 +48,7 @@ _TITLES: dict[JobKind, str] = {
     "import": "Import dataset",
     "train": "Train run",
     "evaluate": "Evaluate run",
+    "cross-validate": "Cross-validate",
     "predict": "Predict",
     "publish": "Publish prediction",
 }

@@ -20,8 +20,8 @@ STANDARD_VERSION: Final = 1
 PLANET_SEEDS: Final = (1, 2)
 """Planets on which every city is looked at: the usual one, and one that no preset trains on."""
 
-SIDE_DEGREES: Final = 0.2
-"""Side of each city's square."""
+SIDE_DEGREES: Final = 1 / 6
+"""Side of each city's square: 40 VIIRS pixels."""
 
 Split = Literal["test", "validation", "training"]
 Group = Literal["Africa", "United States", "elsewhere"]

@@ -1,0 +1,119 @@
+"""``nightlights crossvalidate``: every region held out of training once."""
+
+from typing import Annotated, Any
+
+import typer
+
+from nightlights.commands.options import (
+    BackgroundOption,
+    JsonOption,
+    OverwriteOption,
+    WorkspaceOption,
+    writable_workspace,
+)
+from nightlights.commands.output import print_json, print_table
+from nightlights.commands.scores import (
+    FIGURES,
+    MORE_FIGURES,
+    SIMULATED,
+    figures_of,
+    legend,
+    more_figures_of,
+)
+from nightlights.commands.train import choice, names
+from nightlights.commands.work import record_of, run_job, start_job
+from nightlights.errors import SettingsError
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def crossvalidate(
+    name: Annotated[str, typer.Option(help="Name of the cross-validation, with which its runs begin.")],
+    dataset: Annotated[str | None, typer.Option(help="Name of the dataset.")] = None,
+    like: Annotated[
+        str | None, typer.Option(help="A run whose dataset and settings to take.", metavar="RUN")
+    ] = None,
+    regions: Annotated[
+        str | None,
+        typer.Option(help="Regions, separated by commas. Default: those of role train or evaluate."),
+    ] = None,
+    network: Annotated[str | None, typer.Option(help="Network, see: nightlights networks.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Number of epochs of each fold.")] = None,
+    patches_per_region: Annotated[
+        int | None, typer.Option(help="Patches from each region in an epoch.")
+    ] = None,
+    patch_size: Annotated[int | None, typer.Option(help="Side of a patch in 29 m pixels.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Patches in a training step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    loss: Annotated[str | None, typer.Option(help="See: nightlights train --help.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, patches and augmentation.")] = None,
+    bootstrap_seed: Annotated[int, typer.Option(min=0, help="Seed of the confidence intervals.")] = 1,
+    overwrite: OverwriteOption = False,
+    background: BackgroundOption = False,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Hold each region out of training once, and score the network and the baselines in it.
+
+    Each fold is a run of its own, named after NAME. Ctrl-C stops after the last finished epoch; the line it
+    prints goes on from there.
+    """
+    from nightlights.manifests import CrossValidationRequest, TrainingSettings
+    from nightlights.networks.registry import NETWORKS, network_info
+
+    place = writable_workspace(workspace)
+    if like is not None:
+        from nightlights.pipeline import read_run
+
+        run = read_run(place, like)
+        dataset, base = dataset or run.dataset, run.settings.model_dump()
+    elif dataset is not None:
+        base = network_info(network or next(iter(NETWORKS))).settings.model_dump()
+    else:
+        raise SettingsError("Which dataset?", "Name it with --dataset, or a run with --like.")
+    given: dict[str, Any] = {
+        "network": network,
+        "epochs": epochs,
+        "patches_per_region": patches_per_region,
+        "patch_size": patch_size,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "loss": choice("loss", loss),
+        "seed": seed,
+    }
+    chosen = {key: value for key, value in given.items() if value is not None}
+    if network is not None:
+        chosen["network"] = network_info(network).name
+    no_regions = {"train_regions": None, "evaluate_regions": None}
+    request = record_of(
+        CrossValidationRequest,
+        name=name,
+        dataset=dataset,
+        settings=record_of(TrainingSettings, **{**base, **chosen, **no_regions}),
+        regions=names(regions),
+        bootstrap_seed=bootstrap_seed,
+        overwrite=overwrite,
+    )
+    if background:
+        start_job(place, "cross-validate", request, json=json)
+        return
+    run_job(place, "cross-validate", request)
+    from nightlights.crossvalidation import read_cross_validation
+
+    record = read_cross_validation(place, name)
+    if json:
+        print_json(record.model_dump(mode="json"))
+        return
+    unit = record.scores[0].unit if record.scores else ""
+    print_table(
+        f"{'Simulated planet: c' if record.source.simulated else 'C'}ross-validation {name} of "
+        f"{record.settings.network}, each region held out once, VIIRS grid, in {unit}",
+        ("held out", "method", *FIGURES, *MORE_FIGURES),
+        (
+            (score.region, score.method, *figures_of(score), *more_figures_of(score))
+            for score in record.scores
+        ),
+        f"{legend(record.scores)} Seeds: training {record.settings.seed}, intervals {record.bootstrap_seed}."
+        + (f" {SIMULATED}" if record.source.simulated else ""),
+    )

@@ -1,0 +1,161 @@
+"""Leave-one-region-out cross-validation: how well a recipe does in cities that it has not seen.
+
+Each region is held out once; a network and the baselines are fitted to all others and scored in it. Whole
+regions are held out because neighbouring pixels are alike: a random split would test on what was all but
+trained on (Roberts et al. 2017, doi:10.1111/ecog.02881).
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from nightlights.errors import DatasetError, WorkspaceError
+from nightlights.evaluation import Compared, Share, scores_of
+from nightlights.files import make_folder
+from nightlights.jobs.kinds import fold_run, held_out_regions
+from nightlights.manifests import (
+    CrossValidationFold,
+    CrossValidationRecord,
+    CrossValidationRequest,
+    TrainingRequest,
+    now,
+    read_record,
+    write_record,
+)
+from nightlights.pipeline import RUN_FILE, scored
+from nightlights.progress import NoProgress, Progress
+from nightlights.workspace import Workspace
+
+if TYPE_CHECKING:
+    from nightlights.datasets import Dataset
+
+CROSS_VALIDATION_FILE = "crossvalidation.json"
+
+
+def cross_validate(
+    workspace: Workspace,
+    request: CrossValidationRequest,
+    progress: Progress,
+    *,
+    resume: bool = False,
+    clock: Callable[[], datetime] = now,
+) -> CrossValidationRecord:
+    """Train and score a fold for every region; every fold is a run of the workspace.
+
+    Parameters
+    ----------
+    resume:
+        Keep finished folds, and go on with the one that was interrupted after its last finished epoch.
+
+    Raises
+    ------
+    DatasetError
+        When there is no such dataset or region, fewer than two regions, or two that overlap.
+    WorkspaceError
+        When the name is in use, or the disk is full.
+    ModelError
+        When the settings cannot be used.
+    """
+    from nightlights import training
+    from nightlights.datasets import Dataset
+    from nightlights.metrics import Bootstrap
+
+    dataset = Dataset.open(workspace, request.dataset)
+    regions = _checked(dataset, held_out_regions(dataset.manifest, request))
+    folds = [CrossValidationFold(region=name, run=fold_run(request.name, name)) for name in regions]
+    folder = workspace.crossvalidation_folder(request.name)
+    if not resume:
+        _make_room(workspace, request, folds)
+    compared: dict[str, list[Compared]] = {}
+    for index, fold in enumerate(folds):
+        message = f"Fold {index + 1} of {len(folds)}: {fold.region} held out"
+        share = Share(progress, index, len(folds), message, "folds")
+        others = [name for name in regions if name != fold.region]
+        settings = request.settings.model_copy(
+            update={"train_regions": others, "evaluate_regions": [fold.region]}
+        )
+        wanted = TrainingRequest(
+            run=fold.run,
+            dataset=request.dataset,
+            settings=settings,
+            notes=f"{fold.region} held out of the cross-validation {request.name}",
+        )
+        training.train(dataset, wanted, workspace.run_folder(fold.run), share, resume)
+        # What the older attempt scored is scored again: it takes little beside the training.
+        _, own = scored(
+            workspace, fold.run, NoProgress(), roles=["evaluate"], bootstrap_seed=request.bootstrap_seed
+        )
+        for method, each in own.items():
+            compared.setdefault(method, []).extend(each)
+    bootstrap = Bootstrap(seed=request.bootstrap_seed)
+    record = CrossValidationRecord(
+        name=request.name,
+        created=clock(),
+        dataset=request.dataset,
+        source=dataset.manifest.source,
+        settings=request.settings,
+        bootstrap_seed=request.bootstrap_seed,
+        folds=folds,
+        scores=[score for method, each in compared.items() for score in scores_of(method, each, bootstrap)],
+    )
+    make_folder(folder)
+    write_record(folder / CROSS_VALIDATION_FILE, record)
+    progress.update(len(folds), len(folds), unit="folds", message="Cross-validated")
+    return record
+
+
+def read_cross_validation(workspace: Workspace, name: str) -> CrossValidationRecord:
+    """A finished cross-validation.
+
+    Raises
+    ------
+    WorkspaceError
+        When there is none of that name.
+    """
+    path = workspace.crossvalidation_folder(name) / CROSS_VALIDATION_FILE
+    if not path.is_file():
+        known = ", ".join(workspace.crossvalidation_names()) or "none yet"
+        raise WorkspaceError(f"There is no finished cross-validation {name}.", f"There are: {known}.")
+    return read_record(path, CrossValidationRecord)
+
+
+def run_cross_validation(
+    workspace: Workspace, request: CrossValidationRequest, progress: Progress, *, resume: bool
+) -> None:
+    """Handle a cross-validation job."""
+    cross_validate(workspace, request, progress, resume=resume)
+
+
+def _checked(dataset: "Dataset", regions: list[str]) -> list[str]:
+    """The regions, when they can be held out of one another."""
+    if len(regions) < 2:
+        raise DatasetError(
+            f"Cross-validation needs two regions or more; {dataset.manifest.name} gives {len(regions)}.",
+            "Choose more regions, with the role train or evaluate.",
+        )
+    windows = {name: dataset.region(name).window.window for name in regions}
+    for first, second in combinations(regions, 2):
+        if windows[first].intersection(windows[second]):
+            raise DatasetError(
+                f"The regions {first} and {second} overlap, so neither can be held out of the other.",
+                "Leave one of them out.",
+            )
+    return regions
+
+
+def _make_room(
+    workspace: Workspace, request: CrossValidationRequest, folds: list[CrossValidationFold]
+) -> None:
+    """Remove an older cross-validation of this name, if that is allowed."""
+    older = [workspace.run_folder(fold.run) for fold in folds]
+    older = [folder for folder in older if (folder / RUN_FILE).exists()]
+    own = workspace.crossvalidation_folder(request.name)
+    if (older or own.exists()) and not request.overwrite:
+        taken = older[0].name if older else request.name
+        raise WorkspaceError(
+            f"The name {request.name} is in use: there is {taken} already.",
+            "Choose another name, ask for it to be overwritten, or resume the job that was interrupted.",
+        )
+    for folder in (*older, own):
+        workspace.delete(folder)

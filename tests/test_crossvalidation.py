@@ -1,0 +1,136 @@
+"""Leave-one-region-out: every region is predicted by a model that has not seen it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from learning_samples import TINY_NETWORK, WINDOWS, learnable_dataset
+
+from nightlights import cli, crossvalidation, training
+from nightlights.crossvalidation import cross_validate, read_cross_validation
+from nightlights.errors import Cancelled, DatasetError, WorkspaceError
+from nightlights.jobs import JobStore
+from nightlights.manifests import CrossValidationRecord, CrossValidationRequest, TrainingSettings
+from nightlights.metrics import ALL_REGIONS
+from nightlights.networks import NETWORKS
+from nightlights.pipeline import read_run
+from nightlights.progress import NoProgress
+from nightlights.workspace import Workspace
+
+SETTINGS = TrainingSettings(
+    network="tiny", epochs=1, patches_per_region=1, patch_size=64, batch_size=2, evaluation_patches=1, seed=3
+)
+REQUEST = CrossValidationRequest(name="held", dataset="sample", settings=SETTINGS)
+NAMES = list(WINDOWS)
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(NETWORKS, "tiny", TINY_NETWORK)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, CrossValidationRecord]:
+    root = tmp_path_factory.mktemp("crossvalidation")
+    learnable_dataset(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(NETWORKS, "tiny", TINY_NETWORK)
+        return Workspace.open(root), cross_validate(Workspace.open(root), REQUEST, NoProgress())
+
+
+def test_each_region_is_scored_by_a_run_that_was_trained_on_the_others(
+    made: tuple[Workspace, CrossValidationRecord],
+) -> None:
+    workspace, record = made
+    assert [fold.region for fold in record.folds] == NAMES
+    for fold in record.folds:
+        run = read_run(workspace, fold.run)
+        assert run.evaluate_regions == [fold.region]
+        assert sorted(run.train_regions) == sorted(set(NAMES) - {fold.region})
+    assert read_cross_validation(workspace, "held") == record
+    assert workspace.crossvalidation_names() == ["held"]
+
+
+def test_the_pooled_score_adds_the_pixels_of_all_folds(
+    made: tuple[Workspace, CrossValidationRecord],
+) -> None:
+    _, record = made
+    for method in ("tiny", "constant mean", "linear regression"):
+        own = [score for score in record.scores if score.method == method]
+        single, pooled = own[:-1], own[-1]
+        assert [score.region for score in own] == [*NAMES, ALL_REGIONS]
+        squares = sum(score.rmse**2 * score.pixels for score in single)
+        assert pooled.pixels == sum(score.pixels for score in single)
+        assert pooled.rmse == pytest.approx((squares / pooled.pixels) ** 0.5)
+    # A constant that is fitted anew in every fold is not one constant over all of them.
+    assert next(s.spearman for s in record.scores if s.method == "constant mean") is None
+
+
+def test_resuming_keeps_finished_folds_and_ends_the_same(
+    made: tuple[Workspace, CrossValidationRecord], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learnable_dataset(tmp_path)
+    workspace = Workspace.open(tmp_path)
+    train, asked = training.train, []
+
+    def interrupted(*arguments: object, **named: object) -> object:
+        if len(asked) == 1:
+            raise Cancelled
+        asked.append(arguments)
+        return train(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training, "train", interrupted)
+    with pytest.raises(Cancelled):
+        cross_validate(workspace, REQUEST, NoProgress())
+    assert workspace.run_names() == [f"held-without-{NAMES[0]}"]
+    assert not workspace.crossvalidation_names()
+    monkeypatch.setattr(training, "train", train)
+    first = read_run(workspace, f"held-without-{NAMES[0]}")
+    resumed = cross_validate(workspace, REQUEST, NoProgress(), resume=True)
+    assert read_run(workspace, f"held-without-{NAMES[0]}").finished == first.finished
+    assert [score.rmse for score in resumed.scores] == pytest.approx(
+        [score.rmse for score in made[1].scores], rel=1e-5
+    )
+
+
+def test_what_is_there_is_not_replaced_unasked(made: tuple[Workspace, CrossValidationRecord]) -> None:
+    workspace, _ = made
+    with pytest.raises(WorkspaceError, match="in use"):
+        cross_validate(workspace, REQUEST, NoProgress())
+
+
+@pytest.mark.parametrize(("regions", "reason"), [(["north"], "two regions"), (["north", "x"], "no region x")])
+def test_regions_that_cannot_be_held_out_are_refused(
+    made: tuple[Workspace, CrossValidationRecord], regions: list[str], reason: str
+) -> None:
+    request = REQUEST.model_copy(update={"name": "other", "regions": regions})
+    with pytest.raises(DatasetError, match=reason):
+        cross_validate(made[0], request, NoProgress())
+
+
+def test_regions_that_overlap_are_refused(
+    made: tuple[Workspace, CrossValidationRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crossvalidation, "held_out_regions", lambda *_: ["north", "north"])
+    with pytest.raises(DatasetError, match="overlap"):
+        cross_validate(made[0], REQUEST.model_copy(update={"name": "other"}), NoProgress())
+
+
+def test_the_command_runs_it_as_a_job_that_holds_its_runs(
+    made: tuple[Workspace, CrossValidationRecord], capfd: pytest.CaptureFixture[str]
+) -> None:
+    workspace, record = made
+    arguments = ["crossvalidate", "--name", "again", "--like", f"held-without-{NAMES[0]}"]
+    place = ["--workspace", str(workspace.root)]
+    assert cli.main([*arguments, "--regions", "south,east", "--json", *place]) == 0
+    read = CrossValidationRecord.model_validate(json.loads(capfd.readouterr().out))
+    assert [fold.region for fold in read.folds] == ["south", "east"]
+    assert read.settings == record.settings
+    job = JobStore(workspace).list("cross-validate")[0]
+    assert (job.state, job.target) == ("done", "again")
+    assert set(job.writes) == {
+        "crossvalidations/again",
+        "runs/again-without-south",
+        "runs/again-without-east",
+    }
+    assert cli.main(["crossvalidate", "--name", "none", *place]) == 2

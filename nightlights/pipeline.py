@@ -269,7 +269,9 @@ def predict(
     _remove_remains(target.parent, target.name)
     with replacing_folder(target) as unfinished:
         made = predict_region(dataset, region.name, workspace.run_folder(run.name), unfinished, progress)
-        score = made.sums.score(run.settings.network, region.name, region.role) if made.sums.pixels else None
+        compared = made.comparison
+        known = compared.sums.pixels > 0
+        score = compared.score(run.settings.network, region.name, region.role) if known else None
         record = PredictionRecord(
             name=request.prediction,
             created=clock(),
@@ -282,8 +284,8 @@ def predict(
             bands=dataset.manifest.bands,
             layers=made.layers,
             score=score,
-            total_predicted=made.total_predicted,
-            total_measured=made.total_measured,
+            total_predicted=compared.total_predicted,
+            total_measured=compared.total_measured,
         )
         write_record(unfinished / PREDICTION_FILE, record)
     return record

@@ -68,6 +68,7 @@ with details:
     name = chosen("Run", selected, key="run")
     experiment = next(each for each in found if each.name == name)
     experiment_view.notes(experiment.record)
+    experiment_view.cross_validate(experiment.record)
     experiment_view.delete_run(name)
 st.markdown(
     f"#### Scores of {name}", help="At the VIIRS grid, over whole regions; errors summed over pixels."
@@ -77,3 +78,4 @@ if experiment.scores:
     st.dataframe(rows, column_config=score_columns(), hide_index=True, height="content")
 else:
     st.info("Not evaluated yet: the scores appear when training has ended.")
+experiment_view.show_cross_validations(space.crossvalidation_names())

@@ -3,15 +3,35 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pages_workspace import add_job, add_run, app
 
 from nightlights.experiments import list_experiments
-from nightlights.interface.scores_table import augmentation, filtered, run_columns, run_rows, score_rows
-from nightlights.manifests import RunRecord, TrainingSettings, read_record
+from nightlights.grid import Window
+from nightlights.interface.scores_table import (
+    augmentation,
+    filtered,
+    run_columns,
+    run_rows,
+    score_columns,
+    score_rows,
+)
+from nightlights.jobs import JobStore
+from nightlights.manifests import (
+    CrossValidationRecord,
+    CrossValidationRequest,
+    RunRecord,
+    TrainingSettings,
+    read_record,
+    write_record,
+)
+from nightlights.metrics import PixelPairs
 from nightlights.workspace import Workspace
 
 __all__ = ["app"]
+
+WINDOW = Window(43_000, 16_000, 16, 16)
 
 
 @pytest.fixture
@@ -80,6 +100,58 @@ def test_scores_show_held_out_regions_first_and_the_network_before_baselines(
     assert rows["Method"].tolist()[:3] == ["unet-small", "constant mean", "linear regression"]
     shown = app("experiments", two).dataframe[1].value
     assert len(shown) == 15
+
+
+def test_scores_of_an_older_version_have_no_columns_that_it_did_not_compute(two: Workspace) -> None:
+    old = list_experiments(two)[0].scores
+    assert not {"Spearman", "RMSE, dark", "RMSE, fine", "RMSE 95 %"} & set(score_rows(old).columns)
+    pairs = PixelPairs.of(WINDOW, np.arange(256.0).reshape(16, 16) / 40, np.zeros((16, 16)) + 0.1)
+    score = pairs.score("unet-small", "abuja", "evaluate")
+    rows = score_rows([score, *old])
+    row = rows[rows["RMSE"] == score.rmse].iloc[0]
+    assert row["RMSE, dark"] == pytest.approx(score.rmse)
+    assert score.intervals is not None
+    assert row["RMSE 95 %"].startswith(f"{score.intervals.rmse.lower:.3g} to ")
+    # Nothing was measured there that is dim, and no truth is known.
+    assert not {"RMSE, dim", "RMSE, fine", "SSIM"} & set(rows.columns)
+    columns = score_columns()
+    for title in set(rows.columns) - {"Region", "Role", "Method"}:
+        assert columns[title]["help"] or title in {"Mean predicted", "Mean of VIIRS", "VIIRS pixels"}
+        if title.startswith("RMSE"):
+            assert "nW/cm²/sr" in columns[title]["label"]
+
+
+def test_a_cross_validation_is_begun_with_the_settings_of_a_run(
+    app: Any, two: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, CrossValidationRequest]] = []
+    monkeypatch.setattr(JobStore, "submit", lambda _, kind, request: asked.append((kind, request)))
+    page = app("experiments", two)
+    name = page.selectbox(key="run").value
+    page.button(key=f"cross-validate-{name}").click().run()
+    run = read_record(two.run_folder(name) / "run.json", RunRecord)
+    ((kind, request),) = asked
+    assert (kind, request.name, request.dataset) == ("cross-validate", f"{name}-held-out", run.dataset)
+    assert request.regions == [*run.train_regions, *run.evaluate_regions]
+    assert request.settings == run.settings
+
+
+def test_finished_cross_validations_are_shown(app: Any, two: Workspace) -> None:
+    experiment = list_experiments(two)[0]
+    record = CrossValidationRecord(
+        name="held",
+        created=experiment.record.created,
+        dataset="cities",
+        source=experiment.record.source,
+        settings=experiment.record.settings,
+        bootstrap_seed=1,
+        folds=[],
+        scores=experiment.scores,
+    )
+    write_record(two.crossvalidation_folder("held") / "crossvalidation.json", record)
+    page = app("experiments", two)
+    assert any("Cross-validation held" in each.value for each in page.markdown)
+    assert len(page.dataframe) == 3
 
 
 def test_notes_are_kept_in_the_record(app: Any, two: Workspace) -> None:

@@ -151,11 +151,13 @@ def test_the_layers_agree_with_each_other_and_say_what_they_are(
     expected = observe(fine, WINDOW, PointSpread(742.0))
     np.testing.assert_allclose(read["observed"][0], expected, rtol=1e-6, equal_nan=True)
     np.testing.assert_allclose(read["difference"][0], expected - measured, rtol=1e-4, atol=1e-4)
-    assert result.sums.pixels == np.isfinite(expected).sum()
-    assert result.sums.rmse == pytest.approx(np.sqrt(np.nanmean((expected - measured) ** 2)), rel=1e-5)
+    assert result.comparison.sums.pixels == np.isfinite(expected).sum()
+    assert result.comparison.sums.rmse == pytest.approx(
+        np.sqrt(np.nanmean((expected - measured) ** 2)), rel=1e-5
+    )
     area = WINDOW.pixel_area_km2[:, None] * np.isfinite(expected)
-    assert result.total_measured == pytest.approx(float((measured * area).sum()), rel=1e-5)
-    assert result.total_predicted == pytest.approx(float(np.nansum(expected * area)), rel=1e-5)
+    assert result.comparison.total_measured == pytest.approx(float((measured * area).sum()), rel=1e-5)
+    assert result.comparison.total_predicted == pytest.approx(float(np.nansum(expected * area)), rel=1e-5)
     info = cog.inspect(tmp_path / "prediction.tif")
     assert info.units == (RADIANCE_UNIT,) and info.fine and info.window == WINDOW
     assert info.nodata is not None and np.isnan(info.nodata) and info.overviews

@@ -1,11 +1,16 @@
-"""What a person does to a run: writes notes, deletes it."""
+"""What a person does to a run: writes notes, cross-validates its settings, deletes it."""
+
+import contextlib
+from collections.abc import Sequence
 
 import streamlit as st
 
-from nightlights.errors import NightlightsError
+from nightlights.crossvalidation import read_cross_validation
+from nightlights.errors import NightlightsError, WorkspaceError
 from nightlights.experiments import MAXIMUM_NOTES, delete_experiment, set_notes
+from nightlights.interface.scores_table import score_columns, score_rows
 from nightlights.interface.state import flash, job_store, workspace
-from nightlights.manifests import RunRecord
+from nightlights.manifests import CrossValidationRequest, RunRecord
 
 
 def notes(run: RunRecord) -> None:
@@ -26,6 +31,50 @@ def notes(run: RunRecord) -> None:
         except NightlightsError as error:
             flash(str(error), "error")
         st.rerun()
+
+
+def cross_validate(run: RunRecord) -> None:
+    """A button that begins a cross-validation with the dataset and the settings of a run."""
+    folds = len(run.train_regions) + len(run.evaluate_regions)
+    if folds < 2:
+        return
+    with st.popover("Cross-validate", icon=":material/rule:"):
+        minutes = folds * run.seconds / 60
+        st.write(
+            f"Trains {folds} runs with the settings of **{run.name}**: each of its regions is held out once "
+            f"and scored by a model that has not seen it. It takes about {minutes:,.0f} minutes, in the "
+            "background, and can be resumed."
+        )
+        if not st.button("Begin", key=f"cross-validate-{run.name}", type="primary"):
+            return
+        settings = run.settings.model_copy(update={"train_regions": None, "evaluate_regions": None})
+        request = CrossValidationRequest(
+            name=f"{run.name[:48]}-held-out",
+            dataset=run.dataset,
+            settings=settings,
+            regions=[*run.train_regions, *run.evaluate_regions],
+        )
+        try:
+            job_store().submit("cross-validate", request)
+            flash(f"The cross-validation {request.name} has begun; its runs appear in the table.")
+        except NightlightsError as error:
+            flash(str(error), "error")
+    st.rerun()
+
+
+def show_cross_validations(names: Sequence[str]) -> None:
+    """A table for each finished cross-validation; those that cannot be read are left out."""
+    for name in names:
+        with contextlib.suppress(WorkspaceError):
+            record = read_cross_validation(workspace(), name)
+            word = "simulated " if record.source.simulated else ""
+            st.markdown(
+                f"#### Cross-validation {name}",
+                help=f"Each region of {word}{record.dataset} was held out of training once and scored by a "
+                f"{record.settings.network} that has not seen it; errors summed over pixels.",
+            )
+            rows = score_rows(record.scores)
+            st.dataframe(rows, column_config=score_columns(), hide_index=True, height="content")
 
 
 def delete_run(name: str) -> None:

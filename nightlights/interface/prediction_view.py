@@ -11,6 +11,7 @@ from nightlights.bands import RADIANCE_UNIT
 from nightlights.interface.compare_map import RADIANCE_LAYERS
 from nightlights.interface.figures import Figure, figure_row
 from nightlights.interface.gallery import position
+from nightlights.interface.scores_table import meaning_of, more_figures, titled
 from nightlights.interface.training_view import size
 from nightlights.manifests import PredictionRecord
 from nightlights.maps import values_at
@@ -61,6 +62,9 @@ def _digits(value: float | None) -> str:
     return f"{value:.1f}" if abs(value) >= 100 else f"{value:z.3f}"
 
 
+_MORE = ("RMSE 95 %", "Spearman", "RMSE, fine", "SSIM")
+
+
 def figures(record: PredictionRecord) -> list[tuple[str, str, str]]:
     """Title with unit, value and meaning of the figures of the region."""
     found: list[tuple[str, str, str]] = []
@@ -86,6 +90,10 @@ def figures(record: PredictionRecord) -> list[tuple[str, str, str]]:
             ),
             (f"Mean, VIIRS ({score.unit})", f"{score.mean_measured:.2f}", "Mean measured radiance."),
         ]
+        for title, value in more_figures(score).items():
+            if title in _MORE and value is not None:
+                text = value if isinstance(value, str) else f"{value:z.3f}"
+                found.append((titled(title), text, meaning_of(title)))
     sums = f"Sum over VIIRS pixels of radiance times area, in {RADIANCE_UNIT} · km²."
     found += [
         (f"Sum, predicted ({RADIANCE_UNIT} · km²)", f"{record.total_predicted:,.0f}", sums),

@@ -9,7 +9,7 @@ import streamlit as st
 from nightlights.bands import RADIANCE_UNIT
 from nightlights.experiments import Experiment
 from nightlights.manifests import Score, TrainingSettings
-from nightlights.metrics import ALL_REGIONS
+from nightlights.metrics import ALL_REGIONS, BRIGHT_FROM, DIM_FROM, LIT_FROM
 from nightlights.wording import rounded
 
 BASELINES = ("constant mean", "linear regression")
@@ -18,6 +18,18 @@ _HELP = {
     "MAE": "Mean absolute error at the VIIRS grid. Smaller is better.",
     "Bias": "Mean of prediction minus measurement: above 0, too much light was predicted.",
     "R²": "Share of the variance of VIIRS explained: 1 is perfect, 0 no better than the mean.",
+}
+_MORE_HELP = {
+    "RMSE 95 %": "Confidence interval for this region: spatial bootstrap of blocks of 8 x 8 VIIRS pixels.",
+    "RMSE, dark": f"RMSE where VIIRS measured less than {DIM_FROM:g} {RADIANCE_UNIT}.",
+    "RMSE, dim": f"RMSE where VIIRS measured {DIM_FROM:g} to {BRIGHT_FROM:g} {RADIANCE_UNIT}.",
+    "RMSE, bright": f"RMSE where VIIRS measured {BRIGHT_FROM:g} {RADIANCE_UNIT} or more.",
+    "RMSE, fine": "Against the true radiance at 29 m, which only simulated imagery has.",
+    "log-RMSE": "RMSE of the natural logarithm of 1 + radiance: weighs dark places as bright ones. No unit.",
+    "Spearman": "Correlation of the ranks of prediction and VIIRS: 1 is the right order. No unit.",
+    "SSIM": "Structural similarity to the true ln(1 + radiance) at 29 m: 1 is perfect. No unit.",
+    "Lit F1": f"Agreement of the area lit by {LIT_FROM:g} {RADIANCE_UNIT} or more with the truth at 29 m: "
+    "1 is perfect. No unit.",
 }
 _HELD_OUT = "All evaluation regions together."
 
@@ -116,7 +128,10 @@ def filtered(experiments: Sequence[Experiment], text: str) -> list[Experiment]:
 
 
 def score_rows(scores: Sequence[Score]) -> pd.DataFrame:
-    """A row a region and method: held-out regions first, all together before each, the network first."""
+    """A row a region and method: held-out regions first, all together before each, the network first.
+
+    Figures that no score has, as those of an older version, have no column.
+    """
     ordered = sorted(
         scores,
         key=lambda score: (
@@ -127,23 +142,52 @@ def score_rows(scores: Sequence[Score]) -> pd.DataFrame:
             score.method,
         ),
     )
+    rows = [
+        {
+            "Region": score.region,
+            "Role": score.role or "",
+            "Method": score.method,
+            "RMSE": score.rmse,
+            "MAE": score.mae,
+            "Bias": rounded(score.bias, 3),
+            "R²": rounded(score.r2, 3),
+            **more_figures(score),
+            "Mean predicted": score.mean_predicted,
+            "Mean of VIIRS": score.mean_measured,
+            "VIIRS pixels": score.pixels,
+        }
+        for score in ordered
+    ]
+    unknown = {title for title in _MORE_HELP if all(row[title] is None for row in rows)}
     return pd.DataFrame(
-        [
-            {
-                "Region": score.region,
-                "Role": score.role or "",
-                "Method": score.method,
-                "RMSE": score.rmse,
-                "MAE": score.mae,
-                "Bias": rounded(score.bias, 3),
-                "R²": rounded(score.r2, 3),
-                "Mean predicted": score.mean_predicted,
-                "Mean of VIIRS": score.mean_measured,
-                "VIIRS pixels": score.pixels,
-            }
-            for score in ordered
-        ]
+        [{title: value for title, value in row.items() if title not in unknown} for row in rows]
     )
+
+
+def more_figures(score: Score) -> dict[str, float | str | None]:
+    """Figures beyond the usual, by title; None for what is not known."""
+    interval = score.intervals.rmse if score.intervals else None
+    classes = {each.name: each.rmse for each in score.classes or []}
+    fine = score.fine
+    return {
+        "RMSE 95 %": f"{interval.lower:.3g} to {interval.upper:.3g}" if interval else None,
+        **{f"RMSE, {name}": classes.get(name) for name in ("dark", "dim", "bright")},
+        "RMSE, fine": fine.rmse if fine else None,
+        "log-RMSE": score.log_rmse,
+        "Spearman": rounded(score.spearman, 3),
+        "SSIM": fine.ssim if fine else None,
+        "Lit F1": fine.lit_f1 if fine else None,
+    }
+
+
+def meaning_of(title: str) -> str:
+    """What a figure of :func:`more_figures` means."""
+    return _MORE_HELP[title]
+
+
+def titled(title: str) -> str:
+    """The title of a figure of :func:`more_figures`, with its unit where it has one."""
+    return f"{title} ({RADIANCE_UNIT})" if title.startswith("RMSE") else title
 
 
 def score_columns() -> dict[str, Any]:
@@ -153,5 +197,9 @@ def score_columns() -> dict[str, Any]:
         title: number(f"{title} ({RADIANCE_UNIT})", format="%.3f", help=_HELP.get(title))
         for title in ("RMSE", "MAE", "Bias", "Mean predicted", "Mean of VIIRS")
     }
+    columns |= {
+        title: number(titled(title), format="%.3f", help=meaning) for title, meaning in _MORE_HELP.items()
+    }
+    columns["RMSE 95 %"] = st.column_config.TextColumn(titled("RMSE 95 %"), help=_MORE_HELP["RMSE 95 %"])
     columns["VIIRS pixels"] = number(format="localized")
     return columns | {"R²": number("R²", format="%.3f", help=_HELP["R²"])}

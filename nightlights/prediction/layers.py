@@ -9,9 +9,8 @@ from pathlib import Path
 from nightlights import cog
 from nightlights.bands import RADIANCE_UNIT
 from nightlights.datasets import Dataset
-from nightlights.metrics import ScoreSums
 from nightlights.observation import PointSpread
-from nightlights.prediction.comparison import Comparison, observed_blocks
+from nightlights.prediction.comparison import Comparison, compare_fine, observed_blocks
 from nightlights.prediction.tiling import Predictor
 from nightlights.progress import NoProgress, Progress
 
@@ -29,16 +28,12 @@ class RegionPrediction:
     ----------
     layers:
         Layer to file name, relative to the folder.
-    sums:
-        Comparison of the observed prediction with VIIRS.
-    total_predicted, total_measured:
-        Sum of radiance x area over the VIIRS pixels where both are known, in nW/cm2/sr km2.
+    comparison:
+        Of the prediction with VIIRS, and with the truth where it is known.
     """
 
     layers: dict[str, str]
-    sums: ScoreSums
-    total_predicted: float
-    total_measured: float
+    comparison: Comparison
 
 
 def predict_region(
@@ -107,16 +102,14 @@ def predict_region(
     observed = write(
         "observed", observed_blocks(lambda part: cog.read(predicted, part)[0], window, spread), fine=False
     )
-    comparison = Comparison()
 
     def differences() -> Iterator[cog.Block]:
         for tile in window.tiles(_TILE, _TILE):
-            seen, measured = cog.read(observed, tile)[0], dataset.read_nighttime(region, tile)
-            comparison.add(tile, seen, measured)
-            yield tile, seen - measured
+            yield tile, cog.read(observed, tile)[0] - dataset.read_nighttime(region, tile)
 
     write("difference", differences(), fine=False)
-    return RegionPrediction(layers, comparison.sums, comparison.total_predicted, comparison.total_measured)
+    comparison = compare_fine(dataset, region, lambda part: cog.read(predicted, part)[0], spread)
+    return RegionPrediction(layers, comparison)
 
 
 def _share(source: Path, target: Path) -> None:

@@ -19,9 +19,12 @@ def read_variables(path: Path) -> dict[str, str]:
     try:
         if not path.is_file():
             return {}
-        return {key: value for key, value in dotenv_values(path, interpolate=False).items() if value}
+        found = {key: value for key, value in dotenv_values(path, interpolate=False).items() if value}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read.", "Mend or remove it.") from error
+    if any("\0" in key + value for key, value in found.items()):
+        raise SettingsError(f"{path} holds a character that no variable can hold.", "Mend or remove it.")
+    return found
 
 
 def load_environment(path: Path = Path(".env")) -> None:

@@ -23,6 +23,7 @@ _REMEDIES = {
     errno.EPERM: ("the operation is not permitted", "Choose a folder that you may write to."),
     errno.EROFS: ("the file system is read-only", "Choose a folder that you may write to."),
     errno.ENAMETOOLONG: ("the name is too long", "Choose a folder with a shorter path."),
+    errno.EISDIR: ("a folder is in its place", "Rename or remove that folder."),
     errno.ENOTDIR: ("a part of the path is a file, not a folder", "Choose another folder."),
 }
 

@@ -6,11 +6,12 @@ typed in.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from nightlights.environment import read_variables
 from nightlights.errors import SettingsError
@@ -22,6 +23,9 @@ CONNECTION_FILE: Final = "connection.env"
 """Within the workspace, readable by its owner alone: what was typed in on the Home page."""
 CONNECTION_FIELDS: Final = ("earthengine_project", "service_account_key", "bucket", "bucket_folder")
 """The settings that the Home page may keep there."""
+_NEVER_SHOWN: Final = ("bucket", "service_account_key")
+"""Settings whose value no error repeats: a key could have been pasted in the place of its path."""
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 
 
 class Settings(BaseModel):
@@ -63,8 +67,25 @@ class Settings(BaseModel):
     )
     requests_at_once: int = Field(default=8, ge=1, le=40, description="Earth Engine requests at a time")
     request_deadline_s: float = Field(
-        default=300.0, gt=0, description="longest time for one Earth Engine request, retries included"
+        default=300.0,
+        gt=0,
+        le=86_400,
+        description="longest time for one Earth Engine request, retries included",
     )
+
+    @field_validator("bucket")
+    @classmethod
+    def _is_name_of_bucket(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _BUCKET.fullmatch(value.get_secret_value()):
+            raise ValueError("a bucket's name has 3 to 222 small letters, digits, -, _ and ., without gs://")
+        return value
+
+    @field_validator("service_account_key")
+    @classmethod
+    def _is_no_key(cls, value: Path | None) -> Path | None:
+        if value is not None and ("PRIVATE KEY" in str(value) or str(value).lstrip().startswith("{")):
+            raise ValueError("it is the key itself instead of the path of its file")
+        return value
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -99,9 +120,12 @@ class Settings(BaseModel):
             return cls.model_validate(given)
         except ValidationError as error:
             first = error.errors()[0]
-            variable = ENVIRONMENT_PREFIX + str(first["loc"][0]).upper()
+            name = str(first["loc"][0])
+            variable = ENVIRONMENT_PREFIX + name.upper()
+            refused = "used" if name in _NEVER_SHOWN else f"{first['input']!r}"
+            reason = first["msg"].removeprefix("Value error, ")
             raise SettingsError(
-                f"{variable} cannot be {first['input']!r}: {first['msg']}.", f"Change or remove {variable}."
+                f"{variable} cannot be {refused}: {reason}.", f"Change or remove {variable}."
             ) from None
 
 
@@ -123,7 +147,16 @@ def keep_connection(workspace: Path, **values: str | None) -> None:
         raise SettingsError("A setting holds a line break or a quotation mark.", "Remove it.")
     path = workspace / CONNECTION_FILE
     kept = {key: value for key, value in {**read_variables(path), **names}.items() if value}
-    Settings.from_environment({**kept, ENVIRONMENT_PREFIX + "WORKSPACE": os.devnull})
+    checked = Settings.from_environment({**kept, ENVIRONMENT_PREFIX + "WORKSPACE": os.devnull})
+    key = checked.service_account_key if values.get("service_account_key") else None
+    if key is not None and not key.expanduser().is_file():
+        raise SettingsError(f"There is no file {key}.", "Correct the path of the key file.")
+    lines = (f"{name}='{_escaped(value)}'\n" for name, value in kept.items())
     with replacing(path) as partial:
         partial.touch(mode=0o600)
-        partial.write_text("".join(f"{key}='{value}'\n" for key, value in kept.items()), encoding="utf-8")
+        partial.write_text("".join(lines), encoding="utf-8")
+
+
+def _escaped(value: str) -> str:
+    """``value`` for single quotation marks: a backslash before the last one would take it away."""
+    return value.replace("\\", "\\\\")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nightlights.environment import load_environment
-from nightlights.errors import SettingsError
+from nightlights.errors import SettingsError, WorkspaceError
 from nightlights.settings import CONNECTION_FILE, Settings, keep_connection
 
 
@@ -39,6 +39,9 @@ def test_what_is_kept_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
         {"earthengine_project": "no spaces"},
         {"bucket_folder": "../elsewhere"},
         {"bucket": "two\nlines"},
+        {"bucket": "gs://with-scheme/"},
+        {"service_account_key": "no-such-key.json"},
+        {"service_account_key": "."},
         {"planet_seed": "3"},
     ],
 )
@@ -88,3 +91,50 @@ def test_the_example_names_every_setting_and_nothing_else() -> None:
     named = set(re.findall(r"^#?NIGHTLIGHTS_([A-Z0-9_]+)=", text, re.M)) - {"HOST", "PORT"}
     assert named == {name.upper() for name in Settings.model_fields}
     assert not re.search(r"^[^#\n]", text, re.M), "a line is not commented out"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("NIGHTLIGHTS_SERVICE_ACCOUNT_KEY", '{"private_key": "planted-key"}'),
+        ("NIGHTLIGHTS_SERVICE_ACCOUNT_KEY", "-----BEGIN PRIVATE KEY-----planted"),
+        ("NIGHTLIGHTS_BUCKET", "gs://planted-bucket"),
+    ],
+)
+def test_a_key_or_bucket_in_the_wrong_place_is_refused_without_being_shown(
+    tmp_path: Path, variable: str, value: str
+) -> None:
+    with pytest.raises(SettingsError) as told:
+        from_workspace(tmp_path, **{variable: value})
+    assert variable in told.value.message
+    assert "planted" not in f"{told.value}{told.value.message}{told.value.remedy}"
+    with pytest.raises(SettingsError) as told:
+        keep_connection(tmp_path, **{variable.removeprefix("NIGHTLIGHTS_").lower(): value})
+    assert "planted" not in f"{told.value}{told.value.message}{told.value.remedy}"
+
+
+@pytest.mark.parametrize("value", ["inf", "nan", "1e300", "0"])
+def test_a_deadline_is_a_time_that_one_can_wait(tmp_path: Path, value: str) -> None:
+    with pytest.raises(SettingsError, match="NIGHTLIGHTS_REQUEST_DEADLINE_S"):
+        from_workspace(tmp_path, NIGHTLIGHTS_REQUEST_DEADLINE_S=value)
+
+
+def test_a_path_with_backslashes_is_kept_as_it_is(tmp_path: Path) -> None:
+    key = tmp_path / "a\\\\b\\"
+    key.touch()
+    keep_connection(tmp_path, service_account_key=str(key), bucket="kept-bucket")
+    found = from_workspace(tmp_path)
+    assert (found.service_account_key, found.secrets) == (key, ("kept-bucket",))
+
+
+def test_a_folder_in_the_place_of_the_kept_connection_is_told(tmp_path: Path) -> None:
+    (tmp_path / CONNECTION_FILE).mkdir()
+    with pytest.raises(WorkspaceError, match="a folder is in its place"):
+        keep_connection(tmp_path, bucket="kept-bucket")
+    assert [path.name for path in tmp_path.iterdir()] == [CONNECTION_FILE]
+
+
+def test_an_environment_file_with_a_null_character_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"NIGHTLIGHTS_BUCKET=kept\0bucket\n")
+    with pytest.raises(SettingsError, match="no variable can hold"):
+        load_environment(tmp_path / ".env")

@@ -1,6 +1,5 @@
 """The connection with Earth Engine on the Home page: its state in words, its settings, one button."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import streamlit as st
@@ -159,10 +158,6 @@ def _secret(wanted: Settings) -> str | None:
 
 def _save(wanted: Settings, values: dict[str, str | None], version: int) -> None:
     try:
-        key_file = values.get("service_account_key")
-        if key_file and not Path(key_file).expanduser().is_file():
-            show_error(NightlightsError(f"There is no file {key_file}.", "Correct the path of the key file."))
-            return
         save(wanted, **values)
     except NightlightsError as error:
         show_error(error)

@@ -33,7 +33,7 @@ class _Period(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     start: date = date(2020, 1, 1)
-    end: date = date(2022, 12, 31)
+    end: Annotated[date, Field(lt=date.max)] = date(2022, 12, 31)
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

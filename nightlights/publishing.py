@@ -115,6 +115,11 @@ class _Publication:
         """Take up the publication of the same content, or begin a new one."""
         self._tell(0, "Reading the prediction")
         self.raster = self.folder / self.prediction.layers["prediction"]
+        if not self.raster.is_file():
+            raise WorkspaceError(
+                f"The prediction {self.prediction.name} has lost its file {self.raster.name}.",
+                "Predict it again.",
+            )
         content = files.sha256(self.raster)
         properties, self._period = self._describe(content)
         self.record = PublicationRecord(

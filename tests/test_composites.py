@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from nightlights.composites import DaytimeComposite, EarthEngineRequest
+from nightlights.composites import DaytimeComposite, EarthEngineRequest, NighttimeComposite
 from nightlights.manifests import ExportRequest
 
 
@@ -11,6 +11,8 @@ from nightlights.manifests import ExportRequest
     ("kind", "values"),
     [
         (DaytimeComposite, {"start": "2022-02-01", "end": "2022-01-31"}),
+        (DaytimeComposite, {"end": "9999-12-31"}),
+        (NighttimeComposite, {"end": "9999-12-31"}),
         (DaytimeComposite, {"sensor": "Landsat 7"}),
         (DaytimeComposite, {"percentile": 101}),
         (DaytimeComposite, {"masks": ("clouds",)}),

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -31,7 +32,7 @@ from hypothesis import strategies as st
 from nightlights import pipeline
 from nightlights.cli import main
 from nightlights.datasets import Dataset
-from nightlights.errors import Cancelled, EarthEngineError, NightlightsError, SourceError
+from nightlights.errors import Cancelled, EarthEngineError, NightlightsError, SourceError, WorkspaceError
 from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.jobs import JobStore
 from nightlights.jobs.records import JobFiles
@@ -101,6 +102,17 @@ def test_patches_are_the_pixels_that_are_read_directly(tmp_path: Path, right: li
         assert np.array_equal(source.daytime(window), day, equal_nan=True)
         assert np.array_equal(source.nighttime(window), night, equal_nan=True)
         assert 0 < np.isfinite(night).sum() < night.size
+
+
+@pytest.mark.usefixtures("server")
+def test_patches_that_the_disk_has_no_room_for_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000))
+    with pytest.raises(WorkspaceError, match="the disk is full"):
+        fetched(tmp_path, request(file_format="TFRecord"))
+    assert not list(tmp_path.rglob("*.npy"))
 
 
 def test_every_export_names_our_grid_and_an_identifier(server: EarthEngineServer, tmp_path: Path) -> None:

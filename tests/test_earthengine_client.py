@@ -29,6 +29,7 @@ from nightlights.errors import Cancelled, EarthEngineError, SettingsError
 from nightlights.grid import Window
 from nightlights.palettes import RADIANCE, radiance_to_unit
 from nightlights.settings import Settings
+from nightlights.sources.earthengine import transport
 from nightlights.sources.earthengine.client import connect, disconnect
 from nightlights.sources.earthengine.failures import TooMuchError, clear_earthengine_errors
 from nightlights.sources.earthengine.layers import (
@@ -127,6 +128,17 @@ def test_no_network_is_told_within_the_deadline(server: EarthEngineServer) -> No
         connect(settings)
     assert told.value.message == "Earth Engine cannot be reached over the network."
     assert "network connection" in told.value.remedy
+
+
+@pytest.mark.parametrize("url", ["http://", "http://127.0.0.1:99999", "http://[::"])
+def test_an_address_that_nothing_can_be_sent_to_is_told_at_once(
+    server: EarthEngineServer, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport.Waits, "before", lambda *_: pytest.fail("it waits to send it again"))
+    with pytest.raises(EarthEngineError) as told:
+        connect(settings_of(server, earthengine_url=url, request_deadline_s=20))
+    assert told.value.message == "The address of Earth Engine is none that a request could be sent to."
+    assert "NIGHTLIGHTS_EARTHENGINE_URL" in told.value.remedy
 
 
 def test_something_that_is_not_earth_engine_is_told(server: EarthEngineServer) -> None:

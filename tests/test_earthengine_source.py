@@ -1,6 +1,8 @@
 """Earth Engine as a source, by the unmodified client against the local server."""
 
+import errno
 import json
+import resource
 import threading
 import time
 from collections.abc import Iterator
@@ -211,6 +213,20 @@ def test_cancelling_does_not_wait_for_requests_under_way(
     took_s = time.monotonic() - began
     left_behind_end()
     assert took_s < 2.5 and not list(tmp_path.rglob("*.npy"))
+
+
+def test_a_tile_that_cannot_be_written_whole_keeps_the_systems_reason(tmp_path: Path) -> None:
+    tile = tiles.Tile("here", "daytime", Window(40_000, 20_000, 8, 8), 9)
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, usual[1]))
+    try:
+        with pytest.raises(OSError) as told:
+            tile.write(tmp_path, np.zeros((9, 128, 128), np.float32))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    # Of a full disk it is ENOSPC, which is told in a sentence of its own.
+    assert told.value.errno == errno.EFBIG
+    assert not list(tmp_path.rglob("*.npy"))
 
 
 def test_resuming_asks_only_for_what_is_missing(

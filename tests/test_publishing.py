@@ -268,6 +268,12 @@ def test_a_prediction_that_is_not_there_is_told(workspace: Workspace) -> None:
         read_publication(workspace, "city")
 
 
+def test_a_prediction_without_its_raster_is_told(workspace: Workspace) -> None:
+    (make_prediction(workspace, "hollow") / "prediction.tif").unlink()
+    with pytest.raises(WorkspaceError, match="The prediction hollow has lost its file"):
+        publish(workspace, PublishRequest(prediction="hollow"), NoProgress())
+
+
 def test_upload_from_the_command_line(
     server: EarthEngineServer, workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -178,6 +178,12 @@ def placed_beyond(folder: Path) -> str:
     return "training_patches_g4.tfrecord.gz places record 1 beyond the VIIRS grid."
 
 
+def placed_nowhere(folder: Path) -> str:
+    placed: dict[str, Any] = {**study_features(4, 0), "viirs_row": float("nan"), "viirs_column": 40_000.0}
+    write(folder / "training_patches_g4.tfrecord.gz", [example(placed)])
+    return "training_patches_g4.tfrecord.gz does not tell one number as viirs_row in record 1."
+
+
 def mixer_of_another(folder: Path) -> str:
     write_image(folder / "city", Window(46_800, 18_700, 4, 4), total=3)
     return "city_mixer.json does not match its 1 TFRecord files: it tells 3 patches, and they hold 4."
@@ -210,6 +216,7 @@ BREAKAGES = [
     physical_units,
     half_placed,
     placed_beyond,
+    placed_nowhere,
     mixer_of_another,
     mixer_of_other_patches,
     mixer_alone,

@@ -98,7 +98,7 @@ def scan(path: Path, form: Form, tell: Callable[[], None]) -> PatchFile:
             form.check_plausible(path.name, example)
         check_features(path, number, example, form, side * side)
         if ROW in example and COLUMN in example:
-            places.append((round(float(example[ROW][0])), round(float(example[COLUMN][0]))))
+            places.append((_whole(path, number, example, ROW), _whole(path, number, example, COLUMN)))
         tell()
     if number == 0:
         first_example(path)
@@ -110,6 +110,16 @@ def scan(path: Path, form: Form, tell: Callable[[], None]) -> PatchFile:
     file = PatchFile(path, side, number, tuple(places) or None)
     _check_places(file)
     return file
+
+
+def _whole(path: Path, number: int, example: Example, name: str) -> int:
+    """The one whole number of a feature."""
+    values = example[name]
+    if values.size != 1 or not np.isfinite(values[0]):
+        raise DatasetError(
+            f"{path.name} does not tell one number as {name} in record {number}.", "Export the file again."
+        )
+    return round(float(values[0]))
 
 
 def _side(path: Path, example: Example, form: Form) -> int:

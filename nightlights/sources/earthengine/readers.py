@@ -190,10 +190,14 @@ def write_patches(
     SourceError
         When a patch was not asked for, or one is missing.
     """
+    from nightlights.cog import require_space
     from nightlights.files import make_folder, replacing
     from nightlights.tfrecords.examples import read_examples
 
     make_folder(folder)
+    # A full disk would end the process where it writes into the mapped memory.
+    values = len(bands) * np.prod(region.fine_shape, dtype=np.int64) + np.prod(region.shape, dtype=np.int64)
+    require_space(folder, 4 * int(values))
     missing = {(patch.row, patch.column): patch for patch in patches}
     side = patches[0].fine_shape[0]
     with (
@@ -240,7 +244,10 @@ def _values(example: Mapping[str, NDArray[Any]], name: str, path: Path) -> NDArr
 
 
 def _whole(example: Mapping[str, NDArray[Any]], name: str, path: Path) -> int:
-    return round(float(_values(example, name, path)[0]))
+    values = _values(example, name, path)
+    if values.size != 1 or not np.isfinite(values[0]):
+        raise SourceError(f"A record of {path.name} tells no number as {name}.", "Export it again.")
+    return round(float(values[0]))
 
 
 def _square(example: Mapping[str, NDArray[Any]], name: str, side: int, path: Path) -> NDArray[np.float32]:

@@ -4,6 +4,7 @@ A tile is one file ``LAYER-COLUMN-ROW-WIDTH-HEIGHT.npy`` in the folder of its re
 written whole: a tile that is there is complete.
 """
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,8 +79,11 @@ class Tile:
 
     def write(self, folder: Path, values: NDArray[np.float32]) -> None:
         """Keep its values, shape (bands, height, width)."""
+        # Into a file, numpy writes by itself, and does not say that the disk is full.
+        content = io.BytesIO()
+        np.save(content, values, allow_pickle=False)
         with replacing(self.path(folder)) as partial, partial.open("wb") as file:
-            np.save(file, values, allow_pickle=False)
+            file.write(content.getbuffer())
 
     def read(self, folder: Path) -> NDArray[np.float32]:
         """Its values, shape (bands, height, width), not read before they are used."""

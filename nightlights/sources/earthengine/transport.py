@@ -133,6 +133,11 @@ class Transport:
                 raise Cancelled
             try:
                 answer = self._once(uri, method, body, headers, max(end - time.monotonic(), 0.01))
+            except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
+                raise EarthEngineError(
+                    "The address of Earth Engine is none that a request could be sent to.",
+                    "Correct or remove NIGHTLIGHTS_EARTHENGINE_URL.",
+                ) from None
             except requests.exceptions.RequestException as error:
                 trouble: Trouble = _trouble_of(error)
                 wait_s = self._waits.before(attempt)

@@ -1,0 +1,121 @@
+"""Sharpen a fine prior with the measured VIIRS radiance."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightlights.errors import DatasetError
+from nightlights.grid import Window
+from nightlights.observation import PointSpread
+from nightlights.sharpening.agreement import agreeing_addition
+from nightlights.sharpening.estimate import estimated_factor
+from nightlights.sharpening.scene import Correction, Read, Scene
+
+NOISE_FLOOR = 1.0
+"""Radiance in nW/cm2/sr above which the measurement is reproduced to :data:`TOLERANCE`.
+
+Some ten times the noise of dark pixels. The instrument was specified from 3 nW/cm2/sr on (Liao et al. 2013,
+doi:10.1002/2013JD020475); much below 1, a hundredth is far less than the noise, and a contrast of neighbours
+that noise alone made can be sharper than any light that the point spread lets through.
+"""
+TOLERANCE = 0.01
+"""Largest relative difference between the observed light and the measurement above the noise floor."""
+_DARK_TOLERANCE = 0.1
+"""The same below the floor, in nW/cm2/sr: about the standard deviation of the noise of dark pixels."""
+_KEPT_BACK = 0.9
+"""Share of the tolerance that is asked of the solver, so that it may stop before it is exact."""
+
+
+def sharpen(
+    prior: NDArray[np.floating[Any]],
+    measured: NDArray[np.floating[Any]],
+    window: Window,
+    point_spread: PointSpread | None = None,
+    *,
+    noise_floor: float = NOISE_FLOOR,
+    tolerance: float = TOLERANCE,
+) -> NDArray[np.float32]:
+    """The light that keeps the texture of ``prior`` and that VIIRS would observe as ``measured``.
+
+    Parameters
+    ----------
+    prior:
+        Predicted radiance in nW/cm2/sr, shape (16 height, 16 width), north first; NaN where missing.
+        Negative radiance counts as none.
+    measured:
+        VIIRS radiance in nW/cm2/sr, shape (height, width); NaN where missing: there, the prior is scaled as
+        its neighbours are. May be slightly negative.
+    window:
+        Where both lie. Light from beyond it is unknown, as in :func:`nightlights.observation.observe`.
+    noise_floor:
+        Measured radiance in nW/cm2/sr above which ``tolerance`` holds.
+    tolerance:
+        Largest relative difference of the observed result and ``measured``. Where no light at all can be
+        observed so, such as a lone bright pixel narrower than the point spread, it is exceeded.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, shape (16 height, 16 width), nW/cm2/sr, never below 0, NaN where the prior is.
+
+    Raises
+    ------
+    DatasetError
+        When a shape does not fit the window.
+    """
+    if prior.shape != window.fine_shape:
+        raise DatasetError(f"The prior has shape {prior.shape}; the window asks for {window.fine_shape}.")
+    known = np.where(np.isfinite(prior), prior, np.nan).astype(np.float32)
+    sharpened = np.empty(window.fine_shape, np.float32)
+    for tile, light in sharpened_blocks(
+        lambda part: known[part.fine_slices_in(window)],
+        measured,
+        window,
+        point_spread,
+        noise_floor=noise_floor,
+        tolerance=tolerance,
+    ):
+        sharpened[tile.fine_slices_in(window)] = light
+    return sharpened
+
+
+def sharpened_blocks(
+    read: Read,
+    measured: NDArray[np.floating[Any]],
+    window: Window,
+    point_spread: PointSpread | None = None,
+    *,
+    noise_floor: float = NOISE_FLOOR,
+    tolerance: float = TOLERANCE,
+    tile_size: int = 32,
+) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+    """As :func:`sharpen`, of a prior too large for memory, which is read some thirty times over.
+
+    Parameters
+    ----------
+    read:
+        Gives the prior of any window inside ``window``.
+    tile_size:
+        Side of a tile in VIIRS pixels; the result does not depend on it.
+
+    Yields
+    ------
+    window, radiance:
+        Where, and float32 of shape (16 height, 16 width).
+    """
+    if measured.shape != window.shape:
+        raise DatasetError(f"VIIRS has shape {measured.shape}; the window asks for {window.shape}.")
+    scene = Scene(read, window, point_spread or PointSpread(), tile_size)
+    radiance = np.where(np.isfinite(measured), measured, np.nan).astype(np.float64)
+    factor = estimated_factor(scene, radiance)
+    estimate = Correction(factor, np.zeros(window.shape), np.zeros(window.shape))
+    brightness = np.maximum(np.where(np.isnan(radiance), scene.observed(estimate), radiance), _DARK_TOLERANCE)
+    estimate = Correction(factor, brightness, np.zeros(window.shape))
+    # Light cannot go below 0, so a pixel measured below 0 is dark enough at 0.
+    dark = np.maximum(_DARK_TOLERANCE, _DARK_TOLERANCE - radiance)
+    allowed = _KEPT_BACK * np.where(radiance > noise_floor, tolerance * radiance, dark)
+    areas = np.broadcast_to(window.pixel_area_km2[:, None], window.shape)
+    addition = agreeing_addition(scene, estimate, radiance, allowed, areas)
+    yield from scene.blocks(estimate.with_addition(addition))

@@ -6,14 +6,18 @@ import numpy as np
 import pytest
 import rasterio
 from data_samples import request
+from learning_samples import TINY_NETWORK
 from numpy.typing import NDArray
 from rasterio.warp import transform
 from scipy.ndimage import map_coordinates
 from shapely import box
 
+from nightlights.crossvalidation import cross_validate
 from nightlights.datasets import RADIANCE_EDGES, Dataset, PatchSampler, export_dataset
 from nightlights.grid import Window
-from nightlights.manifests import Role
+from nightlights.manifests import CrossValidationRequest, Role, TrainingSettings
+from nightlights.metrics import ALL_REGIONS
+from nightlights.networks import NETWORKS
 from nightlights.progress import NoProgress
 from nightlights.regions import Region
 from nightlights.sources.rasters import RastersSource
@@ -126,3 +130,28 @@ def test_patches_come_from_all_training_regions(dataset: Dataset, tmp_path: Path
             pixel = Window(window.column + int(column), window.row + int(row), 1, 1).expand(2)
             around = pixel.intersection(dataset.region(name).window.window)
             assert np.isnan(dataset.read_daytime(name, around)).any()
+
+
+def test_every_region_is_scored_by_models_that_have_not_seen_it(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real rasters hold no fine truth; whatever the scores are, they are of one set of pixels."""
+    monkeypatch.setitem(NETWORKS, "tiny", TINY_NETWORK)
+    settings = TrainingSettings(network="tiny", epochs=1, patches_per_region=2, patch_size=128)
+    names = ["bujumbura", "gitega", "ngozi"]
+    wanted = CrossValidationRequest(name="held", dataset="burundi", settings=settings, regions=names)
+    record = cross_validate(Workspace(dataset.folder.parent.parent), wanted, NoProgress())
+    assert not record.source.simulated
+    table = {(score.method, score.region): score for score in record.scores}
+    assert set(table) == {
+        (method, region)
+        for method in ("tiny", "constant mean", "linear regression")
+        for region in (*names, ALL_REGIONS)
+    }
+    for name in (*names, ALL_REGIONS):
+        assert len({score.pixels for (_, region), score in table.items() if region == name}) == 1
+        assert all(np.isfinite(score.rmse) for score in record.scores)
+    assert all(score.fine is None and score.intervals is not None for score in record.scores)
+    others = [dataset.read_nighttime(name) for name in names[1:]]
+    mean = float(np.nanmean(np.concatenate([radiance.ravel() for radiance in others])))
+    assert table["constant mean", names[0]].mean_predicted == pytest.approx(mean, rel=1e-5)

@@ -93,6 +93,9 @@ def test_work_that_succeeds_writes_and_prints_no_bucket(
     assert "Cloud Storage: nightlights/exports/" in out.out
     exported = [row for row in json.loads(out.out[out.out.index("[\n") :]) if "daytime" in row["description"]]
     assert main(["tasks", "fetch", exported[0]["id"], "--folder", str(tmp_path / "files")]) == 0
+    # Two tasks whose files have one name do not share a folder.
+    assert all(main(["tasks", "fetch", row["id"]]) == 0 for row in exported)
+    assert len(list((workspace.root / "downloads").glob("*/daytime.tif"))) == len(exported) == 2
     again = capfd.readouterr()
     assert newest and (tmp_path / "files" / "daytime.tif").is_file()
     assert main(["jobs", "list", "--json"]) == 0

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nightlights.commands.options import JsonOption, WorkspaceOption, settings
+from nightlights.commands.options import JsonOption, WorkspaceOption, settings, writable_workspace
 from nightlights.commands.output import print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -65,16 +65,26 @@ def cancel(task: TaskArgument, workspace: WorkspaceOption = None, json: JsonOpti
 @app.command("fetch")
 def fetch(
     task: TaskArgument,
-    folder: Annotated[Path, typer.Option(help="Folder to fetch into.", metavar="FOLDER")] = Path(),
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder to fetch into. Default: one for the task in the workspace's downloads.",
+            metavar="FOLDER",
+        ),
+    ] = None,
     workspace: WorkspaceOption = None,
     json: JsonOption = False,
 ) -> None:
     """Fetch the files of a finished task from the bucket: several at a time, resumed, checked."""
     from nightlights.commands.work import TerminalProgress
-    from nightlights.sources.earthengine.fetching import fetch_files
+    from nightlights.sources.earthengine.fetching import download_folder, fetch_files
+    from nightlights.sources.earthengine.operations import get_operation
 
+    found = settings(workspace)
+    if folder is None:
+        folder = download_folder(writable_workspace(workspace).root, get_operation(task, found))
     with TerminalProgress() as progress:
-        paths = fetch_files(task, settings(workspace), folder.expanduser(), progress)
+        paths = fetch_files(task, found, folder.expanduser(), progress)
     if json:
         print_json([str(path) for path in paths])
     else:

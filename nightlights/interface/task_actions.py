@@ -12,13 +12,12 @@ from nightlights.files import make_folder
 from nightlights.interface.background import answer, background, failure_of
 from nightlights.interface.state import show_error, workspace
 from nightlights.interface.training_view import size
-from nightlights.names import suggested_name
 from nightlights.settings import Settings
+from nightlights.sources.earthengine.fetching import download_folder
 
 if TYPE_CHECKING:
     from nightlights.sources.earthengine.operations import Operation
 
-DOWNLOADS: Final = "downloads"
 """Within the workspace: files of tasks, a folder for each."""
 
 _MAXIMUM_AGE_S: Final = 4.0
@@ -100,7 +99,7 @@ def fetch_panel(operations: Sequence["Operation"], settings: Settings) -> None:
             key="task-to-fetch",
         )
         operation = finished[chosen]
-        folder = workspace().root / DOWNLOADS / suggested_name(operation.description or operation.id)
+        folder = download_folder(workspace().root, operation)
         clicked = st.button("Fetch", icon=":material/download:", disabled=settings.bucket is None)
     if settings.bucket is None:
         st.caption("The bucket is not set: name it on the Home page.")

@@ -2,13 +2,21 @@
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from nightlights.errors import EarthEngineError
+from nightlights.names import suggested_name
 from nightlights.progress import Progress
 from nightlights.settings import Settings
-from nightlights.sources.earthengine.operations import get_operation, stored_paths
+from nightlights.sources.earthengine.operations import Operation, get_operation, stored_paths
 
+_DOWNLOADS: Final = "downloads"
 _OWN_PREFIXES = ("daytime", "nighttime", "patches")
+
+
+def download_folder(workspace: Path, operation: Operation) -> Path:
+    """Where the files of a task go unless a folder is named: one of its own, since tasks share names."""
+    return workspace / _DOWNLOADS / suggested_name(operation.description or operation.id)
 
 
 def fetch_files(task: str, settings: Settings, folder: Path, progress: Progress) -> tuple[Path, ...]:

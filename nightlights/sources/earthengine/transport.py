@@ -200,7 +200,7 @@ def _reason(content: bytes) -> str | None:
 def _asked_for(answer: requests.Response) -> float:
     """Seconds that the answer asks to wait; 0 where it does not."""
     told = answer.headers.get("Retry-After", "")
-    return float(told) if told.isdigit() else 0.0
+    return float(told) if told.isascii() and told.isdigit() else 0.0
 
 
 def trouble_error(trouble: Trouble, limit_s: float) -> TroubleError:

@@ -53,7 +53,7 @@ def publish_panel(record: PredictionRecord) -> ShownImagery:
     if published is not None and published.asset:
         # Outside of the form, so that the map stays in view.
         imagery = _earthengine_layers(record, published.asset)
-    with st.expander("Publish", icon=":material/publish:"):
+    with st.expander("Publish", icon=":material/publish:", key="publish-panel", on_change="rerun"):
         if published is not None:
             _tell(published)
         if any(job.active for job in jobs):

@@ -163,12 +163,12 @@ def export(visitor: Visitor, app: RunningApp, name: str) -> dict[str, Any]:
     return found
 
 
-def pixels(app: RunningApp, manifest: dict[str, Any], kind: str) -> list[np.ndarray[Any, Any]]:
+def pixels(app: RunningApp, manifest: dict[str, Any], kind: str) -> list[np.ma.MaskedArray[Any, Any]]:
     folder = app.workspace / "datasets" / manifest["name"]
     arrays = []
     for region in manifest["regions"]:
         with rasterio.open(folder / region[kind]) as raster:
-            arrays.append(raster.read())
+            arrays.append(raster.read(masked=True))
     return arrays
 
 
@@ -271,14 +271,23 @@ def test_the_whole_loop_with_earth_engine(
     batch = export(visitor, app, "batch")
     for kind in ("daytime", "nighttime"):
         for one, other in zip(pixels(app, direct, kind), pixels(app, batch, kind), strict=True):
-            np.testing.assert_array_equal(one, other)
+            np.testing.assert_array_equal(one.filled(), other.filled())
+
+    choose(visitor, "Format", "TFRecord patches")
+    enter(visitor, "Patches a region", 3)
+    enter(visitor, "Patch size (pixels)", 128)
+    patches = export(visitor, app, "patches")
+    for one, other in zip(pixels(app, direct, "daytime"), pixels(app, patches, "daytime"), strict=True):
+        known = ~np.ma.getmaskarray(other)
+        assert known.any()
+        np.testing.assert_array_equal(one.data[known], other.data[known])
 
     go_to(visitor, "Tasks")
-    expect(page.get_by_text(re.compile(r"5 done"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"7 done"))).to_be_visible()
     picture("5-tasks")
     page.get_by_role("button", name="Fetch").click()
     expect(page.get_by_text(re.compile(r"Fetched 1 file"))).to_be_visible()
-    assert list((app.workspace / "downloads").glob("*/*.tif"))
+    assert list((app.workspace / "downloads").glob("*/*.tfrecord.gz"))
 
     nothing_secret_is_shown(visitor, app)
     assert visitor.outside == []

@@ -1,5 +1,6 @@
 """The whole loop by mouse in a real browser without a network: draw, export, train, predict, compare."""
 
+import contextlib
 import json
 import re
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from .conftest import SCREENSHOTS
 from .server import RunningApp
@@ -35,9 +37,16 @@ def go_to(visitor: Visitor, page: str) -> None:
 
 
 def choose(visitor: Visitor, label: str, option: str) -> None:
-    visitor.page.get_by_role("combobox", name=re.compile(label)).click()
-    visitor.page.get_by_role("option", name=option, exact=True).click()
-    visitor.settle()
+    box = visitor.page.get_by_role("combobox", name=re.compile(label))
+    wanted = visitor.page.get_by_role("option", name=option, exact=True)
+    # A list that opens while the page still moves under it is closed again by the browser.
+    for _ in range(8):
+        box.click()
+        with contextlib.suppress(PlaywrightTimeoutError):
+            wanted.click(timeout=3000)
+            visitor.settle()
+            return
+    raise AssertionError(f"There is no {option} to choose as {label}.")
 
 
 def wait_for_layers(visitor: Visitor, names: str, timeout_ms: float = TIMEOUT_MS) -> None:

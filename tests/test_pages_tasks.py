@@ -1,5 +1,6 @@
 """The Tasks page: Earth Engine's operations in words, cancelling, fetching, empty states."""
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path

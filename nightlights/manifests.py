@@ -325,7 +325,8 @@ class PredictionRecord(Record):
     """``predictions/NAME/prediction.json``. ``layers`` maps layer to file name.
 
     Layers: ``daytime``, ``viirs``, ``prediction`` (analysis grid), ``observed`` (the prediction as VIIRS
-    would see it), ``difference`` (observed minus VIIRS), ``truth`` where known.
+    would see it), ``difference`` (observed minus VIIRS), ``sharpened`` (corrected so that VIIRS
+    would see what it measured; predictions made by older versions lack it), ``truth`` where known.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION

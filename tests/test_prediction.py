@@ -27,6 +27,7 @@ from nightlights.prediction import (
     predict_region,
 )
 from nightlights.progress import NoProgress
+from nightlights.sharpening import sharpen
 from nightlights.workspace import Workspace
 
 WINDOW = Window(44_000, 18_000, 23, 19)
@@ -140,7 +141,8 @@ def test_the_layers_agree_with_each_other_and_say_what_they_are(
     dataset: Dataset, folder: Path, tmp_path: Path
 ) -> None:
     result = predict_region(dataset, "town", folder, tmp_path, tile_size=128)
-    assert set(result.layers) == {"daytime", "viirs", "truth", "prediction", "observed", "difference"}
+    layers = {"daytime", "viirs", "truth", "prediction", "observed", "difference", "sharpened"}
+    assert set(result.layers) == layers
     read = {layer: cog.read(tmp_path / file) for layer, file in result.layers.items()}
     np.testing.assert_array_equal(read["daytime"], dataset.read_daytime("town"))
     np.testing.assert_array_equal(read["viirs"][0], dataset.read_nighttime("town"))
@@ -151,6 +153,7 @@ def test_the_layers_agree_with_each_other_and_say_what_they_are(
     expected = observe(fine, WINDOW, PointSpread(742.0))
     np.testing.assert_allclose(read["observed"][0], expected, rtol=1e-6, equal_nan=True)
     np.testing.assert_allclose(read["difference"][0], expected - measured, rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(read["sharpened"][0], sharpen(fine, measured, WINDOW, PointSpread(742.0)))
     assert result.comparison.sums.pixels == np.isfinite(expected).sum()
     assert result.comparison.sums.rmse == pytest.approx(
         np.sqrt(np.nanmean((expected - measured) ** 2)), rel=1e-5

@@ -33,7 +33,9 @@ def predict(
     ] = None,
     layer: Annotated[
         str,
-        typer.Option(help="Layer for --output: prediction, observed, difference, viirs, daytime or truth."),
+        typer.Option(
+            help="Layer for --output: prediction, sharpened, observed, difference, viirs, daytime or truth."
+        ),
     ] = "prediction",
     overwrite: OverwriteOption = False,
     background: BackgroundOption = False,

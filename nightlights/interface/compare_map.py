@@ -24,6 +24,7 @@ Kind = Literal["composite", "radiance", "difference"]
 RADIANCE_LAYERS: dict[str, tuple[str, Kind]] = {
     "viirs": ("VIIRS", "radiance"),
     "prediction": ("Predicted", "radiance"),
+    "sharpened": ("Sharpened", "radiance"),
     "observed": ("Predicted, as VIIRS sees it", "radiance"),
     "difference": ("Difference", "difference"),
     "truth": ("Truth", "radiance"),

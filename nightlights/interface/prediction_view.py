@@ -19,12 +19,13 @@ from nightlights.maps import values_at
 _MEANINGS: dict[str, str] = {
     "viirs": "Measured: the mean over footprints of about 742 m, pixels of about 460 m",
     "prediction": "The network's radiance, pixels of about 29 m",
+    "sharpened": "The prediction corrected so that VIIRS would see what it measured, pixels of about 29 m",
     "observed": "The prediction through the footprint of VIIRS",
     "difference": "Predicted as VIIRS sees it, minus VIIRS",
     "truth": "Hidden radiance of the simulated planet, pixels of about 29 m",
     "daytime": "Daytime image",
 }
-_DOWNLOAD_ORDER = ("prediction", "observed", "difference", "viirs", "truth", "daytime")
+_DOWNLOAD_ORDER = ("prediction", "sharpened", "observed", "difference", "viirs", "truth", "daytime")
 _FILE_TITLES = {"daytime": "Daytime bands", **{layer: title for layer, (title, _) in RADIANCE_LAYERS.items()}}
 
 

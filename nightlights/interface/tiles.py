@@ -35,7 +35,15 @@ Kind = Literal["dataset", "prediction"]
 COMPOSITE_LAYERS: Final = {suggested_name(title): title for title in COMPOSITES}
 """Layer names of the daytime composites: ``true-colour``, ``false-colour``, ``thermal``."""
 DATASET_LAYERS: Final = (*COMPOSITE_LAYERS, "viirs", "truth")
-PREDICTION_LAYERS: Final = (*COMPOSITE_LAYERS, "viirs", "prediction", "observed", "difference", "truth")
+PREDICTION_LAYERS: Final = (
+    *COMPOSITE_LAYERS,
+    "viirs",
+    "prediction",
+    "sharpened",
+    "observed",
+    "difference",
+    "truth",
+)
 
 _CACHED_TILES = 1024
 _MAXIMUM_TILE_ZOOM = 22

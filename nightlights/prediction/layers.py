@@ -13,6 +13,7 @@ from nightlights.observation import PointSpread
 from nightlights.prediction.comparison import Comparison, compare_fine, observed_blocks
 from nightlights.prediction.tiling import Predictor
 from nightlights.progress import NoProgress, Progress
+from nightlights.sharpening import sharpened_blocks
 
 MODEL_TAG = "model"
 """Tag of a raster that names the run it was predicted with."""
@@ -48,7 +49,8 @@ def predict_region(
 
     Layers: ``daytime``, ``viirs`` and ``truth`` (where known) are the dataset's own files; ``prediction``
     lies on the analysis grid; ``observed`` is the prediction as VIIRS would see it, and ``difference`` is
-    observed minus VIIRS.
+    observed minus VIIRS; ``sharpened``, on the analysis grid, is the prediction corrected so that VIIRS would
+    see what it measured.
 
     Parameters
     ----------
@@ -108,6 +110,9 @@ def predict_region(
             yield tile, cog.read(observed, tile)[0] - dataset.read_nighttime(region, tile)
 
     write("difference", differences(), fine=False)
+    measured = dataset.read_nighttime(region)
+    corrected = sharpened_blocks(lambda part: cog.read(predicted, part)[0], measured, window, spread)
+    write("sharpened", corrected, fine=True)
     comparison = compare_fine(dataset, region, lambda part: cog.read(predicted, part)[0], spread)
     return RegionPrediction(layers, comparison)
 

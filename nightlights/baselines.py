@@ -113,7 +113,7 @@ def fit_linear_regression(dataset: Dataset, regions: Sequence[str]) -> LinearReg
     bands = len(dataset.manifest.bands)
     products, reference, count = np.zeros((bands + 2, bands + 2)), np.zeros(bands + 1), 0
     for name in regions:
-        for daytime, label in _labelled_tiles(dataset, name):
+        for daytime, label in labelled_tiles(dataset, name):
             columns = np.concatenate([daytime, label[..., None]], axis=-1).reshape(-1, bands + 1)
             columns = columns[np.isfinite(columns).all(axis=1)].astype(np.float64)
             if not len(columns):
@@ -148,7 +148,7 @@ def compare_baseline(baseline: Baseline, dataset: Dataset, region: str) -> Compa
     return compare_fine(dataset, region, read, spread, _TILE)
 
 
-def _labelled_tiles(
+def labelled_tiles(
     dataset: Dataset, region: str
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """(bands last, label) of every tile of ``region``, on the analysis grid."""

@@ -1,0 +1,69 @@
+"""Baselines at 30 m: each is right where it must be, and all are scored against the truth."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from learning_samples import learnable_dataset
+
+from nightlights.baselines import fit_linear_regression
+from nightlights.datasets import Dataset
+from nightlights.grid import Window
+from nightlights.observation import PointSpread, observe
+from nightlights.sharpening.boosting import fit_gradient_boosting
+from nightlights.sharpening.interpolation import INTERPOLATIONS, area_to_point_kriging, bicubic
+from nightlights.sharpening.scoring import fine_results
+
+WINDOW = Window(44_000, 18_000, 12, 10)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    root: Path = tmp_path_factory.mktemp("workspace")
+    return learnable_dataset(root)
+
+
+@pytest.mark.parametrize("method", INTERPOLATIONS)
+def test_an_even_measurement_gives_even_light_and_missing_stays_missing(method: str) -> None:
+    measured = np.full(WINDOW.shape, 3.0)
+    measured[2, 3] = np.nan
+    fine = INTERPOLATIONS[method](measured, WINDOW, PointSpread())
+    missing = np.zeros(WINDOW.fine_shape, bool)
+    missing[32:48, 48:64] = True
+    np.testing.assert_array_equal(np.isnan(fine), missing)
+    np.testing.assert_allclose(fine[~missing], 3.0, rtol=1e-9)
+
+
+def test_kriging_is_observed_nearly_as_measured_and_nearer_to_smooth_light_than_splines() -> None:
+    y, x = np.mgrid[0:160, 0:192]
+    truth = 2 + 30 * np.exp(-((y - 70) ** 2 + (x - 90) ** 2) / (2 * 18.0**2))
+    measured = observe(truth, WINDOW)
+    kriged = area_to_point_kriging(measured, WINDOW, PointSpread())
+    np.testing.assert_allclose(observe(kriged, WINDOW), measured, atol=0.05 * measured.max())
+    splines = bicubic(measured, WINDOW, PointSpread())
+    assert np.mean((kriged - truth) ** 2) < 0.6 * np.mean((splines - truth) ** 2)
+
+
+def test_boosting_repeats_itself_and_claims_nothing_where_a_band_is_missing(dataset: Dataset) -> None:
+    regions = ["north", "south"]
+    boosting = fit_gradient_boosting(dataset, regions, seed=1, pixels=20_000)
+    again = fit_gradient_boosting(dataset, regions, seed=1, pixels=20_000)
+    daytime = dataset.read_daytime("east")
+    daytime[0, :5] = np.nan
+    light = boosting.predict(daytime)
+    np.testing.assert_array_equal(light, again.predict(daytime))
+    assert np.isnan(light[:5]).all() and np.isfinite(light[5:]).all()
+
+
+def test_every_method_is_scored_plain_and_sharpened(dataset: Dataset) -> None:
+    truth = dataset.read_truth("east")
+    assert truth is not None
+    linear = fit_linear_regression(dataset, ["north", "south"])
+    results = fine_results(dataset, "east", (linear,), {"the truth": truth})
+    rmse = {(result.method, result.sharpened): result.sums.score().rmse for result in results}
+    assert len(rmse) == 2 * (len(INTERPOLATIONS) + 2)
+    assert rmse["the truth", False] == 0 and rmse["the truth", True] < 1e-3
+    expected = np.sqrt(np.mean((linear.predict(dataset.read_daytime("east")) - truth) ** 2))
+    assert rmse["linear regression", False] == pytest.approx(expected, rel=1e-6)
+    assert rmse["linear regression", True] < rmse["linear regression", False]
+    assert rmse["nearest VIIRS", True] < rmse["nearest VIIRS", False]

@@ -134,3 +134,7 @@ def test_the_command_runs_it_as_a_job_that_holds_its_runs(
         "runs/again-without-east",
     }
     assert cli.main(["crossvalidate", "--name", "none", *place]) == 2
+    assert cli.main(["crossvalidate", "--name", "none", "--show", *place]) == 2
+    assert "There is no finished cross-validation none" in capfd.readouterr().err
+    assert cli.main(["crossvalidate", "--name", "again", "--show", *place]) == 0
+    assert "Simulated planet: cross-validation again of tiny" in capfd.readouterr().out

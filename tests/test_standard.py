@@ -8,6 +8,7 @@ import pytest
 from learning_samples import TINY_NETWORK
 
 from nightlights import cli, pipeline
+from nightlights.datasets import Dataset
 from nightlights.errors import ModelError
 from nightlights.manifests import (
     ExportRequest,
@@ -23,7 +24,14 @@ from nightlights.progress import NoProgress
 from nightlights.region_files import save_collection
 from nightlights.regions import RegionCollection
 from nightlights.settings import Settings
-from nightlights.standard import StandardScores, cities, cities_of, evaluate_standard, standard_dataset
+from nightlights.standard import (
+    StandardScores,
+    cities,
+    cities_of,
+    evaluate_standard,
+    evaluation,
+    standard_dataset,
+)
 from nightlights.workspace import Workspace
 
 SETTINGS = TrainingSettings(
@@ -102,7 +110,7 @@ def test_pooled_figures_add_pixels_and_means_count_cities(
     assert mean == pytest.approx(sum(score.rmse for score in single) / 4)
     group = single[0].group
     assert scores.mean(lambda score: score.rmse, "tiny", group) != mean
-    assert scores.mean(lambda score: score.spearman, "constant mean") is None
+    assert scores.mean(lambda score: score.rmse if score.planet_seed == 1 else None, "tiny") is None
 
 
 def test_versions_seeds_and_what_was_seen_are_told(scored: tuple[Workspace, StandardScores, str]) -> None:
@@ -112,6 +120,15 @@ def test_versions_seeds_and_what_was_seen_are_told(scored: tuple[Workspace, Stan
     # The run was trained on this very city, though on one of the planets alone.
     assert scores.seen == [f"{cities_of('test')[0].name} (planet 1)"]
     assert scores.baselines_fitted_to == f"seen: {cities_of('test')[0].name}"
+
+
+def test_a_city_on_another_planet_was_not_seen(
+    scored: tuple[Workspace, StandardScores, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = evaluation._Training(Dataset.open(scored[0], "seen"), [cities_of("test")[0].name])
+    assert list(evaluation._seen(trained, "test"))
+    monkeypatch.setattr(evaluation, "PLANET_SEEDS", (2,))
+    assert not list(evaluation._seen(trained, "test"))
 
 
 def test_the_same_again_and_a_model_without_its_data(

@@ -1,6 +1,6 @@
 """``nightlights crossvalidate``: every region held out of training once."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,6 +9,7 @@ from nightlights.commands.options import (
     JsonOption,
     OverwriteOption,
     WorkspaceOption,
+    readable_workspace,
     writable_workspace,
 )
 from nightlights.commands.output import print_json, print_table
@@ -23,6 +24,9 @@ from nightlights.commands.scores import (
 from nightlights.commands.train import choice, names
 from nightlights.commands.work import record_of, run_job, start_job
 from nightlights.errors import SettingsError
+
+if TYPE_CHECKING:
+    from nightlights.workspace import Workspace
 
 app = typer.Typer(add_completion=False)
 
@@ -49,6 +53,7 @@ def crossvalidate(
     loss: Annotated[str | None, typer.Option(help="See: nightlights train --help.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, patches and augmentation.")] = None,
     bootstrap_seed: Annotated[int, typer.Option(min=0, help="Seed of the confidence intervals.")] = 1,
+    show: Annotated[bool, typer.Option("--show", help="Only print one that is finished.")] = False,
     overwrite: OverwriteOption = False,
     background: BackgroundOption = False,
     workspace: WorkspaceOption = None,
@@ -62,6 +67,9 @@ def crossvalidate(
     from nightlights.manifests import CrossValidationRequest, TrainingSettings
     from nightlights.networks.registry import NETWORKS, network_info
 
+    if show:
+        _print(readable_workspace(workspace), name, json=json)
+        return
     place = writable_workspace(workspace)
     if like is not None:
         from nightlights.pipeline import read_run
@@ -99,9 +107,14 @@ def crossvalidate(
         start_job(place, "cross-validate", request, json=json)
         return
     run_job(place, "cross-validate", request)
+    _print(place, name, json=json)
+
+
+def _print(workspace: "Workspace", name: str, *, json: bool) -> None:
+    """The table of a finished cross-validation."""
     from nightlights.crossvalidation import read_cross_validation
 
-    record = read_cross_validation(place, name)
+    record = read_cross_validation(workspace, name)
     if json:
         print_json(record.model_dump(mode="json"))
         return

@@ -318,6 +318,7 @@ class PredictionRequest(Record):
     region: str = Field(description="name of a region of the run's dataset")
     dataset: Name | None = Field(default=None, description="the run's own dataset unless given")
     prediction: Name
+    sharpen: bool = Field(default=False, description="also make the layer sharpened, which takes long")
     overwrite: bool = False
 
 
@@ -325,8 +326,8 @@ class PredictionRecord(Record):
     """``predictions/NAME/prediction.json``. ``layers`` maps layer to file name.
 
     Layers: ``daytime``, ``viirs``, ``prediction`` (analysis grid), ``observed`` (the prediction as VIIRS
-    would see it), ``difference`` (observed minus VIIRS), ``sharpened`` (corrected so that VIIRS
-    would see what it measured; predictions made by older versions lack it), ``truth`` where known.
+    would see it), ``difference`` (observed minus VIIRS), ``sharpened`` (where asked for: corrected so that
+    VIIRS would see what it measured), ``truth`` where known.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION

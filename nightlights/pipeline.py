@@ -268,7 +268,8 @@ def predict(
     region = dataset.region(request.region)
     _remove_remains(target.parent, target.name)
     with replacing_folder(target) as unfinished:
-        made = predict_region(dataset, region.name, workspace.run_folder(run.name), unfinished, progress)
+        model = workspace.run_folder(run.name)
+        made = predict_region(dataset, region.name, model, unfinished, progress, sharpen=request.sharpen)
         compared = made.comparison
         known = compared.sums.pixels > 0
         score = compared.score(run.settings.network, region.name, region.role) if known else None

@@ -58,9 +58,16 @@ def predict_button(run: RunRecord, target: Target) -> None:
         return
     if not target.prediction:
         st.caption("Tile by tile, written as Cloud Optimized GeoTIFFs: seconds to a few minutes.")
+    sharpen = st.checkbox(
+        "Sharpen too",
+        key="sharpen",
+        persist_state="session",
+        help="Also corrects the prediction so that VIIRS agrees with it to 1 %; takes several times as long.",
+    )
     label = "Predict again" if target.prediction else "Predict"
     if st.button(label, type="secondary" if target.prediction else "primary", width="stretch"):
         try:
+            request = request.model_copy(update={"sharpen": sharpen})
             store.submit("predict", request, f"Predict {target.region} with {run.name}")
             st.rerun()
         except NightlightsError as error:

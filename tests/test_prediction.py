@@ -140,7 +140,7 @@ def test_the_whole_pass_is_the_network_on_the_image_continued_by_its_edges(
 def test_the_layers_agree_with_each_other_and_say_what_they_are(
     dataset: Dataset, folder: Path, tmp_path: Path
 ) -> None:
-    result = predict_region(dataset, "town", folder, tmp_path, tile_size=128)
+    result = predict_region(dataset, "town", folder, tmp_path, tile_size=128, sharpen=True)
     layers = {"daytime", "viirs", "truth", "prediction", "observed", "difference", "sharpened"}
     assert set(result.layers) == layers
     read = {layer: cog.read(tmp_path / file) for layer, file in result.layers.items()}
@@ -221,3 +221,18 @@ def test_tiles_of_every_network_lie_on_its_stride_and_on_whole_viirs_pixels(info
     window = Window(10, 10, 300, 200)
     tiles = tiling.tiles(window)
     assert sum(tile.width * tile.height for tile in tiles) == 300 * 200
+
+
+def test_without_being_asked_for_nothing_is_sharpened_and_sharpening_can_be_cancelled(
+    dataset: Dataset, folder: Path, tmp_path: Path
+) -> None:
+    class StopAtSharpening:
+        def update(self, done: float, total: float, *, unit: str = "", message: str = "") -> None:
+            if message == "Sharpening":
+                raise Cancelled
+
+    plain = predict_region(dataset, "town", folder, tmp_path / "plain", StopAtSharpening(), tile_size=128)
+    assert "sharpened" not in plain.layers
+    other = tmp_path / "sharpened"
+    with pytest.raises(Cancelled):
+        predict_region(dataset, "town", folder, other, StopAtSharpening(), tile_size=128, sharpen=True)

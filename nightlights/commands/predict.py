@@ -37,6 +37,10 @@ def predict(
             help="Layer for --output: prediction, sharpened, observed, difference, viirs, daytime or truth."
         ),
     ] = "prediction",
+    sharpen: Annotated[
+        bool,
+        typer.Option("--sharpen", help="Also correct the prediction so that VIIRS agrees with it; slow."),
+    ] = False,
     overwrite: OverwriteOption = False,
     background: BackgroundOption = False,
     workspace: WorkspaceOption = None,
@@ -53,7 +57,13 @@ def predict(
         raise SettingsError("--output cannot go with --background.", "Copy the layer when the job is done.")
     name = prediction or suggested_name(f"{run}-{region}", "prediction")
     request = record_of(
-        PredictionRequest, run=run, region=region, dataset=dataset, prediction=name, overwrite=overwrite
+        PredictionRequest,
+        run=run,
+        region=region,
+        dataset=dataset,
+        prediction=name,
+        sharpen=sharpen,
+        overwrite=overwrite,
     )
     place = writable_workspace(workspace)
     if background:
@@ -82,8 +92,7 @@ def _copy(folder: Path, layers: dict[str, str], layer: str, target: Path) -> Non
     from nightlights.files import replacing
 
     if layer not in layers:
-        raise SettingsError(
-            f"The prediction has no layer {layer[:80]!r}.", f"Choose one of {', '.join(layers)}."
-        )
+        remedy = "Add --sharpen." if layer == "sharpened" else f"Choose one of {', '.join(layers)}."
+        raise SettingsError(f"The prediction has no layer {layer[:80]!r}.", remedy)
     with replacing(target) as partial:
         shutil.copyfile(folder / layers[layer], partial)

@@ -6,9 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nightlights import cog
 from nightlights.bands import RADIANCE_UNIT
 from nightlights.datasets import Dataset
+from nightlights.grid import Window
 from nightlights.observation import PointSpread
 from nightlights.prediction.comparison import Comparison, compare_fine, observed_blocks
 from nightlights.prediction.tiling import Predictor
@@ -44,18 +48,22 @@ def predict_region(
     out_folder: Path,
     progress: Progress | None = None,
     tile_size: int | None = None,
+    *,
+    sharpen: bool = False,
 ) -> RegionPrediction:
     """Predict ``region`` and write its layers as Cloud Optimized GeoTIFFs into ``out_folder``.
 
     Layers: ``daytime``, ``viirs`` and ``truth`` (where known) are the dataset's own files; ``prediction``
     lies on the analysis grid; ``observed`` is the prediction as VIIRS would see it, and ``difference`` is
-    observed minus VIIRS; ``sharpened``, on the analysis grid, is the prediction corrected so that VIIRS would
-    see what it measured.
+    observed minus VIIRS; ``sharpened``, on the analysis grid and where asked for, is the prediction corrected
+    so that VIIRS would see what it measured.
 
     Parameters
     ----------
     tile_size:
         Side of a tile in analysis pixels; chosen for the network unless given.
+    sharpen:
+        Make the layer ``sharpened``, too; it takes several times as long as the rest.
 
     Raises
     ------
@@ -110,11 +118,32 @@ def predict_region(
             yield tile, cog.read(observed, tile)[0] - dataset.read_nighttime(region, tile)
 
     write("difference", differences(), fine=False)
-    measured = dataset.read_nighttime(region)
-    corrected = sharpened_blocks(lambda part: cog.read(predicted, part)[0], measured, window, spread)
-    write("sharpened", corrected, fine=True)
+    if sharpen:
+        read = _Watched(predicted, progress or NoProgress(), window)
+        corrected = sharpened_blocks(
+            read, dataset.read_nighttime(region), window, spread, tile_size=read.side
+        )
+        write("sharpened", corrected, fine=True)
     comparison = compare_fine(dataset, region, lambda part: cog.read(predicted, part)[0], spread)
     return RegionPrediction(layers, comparison)
+
+
+class _Watched:
+    """Reads a raster over and over, and tells how far that is; so sharpening can be cancelled."""
+
+    side = 32
+    _READINGS = 40
+
+    def __init__(self, path: Path, progress: Progress, window: Window) -> None:
+        self._path, self._progress = path, progress
+        self._done, self._total = 0, self._READINGS * len(list(window.tiles(self.side, self.side)))
+
+    def __call__(self, part: Window) -> NDArray[np.float32]:
+        """The pixels of ``part``."""
+        self._done = min(self._done + 1, self._total)
+        self._progress.update(self._done, self._total, unit="readings", message="Sharpening")
+        pixels: NDArray[np.float32] = cog.read(self._path, part)[0]
+        return pixels
 
 
 def _share(source: Path, target: Path) -> None:

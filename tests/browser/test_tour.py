@@ -137,11 +137,11 @@ def test_the_whole_loop(visitor: Visitor, app: RunningApp, picture: Callable[[st
     history = (run / "history.csv").read_text().splitlines()
     assert len(history) == 3
     last = dict(zip(history[0].split(","), history[-1].split(","), strict=True))
-    assert 0 < float(last["evaluation_rmse"]) < 1000
+    assert 0 < float(last["evaluation_rmse_nw_cm2_sr"]) < 1000
 
     page.reload()
     visitor.settle()
-    expect(page.get_by_text(f"{float(last['evaluation_rmse']):.3f}").first).to_be_visible()
+    expect(page.get_by_text(f"{float(last['evaluation_rmse_nw_cm2_sr']):.3f}").first).to_be_visible()
 
     go_to(visitor, "Compare")
     page.get_by_role("button", name="Predict", exact=True).click()

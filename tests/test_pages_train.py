@@ -7,6 +7,7 @@ import pytest
 from pages_workspace import add_dataset, add_job, add_run, app, submitted
 
 from nightlights.interface.jobs_view import duration
+from nightlights.interface.plots import rmse_chart
 from nightlights.interface.run_form import plan, unused_name
 from nightlights.interface.training_view import run_figures, size
 from nightlights.manifests import EpochRecord, TrainingSettings
@@ -181,3 +182,20 @@ def test_the_figures_of_a_run_carry_units_and_the_best_epoch(space: Workspace) -
 
 def test_sizes_are_told_as_people_tell_them() -> None:
     assert [size(count) for count in (12, 1200, 122_000_000, 7.9e10)] == ["12 B", "1.2 kB", "122 MB", "79 GB"]
+
+
+@pytest.mark.parametrize(("first", "axis"), [(200.0, "log"), (4.0, None)])
+def test_a_first_epoch_that_was_far_off_does_not_flatten_the_curves(first: float, axis: str | None) -> None:
+    epochs = [
+        EpochRecord(
+            epoch=number,
+            loss=1.0,
+            train_rmse=rmse,
+            evaluation_rmse=None,
+            learning_rate=0.1,
+            seconds=1.0,
+            patches_per_second=1.0,
+        )
+        for number, rmse in ((1, first), (2, 2.0), (3, 1.5))
+    ]
+    assert rmse_chart({"first": epochs}).layout.yaxis.type == axis

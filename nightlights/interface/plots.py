@@ -51,6 +51,10 @@ def show_chart(figure: go.Figure, key: str, *, height: int = 340) -> None:
     st.plotly_chart(figure, key=key, theme=None, config={"displayModeBar": False, "responsive": True})
 
 
+_WIDE: Final = 20.0
+"""Ratio of the largest to the smallest RMSE from which a chart has a logarithmic axis."""
+
+
 def rmse_chart(histories: Mapping[str, Sequence[EpochRecord]]) -> go.Figure:
     """RMSE against epoch of one or several runs: training dotted, evaluation solid, a colour for each run.
 
@@ -80,6 +84,10 @@ def rmse_chart(histories: Mapping[str, Sequence[EpochRecord]]) -> go.Figure:
             )
     figure.update_xaxes(title="Epoch", rangemode="tozero", tickformat="d")
     figure.update_yaxes(title=f"RMSE ({RADIANCE_UNIT})", rangemode="tozero")
+    # After a first epoch that was far off, the later ones could not be told from each other.
+    shown = [value for trace in figure.data for value in trace.y if value and np.isfinite(value)]
+    if shown and max(shown) > _WIDE * min(shown):
+        figure.update_yaxes(type="log", dtick="D2", rangemode="normal")
     return figure
 
 

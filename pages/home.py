@@ -50,9 +50,9 @@ with facts:
     with st.container(border=True):
         seed = settings().planet_seed
         st.markdown(
-            f"**Source**  \nSimulated planet (seed {seed}): real coasts and cities, invented surfaces "
-            "and lights, so that every method can be scored against a known truth. Earth Engine or your own "
-            "GeoTIFFs can take its place on the Imagery page."
+            f"**Source to begin with**  \nSimulated planet (seed {seed}): real coasts and cities, invented "
+            "surfaces and lights, so that every method can be scored against a known truth. Earth Engine or "
+            "your own GeoTIFFs can take its place on the Imagery page."
         )
         st.markdown(f"**Device**  \n{device_words()}")
         st.markdown("**Workspace**")

@@ -57,6 +57,9 @@ def export_form() -> None:
             # What was asked for last is looked at first: shown below as soon as it is there.
             st.session_state["export-wanted"] = request.dataset
             st.rerun()
+        if any(job.active for job in exports):
+            # The button is far below the card of the job that it started.
+            st.caption("A dataset is being made: how far it is stands at the top of this page.")
     except ValidationError as error:
         st.error(f"**{error.errors()[0]['msg'].removeprefix('Value error, ')}.**")
     except NightlightsError as error:

@@ -50,6 +50,9 @@ def training_form(manifest: DatasetManifest) -> None:
         if st.button("Train", type="primary", disabled=impossible is not None, width="stretch"):
             store.submit("train", request, f"Train {request.run}")
             st.rerun()
+        if any(job.active for job in store.list("train")):
+            # The button is far below the card of the run that it started.
+            st.caption("A run is training: how far it is stands at the top of this page.")
     except ValidationError as error:
         st.error(f"**{error.errors()[0]['msg']}.**")
     except NightlightsError as error:
@@ -87,9 +90,9 @@ def watch(names: list[str], following: str | None, known: list[str]) -> None:
     if finished:
         show_chart(curves(finished, planned), key="rmse", height=420)
         st.caption(
-            "At the VIIRS grid through the observation operator, in inference mode, on fixed patches: "
-            "training and evaluation measured the same way. Scores over whole regions differ a little; they "
-            "are on the Experiments page."
+            "Both are errors of VIIRS pixels: the predicted light, spread as VIIRS spreads it, against what "
+            "VIIRS measured, after each epoch on patches that stay the same. Scores over whole regions "
+            "differ a little; they are on the Experiments page."
         )
     elif names:
         st.info("The curve begins after the first epoch.")

@@ -95,6 +95,19 @@ def test_what_is_set_is_kept_in_the_workspace_and_can_be_forgotten(
     assert "planted" not in output.out + output.err
 
 
+def test_a_setting_that_a_variable_overrules_is_kept_with_a_word_about_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTLIGHTS_BUCKET", "planted-bucket")
+    monkeypatch.delenv("NIGHTLIGHTS_EARTHENGINE_PROJECT", raising=False)
+    keep = ["earthengine", "set", "--workspace", str(tmp_path)]
+    assert main([*keep, "--project", "lights-project", "--bucket", "other-bucket"]) == 0
+    output = capsys.readouterr().out
+    assert "NIGHTLIGHTS_BUCKET in the environment or .env goes before what was kept" in output
+    assert "NIGHTLIGHTS_EARTHENGINE_PROJECT" not in output
+    assert "planted" not in output
+
+
 def test_settings_are_read_from_the_workspace_that_the_command_names(tmp_path: Path) -> None:
     from nightlights.commands.options import settings
 

@@ -1,5 +1,6 @@
 """``nightlights earthengine``: the connection to Google Earth Engine."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -60,7 +61,7 @@ def keep(
 
     Environment variables and .env go before what is kept here.
     """
-    from nightlights.settings import CONNECTION_FIELDS, keep_connection
+    from nightlights.settings import CONNECTION_FIELDS, ENVIRONMENT_PREFIX, keep_connection
 
     place = writable_workspace(workspace)
     given = {
@@ -74,3 +75,10 @@ def keep(
         values = {**dict.fromkeys(CONNECTION_FIELDS), **values}  # type: ignore[dict-item]
     keep_connection(place.root, **values)
     typer.echo("Kept." if values else "Nothing was given, so nothing has changed. See --help.")
+    for name in values:
+        variable = ENVIRONMENT_PREFIX + name.upper()
+        # Its value may be the bucket's name, which is never shown.
+        if os.environ.get(variable):
+            typer.echo(
+                f"{variable} in the environment or .env goes before what was kept; unset it to use this."
+            )

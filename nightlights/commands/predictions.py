@@ -47,9 +47,14 @@ def list_predictions(workspace: WorkspaceOption = None, json: JsonOption = False
         print_json(rows)
     elif rows:
         columns = ("name", "run", "dataset", "region", "created", "rmse", "unit", "problem")
-        print_table("Predictions", columns, ([row.get(column) for column in columns] for row in rows))
+        shown = ({**row, "rmse": _rounded(row.get("rmse"))} for row in rows)
+        print_table("Predictions", columns, ([row.get(column) for column in columns] for row in shown))
     else:
         say("No predictions yet. Make one: nightlights predict --run NAME --region NAME")
+
+
+def _rounded(rmse: object) -> str | None:
+    return f"{rmse:.3f}" if isinstance(rmse, float) else None
 
 
 @app.command("show")

@@ -91,8 +91,8 @@ def _imagery(shown: str, start: date, end: date) -> ShownImagery:
         layer = MapLayer(VIIRS, found.url, WORLD, max_zoom=_VIIRS_NATIVE_ZOOM, attribution=found.attribution)
         return ShownImagery((layer,), (radiance_legend(VIIRS),))
     st.caption(
-        f"Drawn from zoom level {_LOWEST_ZOOM}, about 150 km across: zoom in to see it. "
-        "Where nothing is drawn, the period has no clear pixel."
+        "Zoom in until the scale bar at the map's corner says 50 km or less; the pieces then come within "
+        "seconds, one by one. Where nothing is drawn after that, the period has no clear pixel."
     )
     layer = MapLayer(
         shown,

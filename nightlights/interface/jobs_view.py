@@ -79,8 +79,12 @@ def _words(job: "Job") -> str:
     if job.state == "queued":
         return "Waiting to start"
     progress = job.progress
-    counted = f"{progress.done:,.4g} of {progress.total:,.4g} {progress.unit}" if progress.total else ""
-    parts = (progress.message, counted if job.active else "", time_words(job))
+    # "0 of 1" without a unit tells nobody anything.
+    tells = progress.total and (progress.total > 1 or progress.unit)
+    counted = f"{progress.done:,.4g} of {progress.total:,.4g} {progress.unit}" if tells else ""
+    # The last step of what is done says less than that it is done.
+    message = "" if job.state == "done" else progress.message
+    parts = (message, counted if job.active else "", time_words(job))
     return " · ".join(part for part in parts if part)
 
 

@@ -76,7 +76,7 @@ def place_search() -> None:
     with st.container(gap=None):
         for index, place in enumerate(found):
             st.button(
-                f"{place.name}, {place.country} · {place.population:,}",
+                f"{place.name}, {place.country} · {place.population:,} people",
                 key=f"place-{index}",
                 type="tertiary",
                 on_click=region_work.look_at_place,

@@ -197,7 +197,14 @@ def _amount() -> dict[str, object]:
             "Batch size", 1, 4096, key="train_batch_size", persist_state="session", help="Patches a step."
         )
     with right:
-        epochs = st.number_input("Epochs", 1, 10_000, key="train_epochs", persist_state="session")
+        epochs = st.number_input(
+            "Epochs",
+            1,
+            10_000,
+            key="train_epochs",
+            persist_state="session",
+            help="How many times training goes through its patches. Twice as many take twice as long.",
+        )
         size = st.number_input(
             "Patch size (pixels)",
             32,
@@ -230,6 +237,7 @@ def _learning() -> dict[str, object]:
             format="%.5g",
             key="train_learning_rate",
             persist_state="session",
+            help="How far each step moves the weights. Lower it where the error jumps.",
         )
     loss = st.selectbox("Loss", get_args(Loss), key="train_loss", help=_LOSS_HELP, persist_state="session")
     left, right = st.columns(2)

@@ -41,14 +41,18 @@ def task_columns() -> dict[str, Any]:
     """Titles with units, and what they mean."""
     config = st.column_config
     return {
+        # An asset's whole name would push the state off a small screen.
+        "Task": config.TextColumn(width="medium"),
         "Runtime": config.TextColumn(help="Since it began, or that it took."),
         "EECU": config.NumberColumn(
             "Cost (EECU s)",
             format="%.1f",
             help="Seconds of Earth Engine compute units: what counts against the project's quota.",
         ),
-        "Destination": config.TextColumn(help="Where it writes. The bucket's name is not shown."),
-        "Error": config.TextColumn(width="large"),
+        "Destination": config.TextColumn(
+            width="medium", help="Where it writes. The bucket's name is not shown."
+        ),
+        "Error": config.TextColumn(width="medium"),
         "Begun": config.DatetimeColumn("Begun (UTC)", format="YYYY-MM-DD HH:mm:ss", timezone="UTC"),
         "Attempt": config.NumberColumn(help="Earth Engine tries some failed tasks again by itself."),
     }

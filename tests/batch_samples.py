@@ -65,11 +65,8 @@ def server(planet_server: EarthEngineServer, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def play(server: EarthEngineServer, **faults: Any) -> None:
-    """From now on these faults alone, in place: several parts of the server hold them."""
-    for name, value in vars(Faults(**faults)).items():
-        if not name.startswith("_"):
-            setattr(server.faults, name, value)
-    server.faults._seen.clear()
+    """From now on these faults alone."""
+    server.faults.become(Faults(**faults))
 
 
 def request(**changes: Any) -> EarthEngineRequest:

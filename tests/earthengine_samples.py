@@ -2,10 +2,11 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import numpy as np
+import pytest
+from earthengine_server.faults import Faults
 from earthengine_server.interpreter import Interpreter
 from earthengine_server.rasters import ArrayRaster, scene
 from earthengine_server.scenes import SceneStore
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from nightlights.bands import LANDSAT_BANDS
 from nightlights.grid import Window
 from nightlights.settings import Settings
+from nightlights.sources.earthengine.client import disconnect
 
 EXTENT = Window(44_000, 16_430, 16, 12)
 """What the scenes cover; a whole number of VIIRS pixels near Lagos."""
@@ -100,11 +102,25 @@ def _scene(
     return scene(ArrayRaster(arrays, projection), marks)
 
 
-@contextmanager
-def tiny_server(samples: Samples) -> Iterator[EarthEngineServer]:
+@pytest.fixture(scope="module")
+def samples() -> Samples:
+    return Samples()
+
+
+@pytest.fixture(scope="module")
+def running(samples: Samples) -> Iterator[EarthEngineServer]:
     """A server of these scenes alone."""
     with EarthEngineServer(Interpreter(samples.store)) as server:
         yield server
+
+
+@pytest.fixture
+def server(running: EarthEngineServer) -> Iterator[EarthEngineServer]:
+    """The shared server, without requests or faults of earlier tests; the client forgets it afterwards."""
+    running.requests.clear()
+    yield running
+    running.faults.become(Faults())
+    disconnect()
 
 
 def settings_of(server: EarthEngineServer, **changes: object) -> Settings:

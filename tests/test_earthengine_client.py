@@ -7,7 +7,6 @@ import threading
 import time
 import traceback
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import ee
@@ -15,7 +14,8 @@ import google.auth.exceptions
 import httplib2
 import numpy as np
 import pytest
-from earthengine_samples import EXTENT, Samples, settings_of, tiny_server
+from earthengine_samples import EXTENT, Samples, running, samples, server, settings_of
+from earthengine_server.faults import Faults
 from earthengine_server.server import EarthEngineServer
 from googleapiclient.errors import HttpError
 from hypothesis import given
@@ -30,7 +30,7 @@ from nightlights.grid import Window
 from nightlights.palettes import RADIANCE, radiance_to_unit
 from nightlights.settings import Settings
 from nightlights.sources.earthengine import transport
-from nightlights.sources.earthengine.client import connect, disconnect
+from nightlights.sources.earthengine.client import connect
 from nightlights.sources.earthengine.failures import TooMuchError, clear_earthengine_errors
 from nightlights.sources.earthengine.layers import (
     daytime_layer,
@@ -40,29 +40,10 @@ from nightlights.sources.earthengine.layers import (
 )
 from nightlights.sources.earthengine.transport import Transport, TroubleError, Waits, patience
 
+__all__ = ["running", "samples", "server"]
+
 BUCKET = "planted-bucket-name"
 TOKEN = "ya29.planted-access-token"  # noqa: S105 - planted, opens nothing
-
-
-@pytest.fixture(scope="module")
-def samples() -> Samples:
-    return Samples()
-
-
-@pytest.fixture(scope="module")
-def running(samples: Samples) -> Iterator[EarthEngineServer]:
-    with tiny_server(samples) as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: EarthEngineServer) -> Iterator[EarthEngineServer]:
-    usual = dict(vars(running.faults))
-    running.requests.clear()
-    yield running
-    vars(running.faults).update(usual)
-    running.faults._seen.clear()
-    disconnect()
 
 
 @pytest.fixture
@@ -276,8 +257,7 @@ def test_an_ingestion_that_may_have_begun_is_not_started_again(server: EarthEngi
         assert len(server.requests.of("image:import")) == 1
         setattr(server.faults, fault, 0.0)
     server.requests.clear()
-    server.faults._seen.clear()
-    server.faults.too_many, server.faults.at_most = 1.0, 2
+    server.faults.become(Faults(too_many=1.0, at_most=2))
     with clear_earthengine_errors(settings):
         ee.data.startIngestion("id", manifest)
     assert [request.status for request in server.requests.of("image:import")] == [429, 429, 200]

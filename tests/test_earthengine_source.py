@@ -5,13 +5,12 @@ import json
 import resource
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import shapely
-from earthengine_samples import EXTENT, Samples, settings_of, tiny_server
+from earthengine_samples import EXTENT, Samples, running, samples, server, settings_of
 from earthengine_server.server import EarthEngineServer
 from earthengine_server.values import Grid
 
@@ -35,29 +34,10 @@ from nightlights.sources.earthengine.source import EarthEngineSource
 from nightlights.sources.simulated import SimulatedSource
 from nightlights.workspace import Workspace
 
+__all__ = ["running", "samples", "server"]
+
 REGION = Window(EXTENT.column + 2, EXTENT.row + 1, 11, 9)
 PIXELS = "image:computePixels"
-
-
-@pytest.fixture(scope="module")
-def samples() -> Samples:
-    return Samples()
-
-
-@pytest.fixture(scope="module")
-def running(samples: Samples) -> Iterator[EarthEngineServer]:
-    with tiny_server(samples) as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: EarthEngineServer) -> Iterator[EarthEngineServer]:
-    usual = dict(vars(running.faults))
-    running.requests.clear()
-    yield running
-    vars(running.faults).update(usual)
-    running.faults._seen.clear()
-    disconnect()
 
 
 @pytest.fixture

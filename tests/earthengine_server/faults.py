@@ -96,6 +96,14 @@ class Faults:
             raise ValueError(f"denied must be one of {', '.join(DENIALS)}.")
         return faults
 
+    def become(self, other: "Faults") -> None:
+        """From now on the faults of ``other``, in place: several parts of the server hold these."""
+        with self._lock:
+            for one in fields(self):
+                if not one.name.startswith("_"):
+                    setattr(self, one.name, getattr(other, one.name))
+            self._seen.clear()
+
     def draw(self, method: str, path: str, body: bytes, shares: dict[str, float]) -> str | None:
         """Which of ``shares`` befalls this request, or None."""
         key = hashlib.sha256(b"\0".join([method.encode(), path.encode(), body])).hexdigest()

@@ -115,6 +115,14 @@ def test_patches_that_the_disk_has_no_room_for_are_told(
     assert not list(tmp_path.rglob("*.npy"))
 
 
+def arguments_of(asked: Any, function: str) -> dict[str, Any]:
+    """Arguments of the one call of ``function`` among the values of an expression."""
+    calls = [value.get("functionInvocationValue", {}) for value in asked.expression["values"].values()]
+    (call,) = (call for call in calls if call.get("functionName") == function)
+    found: dict[str, Any] = call["arguments"]
+    return found
+
+
 def test_every_export_names_our_grid_and_an_identifier(server: EarthEngineServer, tmp_path: Path) -> None:
     fetched(tmp_path / "a", request(), {"kinshasa": KINSHASA})
     fetched(tmp_path / "b", request(file_format="TFRecord"), {"kinshasa": KINSHASA})
@@ -124,7 +132,15 @@ def test_every_export_names_our_grid_and_an_identifier(server: EarthEngineServer
         text = json.dumps(each.expression)
         fine = each.path.endswith("table:export") or "daytime" in each.body["description"]
         transform = list(KINSHASA.fine_transform if fine else KINSHASA.transform)[:6]
-        assert json.dumps(transform) in text and '"EPSG:4326"' in text
+        assert '"EPSG:4326"' in text
+        if each.path.endswith("table:export"):
+            assert json.dumps(transform) in text
+        else:
+            height, width = KINSHASA.fine_shape if fine else KINSHASA.shape
+            assert arguments_of(each, "Image.reproject")["crsTransform"]["constantValue"] == transform
+            outline = arguments_of(each, "Image.clipToBoundsAndScale")["geometry"]["functionInvocationValue"]
+            corners = outline["arguments"]["coordinates"]["constantValue"]
+            assert corners == [0, 0, width, height]
         assert len(each.body["requestId"]) <= 60 and len(each.body["description"]) <= 100
     assert server.bucket not in (tmp_path / "a" / batch.STATE_FILE).read_text()
 

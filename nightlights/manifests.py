@@ -21,13 +21,15 @@ from nightlights.scores import Interval as Interval
 from nightlights.scores import Score as Score
 from nightlights.scores import ScoreIntervals as ScoreIntervals
 from nightlights.scores import Scores as Scores
+from nightlights.training_settings import Loss as Loss
+from nightlights.training_settings import Optimizer as Optimizer
+from nightlights.training_settings import Resampling as Resampling
+from nightlights.training_settings import Schedule as Schedule
+from nightlights.training_settings import TrainingSettings as TrainingSettings
 
 ROLES: tuple[Role, ...] = ("train", "evaluate", "predict")
 JobKind = Literal["export", "import", "train", "evaluate", "cross-validate", "predict", "publish"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
-Loss = Literal["pixel squared error", "pixel absolute error", "pixel Huber", "footprint squared error"]
-Optimizer = Literal["SGD", "Adam", "AdamW"]
-Resampling = Literal["nearest", "bilinear"]
 FileScaling = Literal["study", "physical"]
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
@@ -190,27 +192,6 @@ class ImportRequest(Record):
     fwhm_m: float = 742.0
     simulated: bool = False
     overwrite: bool = False
-
-
-class TrainingSettings(Record):
-    """Everything that a training run depends on besides its dataset."""
-
-    network: str = "unet-small"
-    epochs: int = Field(default=10, ge=1, le=10_000)
-    patches_per_region: int = Field(default=40, ge=1, le=100_000, description="patches a region an epoch")
-    patch_size: int = Field(default=128, ge=32, le=2048, multiple_of=16, description="analysis pixels")
-    batch_size: int = Field(default=8, ge=1, le=4096)
-    learning_rate: float = Field(default=3e-3, gt=0, le=10)
-    optimizer: Optimizer = "AdamW"
-    loss: Loss = "footprint squared error"
-    label_resampling: Resampling = "bilinear"
-    rotate: bool = True
-    mirror: bool = True
-    seed: int = Field(default=1, ge=0, lt=2**31)
-    train_regions: list[str] | None = Field(default=None, description="all of role train unless given")
-    evaluate_regions: list[str] | None = Field(default=None, description="all of role evaluate unless given")
-    maximum_missing_share: float = Field(default=0.2, ge=0, lt=1)
-    evaluation_patches: int = Field(default=32, ge=1, description="patches for each RMSE curve, fixed")
 
 
 class TrainingRequest(Record):

@@ -28,6 +28,7 @@ FLOORS: dict[str, int] = {
             "manifests",
             "records",
             "scores",
+            "training_settings",
             "workspace",
             "regions",
             "region_checks",

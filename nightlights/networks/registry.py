@@ -1,15 +1,14 @@
 """The one list of networks: what each is for, how large it is, and the settings that suit it."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from nightlights.bands import STUDY_TRANSFORM, RadianceTransform
 from nightlights.errors import ModelError
-from nightlights.manifests import TrainingSettings
+from nightlights.manifests import Schedule, TrainingSettings
 from nightlights.networks.layout import UNetLayout
 
 STUDY_BAND_COUNT = 9
-Schedule = Literal["constant", "cosine"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import math
 
-from nightlights.networks.registry import Schedule
+from nightlights.manifests import Schedule
 
 _WARM_UP_SHARE = 0.05
 _FINAL_SHARE = 0.01

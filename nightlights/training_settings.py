@@ -1,0 +1,59 @@
+"""What a training run depends on besides its dataset."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from nightlights.records import Record, Share
+
+Loss = Literal[
+    "pixel squared error",
+    "pixel absolute error",
+    "pixel Huber",
+    "footprint squared error",
+    "footprint Huber",
+    "mixture",
+]
+Schedule = Literal["constant", "cosine", "plateau"]
+Optimizer = Literal["SGD", "Adam", "AdamW"]
+Resampling = Literal["nearest", "bilinear"]
+
+
+class TrainingSettings(Record):
+    """Everything that a training run depends on besides its dataset."""
+
+    network: str = "unet-small"
+    epochs: int = Field(default=10, ge=1, le=10_000)
+    patches_per_region: int = Field(default=40, ge=1, le=100_000, description="patches a region an epoch")
+    patch_size: int = Field(default=128, ge=32, le=2048, multiple_of=16, description="analysis pixels")
+    batch_size: int = Field(default=8, ge=1, le=4096)
+    learning_rate: float = Field(default=3e-3, gt=0, le=10)
+    optimizer: Optimizer = "AdamW"
+    loss: Loss = "footprint squared error"
+    footprint_share: Share = Field(default=0.5, description="of the footprint loss in a mixture")
+    label: Literal["VIIRS", "truth"] = Field(
+        default="VIIRS", description="truth: the hidden radiance of simulated imagery, for the oracle alone"
+    )
+    label_resampling: Resampling = "bilinear"
+    point_spread: Literal["fixed", "learned"] = "fixed"
+    viirs_input: bool = Field(default=False, description="VIIRS is an input too: the network is to sharpen")
+    schedule: Schedule | None = Field(default=None, description="the network's own unless given")
+    gradient_norm: float | None = Field(
+        default=None,
+        ge=0,
+        description="largest norm of the gradient, 0 for any; unless given, the network's",
+    )
+    weight_decay: float = Field(default=0.01, ge=0, le=1, description="of AdamW")
+    weight_averaging: float = Field(
+        default=0.0, ge=0, lt=1, description="decay a step of the moving average of the weights; 0 for none"
+    )
+    early_stopping: int | None = Field(
+        default=None, ge=1, description="epochs without a better evaluation after which training ends"
+    )
+    rotate: bool = True
+    mirror: bool = True
+    seed: int = Field(default=1, ge=0, lt=2**31)
+    train_regions: list[str] | None = Field(default=None, description="all of role train unless given")
+    evaluate_regions: list[str] | None = Field(default=None, description="all of role evaluate unless given")
+    maximum_missing_share: float = Field(default=0.2, ge=0, lt=1)
+    evaluation_patches: int = Field(default=32, ge=1, description="patches for each RMSE curve, fixed")

@@ -1,8 +1,8 @@
 """Losses in pure ``keras.ops``. Missing pixels weigh nothing.
 
-The pixel losses compare the prediction with VIIRS resampled to the analysis grid. The footprint loss
-compares what VIIRS would have seen of the prediction with what VIIRS measured. Both compare transformed
-radiance, so that dark and bright places count alike.
+The pixel losses compare the prediction with a label on the analysis grid. The footprint losses compare
+what VIIRS would have seen of the prediction with what VIIRS measured. All compare transformed radiance, so
+that dark and bright places count alike, and so that a mixture of two adds like to like.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from nightlights.grid import FINE_PER_VIIRS
 from nightlights.manifests import Loss
 
 HUBER_WIDTH = 0.5
-"""Transformed radiance up to which the Huber loss is quadratic."""
+"""Transformed radiance up to which a Huber loss is quadratic (Huber 1964, doi:10.1214/aoms/1177703732)."""
 
 
 def weighted_mean(values: Any, weights: Any) -> Any:
@@ -45,9 +45,7 @@ def pixel_loss(kind: Loss, predicted: Any, label: Any, weights: Any) -> Any:
     if kind == "pixel absolute error":
         return weighted_mean(distance, weights)
     if kind == "pixel Huber":
-        quadratic = ops.minimum(distance, HUBER_WIDTH)
-        huber = quadratic * (distance - 0.5 * quadratic)
-        return weighted_mean(huber, weights)
+        return weighted_mean(_huber(distance), weights)
     raise ValueError(f"{kind} is not a pixel loss")
 
 
@@ -109,8 +107,14 @@ def observed_radiance(
     return light / ops.maximum(coverage, 1e-3), weights
 
 
-def footprint_loss(observed: Any, measured: Any, weights: Any, transform: RadianceTransform) -> Any:
-    """Mean squared difference of transformed radiance over VIIRS pixels.
+def footprint_loss(
+    observed: Any,
+    measured: Any,
+    weights: Any,
+    transform: RadianceTransform,
+    kind: Loss = "footprint squared error",
+) -> Any:
+    """Mean loss over VIIRS pixels, of the difference of transformed radiance.
 
     Parameters
     ----------
@@ -118,9 +122,25 @@ def footprint_loss(observed: Any, measured: Any, weights: Any, transform: Radian
         Radiance in nW/cm2/sr, shape (n, h, w); finite where ``weights`` is 0, too.
     weights:
         Shape (n, h, w); 0 where VIIRS is missing or the patch does not cover the footprint.
+    kind:
+        "footprint squared error" or "footprint Huber".
+
+    Raises
+    ------
+    ValueError
+        When ``kind`` is not a footprint loss.
     """
     difference = _stabilised(observed, transform) - _stabilised(measured, transform)
-    return weighted_mean(ops.square(difference), weights)
+    if kind == "footprint squared error":
+        return weighted_mean(ops.square(difference), weights)
+    if kind == "footprint Huber":
+        return weighted_mean(_huber(ops.abs(difference)), weights)
+    raise ValueError(f"{kind} is not a footprint loss")
+
+
+def _huber(distance: Any) -> Any:
+    quadratic = ops.minimum(distance, HUBER_WIDTH)
+    return quadratic * (distance - 0.5 * quadratic)
 
 
 def _stabilised(radiance: Any, transform: RadianceTransform) -> Any:

@@ -28,7 +28,7 @@ from nightlights.training_settings import Schedule as Schedule
 from nightlights.training_settings import TrainingSettings as TrainingSettings
 
 ROLES: tuple[Role, ...] = ("train", "evaluate", "predict")
-JobKind = Literal["export", "import", "train", "evaluate", "cross-validate", "predict", "publish"]
+JobKind = Literal["export", "import", "train", "evaluate", "cross-validate", "sweep", "predict", "publish"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 FileScaling = Literal["study", "physical"]
 
@@ -254,9 +254,11 @@ class ModelConfig(Record):
     transform: RadianceTransform
     radiance_unit: str = RADIANCE_UNIT
     patch_size: int
-    point_spread_fwhm_m: float
+    point_spread_fwhm_m: float = Field(description="the learned one where training learned it")
     dataset_sha256: str
     simulated: bool
+    viirs_input: bool = Field(default=False, description="smoothed VIIRS follows the bands as an input")
+    trained_on_truth: bool = Field(default=False, description="its labels were the hidden radiance")
 
 
 class RunRecord(Record):
@@ -276,6 +278,11 @@ class RunRecord(Record):
     epochs_done: int = 0
     train_rmse: float | None = None
     evaluation_rmse: float | None = None
+    kept_epoch: int | None = Field(
+        default=None, description="the epoch that the model and the RMSE are of, where early stopping chose"
+    )
+    learned_fwhm_m: float | None = None
+    trained_on_truth: bool = False
     seconds: float = 0.0
     notes: str = ""
 

@@ -25,8 +25,9 @@ def load_model(folder: Path) -> tuple[Any, ModelConfig]:
     Returns
     -------
     model, config:
-        ``keras.Model`` from scaled bands, shape (n, height, width, bands), to transformed radiance, shape
-        (n, height, width, 1); and what scales the one and undoes the other.
+        ``keras.Model`` from scaled bands, and smoothed VIIRS where ``viirs_input``, shape (n, height, width,
+        channels), to transformed radiance, shape (n, height, width, 1); and what scales the one and undoes
+        the other.
 
     Raises
     ------
@@ -50,11 +51,11 @@ def load_model(folder: Path) -> tuple[Any, ModelConfig]:
     except Exception as error:
         # A broken archive may raise nearly anything: zip, HDF5, JSON, key and value errors.
         raise ModelError(f"{path} cannot be loaded: it is broken or not a Keras model.", remedy) from error
-    bands, wanted = model.input_shape[-1], len(config.bands)
+    channels, wanted = model.input_shape[-1], len(config.bands) + config.viirs_input
     if (
-        bands != wanted
+        channels != wanted
         or model.output_shape[-1] != 1
         or tuple(config.scaling.bands) != tuple(band.name for band in config.bands)
     ):
-        raise ModelError(f"{path} takes {bands} bands, but {CONFIG_FILE} names {wanted}.", remedy)
+        raise ModelError(f"{path} takes {channels} bands, but {CONFIG_FILE} names {wanted}.", remedy)
     return model, config

@@ -22,7 +22,8 @@ from nightlights.grid import FINE_PER_DEGREE, FINE_PER_VIIRS, METRES_PER_DEGREE,
 
 DEFAULT_FWHM_M = 742.0
 _FWHM_PER_SIGMA = 2 * math.sqrt(2 * math.log(2))
-_TRUNCATE_SIGMAS = 4.0
+TRUNCATE_SIGMAS = 4.0
+"""Standard deviations beyond which the point spread is cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class PointSpread:
 
     def margin(self, latitude: float) -> int:
         """VIIRS pixels around a window from which light reaches into it at ``latitude`` in degrees."""
-        return math.ceil(_TRUNCATE_SIGMAS * self.sigma_columns(latitude) / FINE_PER_VIIRS)
+        return math.ceil(TRUNCATE_SIGMAS * self.sigma_columns(latitude) / FINE_PER_VIIRS)
 
 
 def footprint_weights(sigma: float) -> NDArray[np.float64]:
@@ -74,7 +75,7 @@ def footprint_weights(sigma: float) -> NDArray[np.float64]:
     numpy.ndarray
         float64, shape (16 x (2 m + 1),) where m is the margin in VIIRS pixels.
     """
-    margin = math.ceil(_TRUNCATE_SIGMAS * sigma / FINE_PER_VIIRS)
+    margin = math.ceil(TRUNCATE_SIGMAS * sigma / FINE_PER_VIIRS)
     length = FINE_PER_VIIRS * (2 * margin + 1)
     distance = np.arange(length) - (length - 1) / 2
     if sigma == 0:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nightlights import cog, files
 from nightlights.encodings import MISSING, Encoding, decode
-from nightlights.errors import WorkspaceError
+from nightlights.errors import DatasetError, WorkspaceError
 from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.manifests import Record, read_record, write_record
 from nightlights.observation import ObservationOperator, PointSpread
@@ -102,6 +102,41 @@ def cached_region(dataset: "Dataset", name: str, folder: Path) -> CachedRegion:
         missing=shares[0],
         footprint_missing=shares[1],
     )
+
+
+def cached_truth(dataset: "Dataset", name: str, folder: Path) -> NDArray[np.float32]:
+    """The hidden fine radiance of a region whose arrays :func:`cached_region` has opened in ``folder``.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, memory-mapped, shape (16 height, 16 width), nW/cm2/sr, NaN where missing.
+
+    Raises
+    ------
+    DatasetError
+        When the truth is not known, as everywhere but in simulated imagery.
+    WorkspaceError
+        When the disk is full or ``folder`` cannot be written.
+    """
+    region = dataset.region(name)
+    if region.truth is None:
+        raise DatasetError(
+            f"The truth of region {name} is not known: only simulated imagery has one.",
+            "Train on VIIRS, or on a dataset of the simulated planet.",
+        )
+    path = folder / dataset.manifest.name / dataset.sha256[:16] / name / "truth.npy"
+    if not path.exists():
+        window = region.window.window
+        cog.require_space(path.parent, 4 * int(np.prod(window.fine_shape)))
+        with files.replacing(path) as partial, partial.open("wb") as target:
+            header = {"descr": "<f4", "fortran_order": False, "shape": window.fine_shape}
+            np.lib.format.write_array_header_1_0(target, header)
+            for strip in _strips(window):
+                part = cog.read(dataset.path(region.truth), strip)[0]
+                target.write(np.ascontiguousarray(part, "<f4").data)
+    truth: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return truth
 
 
 def _valid(place: Path, dataset: "Dataset", name: str) -> _CacheRecord | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nightlights.errors import DatasetError, SettingsError
 from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.manifests import DatasetRegion, Resampling
-from nightlights.patch_cache import CachedRegion, cached_region
+from nightlights.patch_cache import CachedRegion, cached_region, cached_truth
 
 if TYPE_CHECKING:
     from nightlights.datasets import Dataset
@@ -40,6 +40,9 @@ class PatchBatch:
         int64, shape (patches,): first row in the global VIIRS grid.
     regions, windows:
         Region and place of each patch.
+    truth:
+        float32, shape (patches, rows, columns): the hidden fine radiance in nW/cm2/sr, NaN where unknown;
+        None unless it was asked for.
     """
 
     daytime: NDArray[np.float32]
@@ -49,6 +52,7 @@ class PatchBatch:
     rows: NDArray[np.int64]
     regions: tuple[str, ...]
     windows: tuple[Window, ...]
+    truth: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -106,11 +110,14 @@ class PatchSampler:
         may be missing by day before its label counts as missing.
     cache_folder:
         Where to keep the memory-mapped arrays; they are built once.
+    truth:
+        Give the hidden fine radiance with every patch, too.
 
     Raises
     ------
     DatasetError
-        When there are no regions, a patch does not fit one, or every place in one lacks too much.
+        When there are no regions, a patch does not fit one, every place in one lacks too much, or the
+        truth was asked for and is not known.
     SettingsError
         When the patch size is no multiple of 16.
     """
@@ -123,6 +130,8 @@ class PatchSampler:
         seed: int,
         maximum_missing_share: float,
         cache_folder: Path,
+        *,
+        truth: bool = False,
     ) -> None:
         if patch_size < FINE_PER_VIIRS or patch_size % FINE_PER_VIIRS:
             raise SettingsError(
@@ -141,6 +150,7 @@ class PatchSampler:
             check_fit(dataset.region(name), patch_size)
         self._regions = [cached_region(dataset, name, cache_folder) for name in region_names]
         self._places = [self._allowed(region) for region in self._regions]
+        self._truths = [cached_truth(dataset, name, cache_folder) for name in region_names] if truth else None
 
     @property
     def patches_per_region(self) -> dict[str, int]:
@@ -206,12 +216,16 @@ class PatchSampler:
         daytime = np.empty((len(drawn), self.patch_size, self.patch_size, bands), np.float32)
         nighttime = np.empty((len(drawn), side, side), np.float32)
         neighbourhood = np.empty((len(drawn), side + 2, side + 2), np.float32)
+        shape = (len(drawn), self.patch_size, self.patch_size)
+        truth = None if self._truths is None else np.empty(shape, np.float32)
         windows = []
         for number, (choice, place) in enumerate(drawn):
             region = self._regions[choice]
             row, column = divmod(place, region.window.width - side + 1)
             window = Window(region.window.column + column, region.window.row + row, side, side)
             region.daytime(window, daytime[number])
+            if truth is not None and self._truths is not None:
+                truth[number] = self._truths[choice][window.fine_slices_in(region.window)]
             part = window.slices_in(region.window)
             hidden = region.footprint_missing[part] > self.maximum_missing_share
             nighttime[number] = np.where(hidden, np.nan, region.nighttime[part])
@@ -229,6 +243,7 @@ class PatchSampler:
             rows=np.array([window.row for window in windows], np.int64),
             regions=tuple(self._regions[choice].name for choice, _ in drawn),
             windows=tuple(windows),
+            truth=truth,
         )
 
 

@@ -14,6 +14,12 @@ Loss = Literal[
     "footprint Huber",
     "mixture",
 ]
+FOOTPRINT_LOSSES: frozenset[Loss] = frozenset(("footprint squared error", "footprint Huber", "mixture"))
+"""Losses that compare what VIIRS would have seen with what it measured."""
+PIXEL_LOSSES: frozenset[Loss] = frozenset(
+    ("pixel squared error", "pixel absolute error", "pixel Huber", "mixture")
+)
+"""Losses that compare analysis pixels with a label; a mixture does both."""
 Schedule = Literal["constant", "cosine", "plateau"]
 Optimizer = Literal["SGD", "Adam", "AdamW"]
 Resampling = Literal["nearest", "bilinear"]
@@ -35,6 +41,9 @@ class TrainingSettings(Record):
         default="VIIRS", description="truth: the hidden radiance of simulated imagery, for the oracle alone"
     )
     label_resampling: Resampling = "bilinear"
+    loader: Literal["random patches", "study", "study mended"] = Field(
+        default="random patches", description="the study's reads the patches of the last region alone"
+    )
     point_spread: Literal["fixed", "learned"] = "fixed"
     viirs_input: bool = Field(default=False, description="VIIRS is an input too: the network is to sharpen")
     schedule: Schedule | None = Field(default=None, description="the network's own unless given")

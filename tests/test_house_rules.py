@@ -57,6 +57,7 @@ FLOORS: dict[str, int] = {
         [
             "networks",
             "losses",
+            "measured_input",
             "training",
             "models",
             "prediction",
@@ -77,6 +78,7 @@ FLOORS: dict[str, int] = {
             "report",
             "standard",
             "crossvalidation",
+            "sweeps",
             "evaluation",
         ],
         3,

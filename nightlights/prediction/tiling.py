@@ -22,6 +22,7 @@ from nightlights.datasets import Dataset
 from nightlights.errors import ModelError
 from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.manifests import ModelConfig
+from nightlights.measured_input import MeasuredInput
 from nightlights.models import load_model
 from nightlights.networks import NetworkInfo, network_info
 from nightlights.progress import Progress
@@ -134,31 +135,56 @@ class Predictor:
         """
         outer = dataset.region(region).window.window
         tiles = self.tiling.tiles(outer)
+        measured = self.measured_input(dataset, region)
         with _full_precision():
             for done, tile in enumerate(tiles):
                 progress.update(done, len(tiles), unit="tiles", message=f"Predicting {region}")
                 reach = expanded(tile, self.tiling.margin // FINE_PER_VIIRS, outer)
-                radiance = self.radiance(dataset.read_daytime(region, reach))
+                image = dataset.read_daytime(region, reach)
+                radiance = self.radiance(image, None if measured is None else measured.part(reach))
                 yield tile, radiance[tile.fine_slices_in(reach)]
         progress.update(len(tiles), len(tiles), unit="tiles", message=f"Predicted {region}")
 
-    def radiance(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    def measured_input(self, dataset: Dataset, region: str) -> MeasuredInput | None:
+        """The smoothed VIIRS of ``region`` where the network reads it; None where it does not."""
+        if not self.config.viirs_input:
+            return None
+        outer = dataset.region(region).window.window
+        return MeasuredInput(dataset.read_nighttime(region), outer, self.config.transform)
+
+    def radiance(
+        self, image: NDArray[np.float32], measured: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
         """The radiance of one image in one pass, in nW/cm2/sr.
 
         Parameters
         ----------
         image:
             Shape (bands, height, width), in the bands' units, NaN where missing.
+        measured:
+            Smoothed VIIRS, shape (height, width), where the network reads it; see :meth:`measured_input`.
 
         Returns
         -------
         numpy.ndarray
             float32, shape (height, width), NaN where a band is missing.
+
+        Raises
+        ------
+        ModelError
+            When the network reads VIIRS and none is given.
         """
         height, width = image.shape[1:]
         # As in training and in the baselines: of a pixel that lacks a band, nothing is claimed.
         missing = np.isnan(image).any(axis=0)
         scaled = self.config.scaling.apply(np.moveaxis(image, 0, -1))
+        if self.config.viirs_input:
+            if measured is None:
+                raise ModelError(
+                    "This model reads VIIRS beside the daytime bands, and none was given.",
+                    "Predict a region of a dataset with VIIRS, or use a model of daytime bands alone.",
+                )
+            scaled = np.concatenate([scaled, measured[..., None]], axis=-1)
         south, east = (-side % self.tiling.stride for side in (height, width))
         if south or east:
             scaled = np.pad(scaled, ((0, south), (0, east), (0, 0)), mode="edge")

@@ -1,4 +1,4 @@
-"""Turns and mirrors of square patches, as three switches a patch, and their undoing.
+"""Turns and mirrors of square patches on the device, as three switches a patch, and their undoing.
 
 A prediction is turned back before it is compared with VIIRS, so VIIRS, labels and the point spread (which
 is wider along rows than across them) keep their true orientation, and every turn is handled exactly.
@@ -41,28 +41,29 @@ def draw_switches(
     return choices[generator.integers(len(choices), size=count)]
 
 
-def turned(images: NDArray[Any], switches: NDArray[np.bool_]) -> NDArray[Any]:
-    """Orient ``images``, shape (n, size, size, ...), by ``switches``, shape (n, 3)."""
-    result = np.empty_like(images)
-    for index, (transpose, rows, columns) in enumerate(switches):
-        image = images[index]
-        if transpose:
-            image = image.swapaxes(0, 1)
-        if rows:
-            image = image[::-1]
-        if columns:
-            image = image[:, ::-1]
-        result[index] = image
-    return result
+def turned(images: Any, switches: Any) -> Any:
+    """Orient a tensor of images, shape (n, size, size, ...), by ``switches``, shape (n, 3)."""
+    from keras import ops
+
+    images = ops.convert_to_tensor(images)
+    others = range(3, len(images.shape))
+    images = _where(switches, 0, ops.transpose(images, (0, 2, 1, *others)), images)
+    images = _where(switches, 1, ops.flip(images, axis=1), images)
+    return _where(switches, 2, ops.flip(images, axis=2), images)
 
 
 def turned_back(images: Any, switches: Any) -> Any:
-    """Undo :func:`turned` on a tensor of shape (n, size, size), in any Keras backend."""
+    """Undo :func:`turned` on a tensor of shape (n, size, size)."""
     from keras import ops
 
-    def where(switch: int, changed: Any, unchanged: Any) -> Any:
-        return ops.where(ops.reshape(switches[:, switch], (-1, 1, 1)), changed, unchanged)
+    images = ops.convert_to_tensor(images)
+    images = _where(switches, 2, ops.flip(images, axis=2), images)
+    images = _where(switches, 1, ops.flip(images, axis=1), images)
+    return _where(switches, 0, ops.transpose(images, (0, 2, 1)), images)
 
-    images = where(2, ops.flip(images, axis=2), images)
-    images = where(1, ops.flip(images, axis=1), images)
-    return where(0, ops.transpose(images, (0, 2, 1)), images)
+
+def _where(switches: Any, switch: int, changed: Any, unchanged: Any) -> Any:
+    from keras import ops
+
+    shape = (-1,) + (1,) * (len(unchanged.shape) - 1)
+    return ops.where(ops.reshape(switches[:, switch], shape), changed, unchanged)

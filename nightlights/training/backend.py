@@ -70,7 +70,8 @@ def check_memory(info: NetworkInfo, pixels: int, available_bytes: int | None = N
     """
     available = int(psutil.virtual_memory().available) if available_bytes is None else available_bytes
     # Weights, their gradients and two moments of the optimizer, in float32.
-    needed = info.layout.training_bytes(pixels) + 4 * 4 * info.parameters
+    estimate = getattr(info, "training_bytes", None) or info.layout.training_bytes
+    needed = estimate(pixels) + 4 * 4 * info.parameters
     if needed > available:
         raise ModelError(
             f"{info.title} needs about {needed / 1e9:.1f} GB of memory for one step; "

@@ -1,16 +1,20 @@
 """From patches in physical units to the arrays of one training step."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nightlights.bands import RadianceTransform, Scaling
-from nightlights.manifests import Loss, Resampling
-from nightlights.training.augmentation import draw_switches, turned
+from nightlights.errors import DatasetError
+from nightlights.grid import Window
+from nightlights.manifests import TrainingSettings
+from nightlights.measured_input import MeasuredInput
+from nightlights.training.augmentation import draw_switches
 from nightlights.training.footprints import PatchFootprints
+from nightlights.training_settings import FOOTPRINT_LOSSES, PIXEL_LOSSES, Resampling
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -30,6 +34,18 @@ class Patches(Protocol):
     def rows(self) -> NDArray[np.int64]:
         """Global VIIRS row of the northern edge of each patch, shape (n,)."""
 
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Region of each patch."""
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """Place of each patch."""
+
+    @property
+    def truth(self) -> NDArray[np.float32] | None:
+        """The hidden fine radiance where it is the label, shape (n, 16 h, 16 w), NaN where unknown."""
+
     def upsampled(self, method: Resampling) -> NDArray[np.float32]:
         """VIIRS radiance at the analysis pixels, shape (n, 16 h, 16 w), NaN where missing."""
 
@@ -48,32 +64,31 @@ class Sampler(Protocol):
 class BatchMaker:
     """Makes the arrays of training and of scoring.
 
-    Every batch has ``inputs`` (scaled bands, turned), ``switches`` (how they were turned) and ``known``
-    (1 where every band is known), and what its use compares the prediction with. All but ``inputs`` lie
-    north up.
+    Every batch has ``inputs`` (scaled bands, then smoothed VIIRS where it is an input), ``switches`` (how the
+    device is to turn them) and ``known`` (1 where every band is known), and what its use compares the
+    prediction with: ``label`` and ``label_weights`` of analysis pixels, ``measured`` and ``weights`` of VIIRS
+    pixels with ``along_rows``, or with ``cosines`` where the point spread is learned. All lie north up.
     """
 
     scaling: Scaling
     transform: RadianceTransform
     footprints: PatchFootprints
-    loss: Loss
-    resampling: Resampling
-    rotate: bool
-    mirror: bool
-    seed: int
+    settings: TrainingSettings
+    measured_inputs: Mapping[str, MeasuredInput] = field(default_factory=dict)
 
     def for_training(self, patches: Patches, step: int) -> Arrays:
         """The arrays of training step ``step``, counted over all epochs; turns are drawn from its number."""
-        generator = np.random.default_rng([self.seed, step])
+        settings = self.settings
+        generator = np.random.default_rng([settings.seed, step])
         count = len(patches.daytime)
-        switches = draw_switches(count, generator, rotate=self.rotate, mirror=self.mirror)
+        switches = draw_switches(count, generator, rotate=settings.rotate, mirror=settings.mirror)
         arrays = self._inputs(patches, switches)
-        if self.loss == "footprint squared error":
-            return arrays | self._measured(patches)
-        label = self.transform.forward(patches.upsampled(self.resampling))
-        weights = np.isfinite(label) * arrays["known"]
-        arrays["label"] = np.nan_to_num(label.astype(np.float32), nan=0.0)
-        arrays["weights"] = weights.astype(np.float32)
+        if settings.loss in PIXEL_LOSSES:
+            label = self.transform.forward(self._label(patches))
+            arrays["label_weights"] = (np.isfinite(label) * arrays["known"]).astype(np.float32)
+            arrays["label"] = np.nan_to_num(label.astype(np.float32), nan=0.0)
+        if settings.loss in FOOTPRINT_LOSSES:
+            arrays |= self._measured(patches)
         return arrays
 
     def for_scoring(self, patches: Patches) -> Arrays:
@@ -83,16 +98,31 @@ class BatchMaker:
 
     def _inputs(self, patches: Patches, switches: NDArray[np.bool_]) -> Arrays:
         known = np.isfinite(patches.daytime).all(axis=-1)
-        inputs = turned(self.scaling.apply(patches.daytime), switches)
+        inputs = self.scaling.apply(patches.daytime)
+        if self.settings.viirs_input:
+            places = zip(patches.regions, patches.windows, strict=True)
+            measured = np.stack([self.measured_inputs[region].part(window) for region, window in places])
+            inputs = np.concatenate([inputs, measured[..., None]], axis=-1)
         return {"inputs": inputs, "switches": switches, "known": np.asarray(known, np.float32)}
+
+    def _label(self, patches: Patches) -> NDArray[np.float32]:
+        if self.settings.label == "VIIRS":
+            return patches.upsampled(self.settings.label_resampling)
+        if patches.truth is None:
+            raise DatasetError(
+                "The truth of these patches is not known.", "Train on VIIRS, or on simulated imagery."
+            )
+        return patches.truth
 
     def _measured(self, patches: Patches) -> Arrays:
         measured: NDArray[np.bool_] = np.isfinite(patches.nighttime)
-        return {
+        arrays = {
             "measured": np.where(measured, patches.nighttime, 0).astype(np.float32),
             "weights": measured.astype(np.float32),
-            "along_rows": self.footprints.along_rows(patches.rows),
         }
+        if self.settings.point_spread == "learned":
+            return arrays | {"cosines": self.footprints.cosines(patches.rows)}
+        return arrays | {"along_rows": self.footprints.along_rows(patches.rows)}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
-"""Everything that training needs to go on: weights, optimizer state and epoch, in one file without pickle."""
+"""Everything that training needs to go on: variables and epoch, in one file without pickle."""
 
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,20 @@ from nightlights.files import replacing
 
 CHECKPOINT_FILE = "checkpoint.npz"
 
+State = Mapping[str, Sequence[Any]]
+"""Variables of a backend by what they are, each kind in a fixed order."""
 
-def write_checkpoint(folder: Path, model: Any, optimizer: Any, epochs_done: int) -> None:
-    """Write the state after ``epochs_done`` epochs to ``folder``, whole."""
+
+def write_checkpoint(folder: Path, state: State, epochs_done: int) -> None:
+    """Write ``state`` after ``epochs_done`` epochs to ``folder``, whole."""
     arrays: dict[str, Any] = {"epochs_done": np.int64(epochs_done)}
-    arrays |= {f"weight{index}": np.asarray(value) for index, value in enumerate(model.weights)}
-    arrays |= {f"optimizer{index}": np.asarray(value) for index, value in enumerate(optimizer.variables)}
+    arrays |= {name: np.asarray(variable) for name, variable in _named(state).items()}
     with replacing(folder / CHECKPOINT_FILE) as partial, partial.open("wb") as target:
         np.savez(target, allow_pickle=False, **arrays)
 
 
-def read_checkpoint(folder: Path, model: Any, optimizer: Any) -> int:
-    """Load the checkpoint in ``folder`` into ``model`` and ``optimizer``.
+def read_checkpoint(folder: Path, state: State) -> int:
+    """Load the checkpoint in ``folder`` into the variables of ``state``.
 
     Returns
     -------
@@ -44,8 +47,7 @@ def read_checkpoint(folder: Path, model: Any, optimizer: Any) -> int:
             arrays: dict[str, NDArray[Any]] = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise ModelError(f"The checkpoint {path} is broken.", remedy) from error
-    variables = {f"weight{index}": value for index, value in enumerate(model.weights)}
-    variables |= {f"optimizer{index}": value for index, value in enumerate(optimizer.variables)}
+    variables = _named(state)
     epochs_done = arrays.pop("epochs_done", None)
     fits = epochs_done is not None and arrays.keys() == variables.keys()
     if not fits or any(arrays[name].shape != tuple(variables[name].shape) for name in variables):
@@ -53,6 +55,14 @@ def read_checkpoint(folder: Path, model: Any, optimizer: Any) -> int:
     for name, variable in variables.items():
         variable.assign(arrays[name])
     return int(epochs_done) if epochs_done is not None else 0
+
+
+def _named(state: State) -> dict[str, Any]:
+    return {
+        f"{kind}{index}": variable
+        for kind, variables in state.items()
+        for index, variable in enumerate(variables)
+    }
 
 
 def delete_checkpoint(folder: Path) -> None:

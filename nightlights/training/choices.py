@@ -10,6 +10,7 @@ from nightlights.errors import DatasetError, ModelError
 from nightlights.manifests import DatasetManifest, DatasetRegion, Role, TrainingSettings
 from nightlights.networks import NetworkInfo, network_info
 from nightlights.patches import check_fit
+from nightlights.training_settings import FOOTPRINT_LOSSES
 
 
 def chosen_regions(manifest: DatasetManifest, settings: TrainingSettings) -> tuple[list[str], list[str]]:
@@ -38,6 +39,53 @@ def chosen_regions(manifest: DatasetManifest, settings: TrainingSettings) -> tup
     return train, evaluate
 
 
+NARROWEST_M, WIDEST_M = 300.0, 2000.0
+"""Between these a learned point spread is kept, as a full width at half maximum in metres."""
+
+
+def check_combination(manifest: DatasetManifest, settings: TrainingSettings) -> None:
+    """Refuse settings that contradict each other or what the dataset knows.
+
+    Raises
+    ------
+    ModelError
+        When the point spread is to be learned from a loss without footprints or from a width out of
+        bounds, the truth is to be compared with footprints, or early stopping has nothing to judge by.
+    DatasetError
+        When the truth is the label, and a region to train on has none.
+    """
+    train, evaluate = chosen_regions(manifest, settings)
+    if settings.point_spread == "learned":
+        if settings.loss not in FOOTPRINT_LOSSES:
+            raise ModelError(
+                f"A {settings.loss} says nothing about the point spread, so it cannot be learned.",
+                "Choose a footprint loss or a mixture, or leave the point spread fixed.",
+            )
+        if not NARROWEST_M < manifest.point_spread_fwhm_m < WIDEST_M:
+            raise ModelError(
+                f"The point spread of this dataset, {manifest.point_spread_fwhm_m:g} m, lies beyond the "
+                f"{NARROWEST_M:g} to {WIDEST_M:g} m within which it can be learned.",
+                "Leave the point spread fixed.",
+            )
+    if settings.label == "truth":
+        if settings.loss in FOOTPRINT_LOSSES:
+            raise ModelError(
+                f"The hidden truth is a label of 29 m pixels, and {settings.loss} compares VIIRS pixels.",
+                "Choose a pixel loss, or VIIRS as the label.",
+            )
+        unknown = [region.name for region in manifest.regions if region.name in train and not region.truth]
+        if unknown:
+            raise DatasetError(
+                f"The truth of {', '.join(unknown)} is not known: only simulated imagery has one.",
+                "Train on VIIRS, or on a dataset of the simulated planet.",
+            )
+    if settings.early_stopping is not None and not evaluate:
+        raise ModelError(
+            "Early stopping judges by the evaluation regions, and none is chosen.",
+            "Choose evaluation regions, or train all epochs.",
+        )
+
+
 def check_patch_size(settings: TrainingSettings, info: NetworkInfo) -> None:
     """Refuse patches whose side the network cannot halve often enough.
 
@@ -61,9 +109,11 @@ def check_choices(manifest: DatasetManifest, settings: TrainingSettings) -> None
     Raises
     ------
     DatasetError, ModelError
-        When the network is unknown, the patches fit the network or a region badly, or the regions are none.
+        When the network is unknown, the patches fit the network or a region badly, the regions are none, or
+        the settings contradict each other.
     """
     check_patch_size(settings, network_info(settings.network))
+    check_combination(manifest, settings)
     chosen = {name for names in chosen_regions(manifest, settings) for name in names}
     for region in manifest.regions:
         if region.name in chosen:

@@ -1,8 +1,6 @@
 """The observation operator of many patches at once, as matrices for a deep learning library."""
 
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,18 +53,26 @@ class PatchFootprints:
         """
         return np.stack([np.stack([self._along(int(row) + k) for k in range(self.size)]) for row in rows])
 
-    def covered(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+    def cosines(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Cosine of the latitude of every VIIRS row of every patch, shape (n, h); ``rows`` as above."""
+        latitudes = [Window(0, int(row), 1, self.size).latitudes for row in rows]
+        return np.cos(np.radians(np.stack(latitudes))).astype(np.float32)
+
+    def covered(
+        self, known: NDArray[np.float32], weights: NDArray[np.float32], rows: NDArray[np.integer]
+    ) -> NDArray[np.bool_]:
         """Where a footprint lies within known pixels and VIIRS is known, shape (n, h, w).
 
         Parameters
         ----------
-        arrays:
-            ``known``, ``along_rows`` and ``weights`` as in :mod:`nightlights.training.batches`.
+        known, weights:
+            As in :mod:`nightlights.training.batches`.
+        rows:
+            As in :meth:`along_rows`.
         """
-        along = arrays["along_rows"]
-        grouped = arrays["known"].reshape(len(along), self.size, FINE_PER_VIIRS, -1)
-        spread = (grouped @ along).reshape(len(along), self.size * FINE_PER_VIIRS, self.size)
-        result: NDArray[np.bool_] = (self.across_rows @ spread >= MINIMUM_COVERAGE) & (arrays["weights"] > 0)
+        grouped = known.reshape(len(rows), self.size, FINE_PER_VIIRS, -1)
+        spread = (grouped @ self.along_rows(rows)).reshape(len(rows), -1, self.size)
+        result: NDArray[np.bool_] = (self.across_rows @ spread >= MINIMUM_COVERAGE) & (weights > 0)
         return result
 
     def _matrix_along(self, row: int) -> NDArray[np.float32]:

@@ -23,6 +23,7 @@ from nightlights.manifests import (
     read_record,
     write_record,
 )
+from nightlights.measured_input import MeasuredInput
 from nightlights.models import CONFIG_FILE, MODEL_FILE, save_model
 from nightlights.networks import build, network_info
 from nightlights.observation import PointSpread
@@ -31,11 +32,13 @@ from nightlights.progress import Progress
 from nightlights.training.backend import Backend, check_memory, prepare
 from nightlights.training.batches import Arrays, BatchMaker, Plan, Sampler
 from nightlights.training.checkpoints import delete_checkpoint, read_checkpoint, write_checkpoint
-from nightlights.training.choices import check_patch_size, chosen_regions, make_scaling
+from nightlights.training.choices import check_combination, check_patch_size, chosen_regions, make_scaling
 from nightlights.training.footprints import PatchFootprints
 from nightlights.training.history import HISTORY_FILE, read_history, write_history
-from nightlights.training.learning_rates import learning_rate_at
+from nightlights.training.learning_rates import learning_rate_at, plateau_factor
 from nightlights.training.prefetch import prefetched
+from nightlights.training.stopping import kept_epoch, stops
+from nightlights.training.study_loader import regions_read, with_loader
 
 if TYPE_CHECKING:
     from nightlights.training.steps import Trainer
@@ -63,7 +66,12 @@ def train(
 
     All files are brought up to date after every epoch, so that a run that was stopped can be used as far
     as it came. The weights of the last epoch are kept, not those of the epoch that evaluated best: choosing
-    by the evaluation regions would let them leak into the model.
+    by the evaluation regions would let them leak into the model. Only with early stopping is the model that
+    of the best epoch; then the evaluation regions have chosen it and are no test of it.
+
+    Where the point spread is learned, the evaluation sees the prediction through the learned one, as whoever
+    uses the model later does. A moving average of the weights, where there is one, is what is scored and
+    saved.
 
     On a CPU the result depends on nothing but the dataset and the settings: a run that was killed and
     resumed ends with the weights of an uninterrupted one.
@@ -126,6 +134,7 @@ class _Run:
         self.settings: TrainingSettings = request.settings
         self.info = network_info(self.settings.network)
         check_patch_size(self.settings, self.info)
+        check_combination(dataset.manifest, self.settings)
         self.regions = chosen_regions(dataset.manifest, self.settings)
         self._preparation: _Preparation | None = None
 
@@ -152,6 +161,7 @@ class _Run:
             settings=self.settings,
             train_regions=self.regions[0],
             evaluate_regions=self.regions[1],
+            trained_on_truth=self.settings.label == "truth",
             notes=self.request.notes,
         )
         self._update()
@@ -164,9 +174,10 @@ class _Run:
         write_record(self.folder / CONFIG_FILE, ready.config)
         from nightlights.training.steps import Trainer, clear_memory_errors
 
-        model = build(settings.network, len(ready.config.bands), settings.seed)
-        trainer = Trainer(model, self.info, settings, plan.maker.footprints.across_rows)
-        done = read_checkpoint(self.folder, trainer.model, trainer.optimizer)
+        channels = len(ready.config.bands) + settings.viirs_input
+        model = build(settings.network, channels, settings.seed)
+        trainer = Trainer(model, self.info, settings, plan.maker.footprints)
+        done = read_checkpoint(self.folder, trainer.state)
         history = read_history(self.folder)[:done]
         write_history(self.folder, history)
         weights = sum(math.prod(weight.shape) for weight in model.trainable_weights)
@@ -178,33 +189,55 @@ class _Run:
             contextlib.closing(prefetched(plan.arrays, steps, workers, workers + 1)) as batches,
         ):
             for epoch in range(done, settings.epochs):
-                history.append(self._epoch(epoch, plan, trainer, batches, scored))
+                if stops(history, settings.early_stopping):
+                    break
+                losses = [record.loss for record in history]
+                history.append(self._epoch(epoch, plan, trainer, batches, scored, losses))
                 write_history(self.folder, history)
-                save_model(self.folder, model)
-                write_checkpoint(self.folder, model, trainer.optimizer, epoch + 1)
+                changes = self._keep(history, trainer, ready.config)
+                write_checkpoint(self.folder, trainer.state, epoch + 1)
                 self._update(
-                    epochs_done=epoch + 1,
-                    train_rmse=history[-1].train_rmse,
-                    evaluation_rmse=history[-1].evaluation_rmse,
-                    seconds=sum(record.seconds for record in history),
+                    epochs_done=epoch + 1, seconds=sum(record.seconds for record in history), **changes
                 )
+
+    def _keep(
+        self, history: list[EpochRecord], trainer: "Trainer", config: ModelConfig
+    ) -> dict[str, float | int | None]:
+        """Save the model of the last epoch where it is the one to keep; what the record says of it."""
+        kept = kept_epoch(history, self.settings.early_stopping)
+        if kept is not history[-1]:
+            return {}
+        with trainer.kept_weights():
+            fwhm_m = trainer.fwhm_m
+            save_model(self.folder, trainer.model)
+        if fwhm_m is not None:
+            learned = config.model_copy(update={"point_spread_fwhm_m": fwhm_m})
+            write_record(self.folder / CONFIG_FILE, learned)
+        return {
+            "train_rmse": kept.train_rmse,
+            "evaluation_rmse": kept.evaluation_rmse,
+            "kept_epoch": None if self.settings.early_stopping is None else kept.epoch,
+            "learned_fwhm_m": fwhm_m,
+        }
 
     def _prepare(self, *, resumed: bool) -> _Preparation:
         """Read the imagery, and see that it, the patches and the memory will do; writes nothing yet."""
         settings = self.settings
         self.progress.update(0, 1, message="reading the imagery")
-        train_sampler, *evaluate_samplers = [self._sampler(names) for names in self.regions if names]
+        train_sampler, *evaluate_samplers = [
+            self._sampler(regions_read(names, settings.loader)) for names in self.regions if names
+        ]
         config = self._stored_config() if resumed else None
         config = config or self._new_config(train_sampler)
         maker = BatchMaker(
             scaling=config.scaling,
             transform=config.transform,
-            footprints=PatchFootprints(PointSpread(config.point_spread_fwhm_m), settings.patch_size),
-            loss=settings.loss,
-            resampling=settings.label_resampling,
-            rotate=settings.rotate,
-            mirror=settings.mirror,
-            seed=settings.seed,
+            # Not that of the configuration, which may have been learned since the run began.
+            footprints=PatchFootprints(
+                PointSpread(self.dataset.manifest.point_spread_fwhm_m), settings.patch_size
+            ),
+            settings=settings,
+            measured_inputs=self._measured_inputs(config) if settings.viirs_input else {},
         )
         plan = Plan(
             sampler=train_sampler,
@@ -214,6 +247,7 @@ class _Run:
             epochs=settings.epochs,
             seed=settings.seed,
         )
+        plan = with_loader(plan, settings.loader, len(self.regions[0]))
         scored = [self._scored(maker, plan.size, sampler) for sampler in (train_sampler, *evaluate_samplers)]
         self.progress.update(0, 1, message="starting TensorFlow")
         backend = prepare()
@@ -233,14 +267,17 @@ class _Run:
         trainer: "Trainer",
         batches: Iterator[Arrays],
         scored: list[list[Arrays]],
+        earlier_losses: list[float],
     ) -> EpochRecord:
         began = self.timer()
+        schedule = self.settings.schedule or self.info.schedule
+        highest = self.settings.learning_rate
+        if schedule == "plateau":
+            highest *= plateau_factor(earlier_losses)
         losses: list[Any] = []
         told, checked = began, 0
         for step in range(epoch * plan.steps, (epoch + 1) * plan.steps):
-            rate = learning_rate_at(
-                step, plan.epochs * plan.steps, self.settings.learning_rate, self.info.schedule
-            )
+            rate = learning_rate_at(step, plan.epochs * plan.steps, highest, schedule)
             losses.append(trainer.step(next(batches), rate))
             # The device may be several steps behind; asking for the loss waits for it.
             if self.timer() - told >= _UPDATE_SECONDS or len(losses) == plan.steps:
@@ -255,7 +292,8 @@ class _Run:
                     f"{speed:.1f} patches/s",
                 )
         trained = self.timer() - began
-        rmse = [trainer.score(arrays).rmse for arrays in scored]
+        with trainer.kept_weights():
+            rmse = [trainer.score(arrays).rmse for arrays in scored]
         _check_finite(rmse, (epoch + 1) * plan.steps - 1)
         return EpochRecord(
             epoch=epoch + 1,
@@ -275,7 +313,18 @@ class _Run:
             self.settings.seed,
             self.settings.maximum_missing_share,
             self.dataset.folder / CACHE_FOLDER,
+            truth=self.settings.label == "truth" and names == self.regions[0],
         )
+
+    def _measured_inputs(self, config: ModelConfig) -> dict[str, MeasuredInput]:
+        """Smoothed VIIRS of every region."""
+        return {
+            name: MeasuredInput(
+                self.dataset.read_nighttime(name), self.dataset.region(name).window.window, config.transform
+            )
+            for names in self.regions
+            for name in names
+        }
 
     def _stored_config(self) -> ModelConfig | None:
         """The configuration of the run to resume; None where it stopped before there was one."""
@@ -302,13 +351,15 @@ class _Run:
             point_spread_fwhm_m=manifest.point_spread_fwhm_m,
             dataset_sha256=self.dataset.sha256,
             simulated=manifest.source.simulated,
+            viirs_input=self.settings.viirs_input,
+            trained_on_truth=self.settings.label == "truth",
         )
 
     def _scored(self, maker: BatchMaker, size: int, sampler: Sampler) -> list[Arrays]:
         """The fixed patches of one RMSE curve, in batches."""
         patches = sampler.fixed(self.settings.evaluation_patches, self.settings.seed)
         arrays = maker.for_scoring(patches)
-        if not maker.footprints.covered(arrays).any():
+        if not maker.footprints.covered(arrays["known"], arrays["weights"], patches.rows).any():
             raise DatasetError(
                 f"No footprint of VIIRS lies within a patch of {self.settings.patch_size} pixels "
                 "with known imagery and a known measurement.",

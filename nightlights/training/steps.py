@@ -2,38 +2,43 @@
 
 import contextlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from nightlights.errors import ModelError
 from nightlights.losses import footprint_loss, observed_radiance, pixel_loss
 from nightlights.manifests import TrainingSettings
 from nightlights.metrics import ScoreSums
 from nightlights.networks import NetworkInfo
-from nightlights.training.augmentation import turned_back
+from nightlights.training.augmentation import turned, turned_back
+from nightlights.training.averages import MovingAverage
 from nightlights.training.batches import Arrays
-from nightlights.training.footprints import MINIMUM_COVERAGE
+from nightlights.training.footprints import MINIMUM_COVERAGE, PatchFootprints
+from nightlights.training.point_spread import LearnedPointSpread
+from nightlights.training_settings import FOOTPRINT_LOSSES
 
-WEIGHT_DECAY = 0.01
-"""Decay of AdamW, of the convolutions' kernels alone (Loshchilov and Hutter 2019, arXiv:1711.05101)."""
 _LARGEST_GRADIENT = 1.0
 
 
 def make_optimizer(settings: TrainingSettings, info: NetworkInfo) -> Any:
-    """The Keras optimizer that ``settings`` name."""
-    limit = _LARGEST_GRADIENT if info.clipped_gradients else None
+    """The Keras optimizer that ``settings`` name.
+
+    The decay of AdamW is of the kernels alone (Loshchilov and Hutter 2019, arXiv:1711.05101).
+    """
+    limit = settings.gradient_norm or None
+    if settings.gradient_norm is None and info.clipped_gradients:
+        limit = _LARGEST_GRADIENT
     common: dict[str, Any] = {"learning_rate": settings.learning_rate, "global_clipnorm": limit}
     if settings.optimizer == "SGD":
         return keras.optimizers.SGD(**common)
     if settings.optimizer == "Adam":
         return keras.optimizers.Adam(**common)
-    optimizer = keras.optimizers.AdamW(weight_decay=WEIGHT_DECAY, **common)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer = keras.optimizers.AdamW(weight_decay=settings.weight_decay, **common)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "point_spread"])
     return optimizer
 
 
@@ -55,8 +60,8 @@ class Trainer:
     ----------
     model:
         ``keras.Model`` from scaled bands to transformed radiance.
-    across_rows:
-        See :class:`nightlights.training.footprints.PatchFootprints`.
+    footprints:
+        Of the dataset; where the point spread is learned, training begins with theirs.
     """
 
     def __init__(
@@ -64,16 +69,45 @@ class Trainer:
         model: Any,
         info: NetworkInfo,
         settings: TrainingSettings,
-        across_rows: NDArray[np.float32],
+        footprints: PatchFootprints,
     ) -> None:
         self.model = model
+        self._spread = None
+        if settings.point_spread == "learned":
+            self._spread = LearnedPointSpread(footprints.point_spread.fwhm_m, footprints.size)
+        extra = [] if self._spread is None else [self._spread.variable]
+        self._trainable = [*model.trainable_variables, *extra]
+        # Not the weights alone: what draws at random has a state that a resumed run goes on from.
+        self._variables = [*model.variables, *extra]
+        self._average = MovingAverage(self._variables, settings.weight_averaging)
         self.optimizer = make_optimizer(settings, info)
-        self.optimizer.build(model.trainable_variables)
+        self.optimizer.build(self._trainable)
         self._transform = info.transform
-        self._kind = settings.loss
-        self._across_rows = tf.constant(across_rows)
+        self._settings = settings
+        self._turns = settings.rotate or settings.mirror
+        self._across_rows = tf.constant(footprints.across_rows)
         self._step = tf.function(self._train, autograph=False)
         self._observe = tf.function(self._predict_observed, autograph=False)
+
+    @property
+    def state(self) -> Mapping[str, Sequence[Any]]:
+        """All variables that a checkpoint keeps."""
+        return {
+            "weight": self._variables,
+            "optimizer": self.optimizer.variables,
+            "average": self._average.averages,
+        }
+
+    @property
+    def fwhm_m(self) -> float | None:
+        """The learned full width at half maximum in metres; None where it is fixed."""
+        return None if self._spread is None else float(self._spread.fwhm_m)
+
+    @contextlib.contextmanager
+    def kept_weights(self) -> Iterator[None]:
+        """Put the weights to score and to save in place: their moving average where there is one."""
+        with self._average.in_place():
+            yield
 
     def step(self, arrays: Arrays, learning_rate: float) -> Any:
         """Train on one batch; gives the loss as a tensor that need not be finished yet."""
@@ -97,28 +131,38 @@ class Trainer:
 
     def _train(self, arrays: dict[str, Any]) -> Any:
         with tf.GradientTape() as tape:
-            predicted = self.model(arrays["inputs"], training=True)[..., 0]
-            loss = self._loss(turned_back(predicted, arrays["switches"]), arrays)
-        gradients = tape.gradient(loss, self.model.trainable_variables)
-        self.optimizer.apply(gradients, self.model.trainable_variables)
+            loss = self._loss(self._trained_prediction(arrays), arrays)
+        self.optimizer.apply(tape.gradient(loss, self._trainable), self._trainable)
+        self._average.update(self.optimizer.iterations)
         return loss
 
+    def _trained_prediction(self, arrays: dict[str, Any]) -> Any:
+        if not self._turns:
+            return self.model(arrays["inputs"], training=True)[..., 0]
+        inputs = turned(arrays["inputs"], arrays["switches"])
+        return turned_back(self.model(inputs, training=True)[..., 0], arrays["switches"])
+
     def _loss(self, predicted: Any, arrays: dict[str, Any]) -> Any:
-        if self._kind != "footprint squared error":
-            return pixel_loss(self._kind, predicted, arrays["label"], arrays["weights"])
+        kind = self._settings.loss
+        if kind not in FOOTPRINT_LOSSES:
+            return pixel_loss(kind, predicted, arrays["label"], arrays["label_weights"])
         observed, covered = self._observed(predicted, arrays)
         weights = covered * arrays["weights"]
-        return footprint_loss(observed, arrays["measured"], weights, self._transform)
+        if kind != "mixture":
+            return footprint_loss(observed, arrays["measured"], weights, self._transform, kind)
+        share = self._settings.footprint_share
+        footprint = footprint_loss(observed, arrays["measured"], weights, self._transform)
+        pixel = pixel_loss("pixel squared error", predicted, arrays["label"], arrays["label_weights"])
+        return share * footprint + (1 - share) * pixel
 
     def _predict_observed(self, arrays: dict[str, Any]) -> tuple[Any, Any]:
         return self._observed(self.model(arrays["inputs"], training=False)[..., 0], arrays)
 
     def _observed(self, predicted: Any, arrays: dict[str, Any]) -> tuple[Any, Any]:
+        if self._spread is None:
+            across_rows, along_rows = self._across_rows, arrays["along_rows"]
+        else:
+            across_rows, along_rows = self._spread.matrices(arrays["cosines"])
         return observed_radiance(
-            predicted,
-            arrays["known"],
-            self._across_rows,
-            arrays["along_rows"],
-            self._transform,
-            MINIMUM_COVERAGE,
+            predicted, arrays["known"], across_rows, along_rows, self._transform, MINIMUM_COVERAGE
         )

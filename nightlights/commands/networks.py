@@ -19,7 +19,9 @@ def networks(json: JsonOption = False) -> None:
             "title": info.title,
             "weights": info.parameters,
             "depth": info.depth,
+            "reach_pixels": info.reach,
             "margin_pixels": info.margin,
+            "stride_pixels": info.stride,
             "suits_cpu": info.suits_cpu,
             "description": info.description,
             "settings": info.settings.model_dump(mode="json"),
@@ -31,12 +33,13 @@ def networks(json: JsonOption = False) -> None:
         return
     print_table(
         "Networks",
-        ("name", "weights (9 bands)", "depth", "margin px", "for CPUs", "what it is"),
+        ("name", "weights (9 bands)", "depth", "reach px", "margin px", "for CPUs", "what it is"),
         (
             (
                 row["name"],
                 f"{row['weights']:,}",
                 row["depth"],
+                row["reach_pixels"],
                 row["margin_pixels"],
                 "yes" if row["suits_cpu"] else "no",
                 row["description"],

@@ -1,12 +1,10 @@
-"""What a U-Net is made of, and what follows from it: its size, its receptive field, its memory.
-
-Plain arithmetic, so that listing networks needs no deep learning library.
-"""
+"""What a U-Net is made of, and what follows from it: its size, its receptive field, its memory."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
-Output = Literal["sigmoid", "softplus", "linear"]
+from nightlights.networks.base import FLOAT_BYTES, Layout, Output
+from nightlights.networks.reach import ITSELF, Chain, Convolution, Enlargement, Parallel, Step
 
 _KERNEL = 3
 _CONVOLUTIONS_PER_BLOCK = 2
@@ -15,7 +13,7 @@ _TENSORS_PER_LEVEL = 16
 
 
 @dataclass(frozen=True, slots=True)
-class UNetLayout:
+class UNetLayout(Layout):
     """A U-Net (Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28) with batch normalisation.
 
     Attributes
@@ -42,17 +40,21 @@ class UNetLayout:
     output: Output
 
     @property
-    def stride(self) -> int:
-        """Pixels of the input in one pixel of the coarsest level, along one axis."""
-        return 1 << self.depth
-
-    @property
     def filters(self) -> tuple[int, ...]:
         """Filters of every level, finest first, the coarsest (centre) last."""
         return tuple(self.base_filters * 2**level for level in range(self.depth + 1))
 
+    def steps(self) -> Step:
+        """See :meth:`Layout.steps`."""
+        block = Chain((Convolution(_KERNEL),) * _CONVOLUTIONS_PER_BLOCK)
+        network = block
+        for _ in range(self.depth):
+            coarser = Chain.of(Convolution(2, 2), network, Enlargement(2))
+            network = Chain.of(block, Parallel.of(ITSELF, coarser), block)
+        return network
+
     def parameters(self, band_count: int) -> int:
-        """Trainable weights of the network for ``band_count`` bands."""
+        """See :meth:`Layout.parameters`."""
         total = self._block(band_count, self.filters[0])
         for level in range(self.depth):
             fine, coarse = self.filters[level], self.filters[level + 1]
@@ -62,25 +64,6 @@ class UNetLayout:
             total += self._block(2 * fine, fine)
         return total + self.filters[0] + 1
 
-    def receptive_reach(self) -> int:
-        """Farthest input pixel, along one axis, beyond the coarsest-level cell that an output pixel lies in.
-
-        Follows the interval of needed pixels backward through every layer, for each position of the
-        output pixel within a cell of :attr:`stride` pixels.
-        """
-        intervals = [self._needed_input(position) for position in range(self.stride)]
-        low, high = min(low for low, _ in intervals), max(high for _, high in intervals)
-        return max(-low, high - (self.stride - 1))
-
-    @property
-    def margin(self) -> int:
-        """Pixels that a tile needs on each side of what is kept to equal the pass over the whole image.
-
-        The receptive reach, rounded up to a multiple of :attr:`stride`. What is kept must begin and end
-        on multiples of the stride, so that pooling cells are those of the whole image.
-        """
-        return -(-self.receptive_reach() // self.stride) * self.stride
-
     def training_bytes(self, pixels: int) -> int:
         """About the memory in bytes that one training step on ``pixels`` input pixels takes.
 
@@ -88,7 +71,13 @@ class UNetLayout:
         256 x 256) lies within a fifth of it.
         """
         per_pixel = sum(filters / 4**level for level, filters in enumerate(self.filters))
-        return int(4 * _TENSORS_PER_LEVEL * per_pixel * pixels)
+        return int(FLOAT_BYTES * _TENSORS_PER_LEVEL * per_pixel * pixels)
+
+    def build(self, band_count: int, name: str, seed: int) -> Any:
+        """See :meth:`Layout.build`."""
+        from nightlights.networks.unet import build_unet
+
+        return build_unet(self, band_count, name, seed)
 
     def _block(self, inputs: int, outputs: int) -> int:
         bias = outputs if self.convolution_bias else 0
@@ -96,21 +85,3 @@ class UNetLayout:
         first = _KERNEL**2 * inputs * outputs + bias + normalisation
         following = _KERNEL**2 * outputs * outputs + bias + normalisation
         return first + (_CONVOLUTIONS_PER_BLOCK - 1) * following
-
-    def _needed_input(self, position: int) -> tuple[int, int]:
-        reach = _CONVOLUTIONS_PER_BLOCK * (_KERNEL // 2)
-        low = high = position
-        intervals = []
-        for level in range(self.depth):
-            low, high = low - reach, high + reach
-            intervals.append(self._needed_by_encoder(level, low, high))
-            low, high = low // 2, high // 2
-        intervals.append(self._needed_by_encoder(self.depth, low, high))
-        lows, highs = zip(*intervals, strict=True)
-        return min(lows), max(highs)
-
-    def _needed_by_encoder(self, level: int, low: int, high: int) -> tuple[int, int]:
-        reach = _CONVOLUTIONS_PER_BLOCK * (_KERNEL // 2)
-        for _ in range(level):
-            low, high = 2 * (low - reach), 2 * (high + reach) + 1
-        return low - reach, high + reach

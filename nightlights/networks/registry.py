@@ -6,7 +6,10 @@ from typing import Any
 from nightlights.bands import STUDY_TRANSFORM, RadianceTransform
 from nightlights.errors import ModelError
 from nightlights.manifests import Schedule, TrainingSettings
+from nightlights.networks.base import Layout
+from nightlights.networks.convnext import ConvNextUNetLayout
 from nightlights.networks.layout import UNetLayout
+from nightlights.networks.segformer import Stage, WindowedSegFormerLayout
 
 STUDY_BAND_COUNT = 9
 
@@ -39,7 +42,7 @@ class NetworkInfo:
     name: str
     title: str
     description: str
-    layout: UNetLayout
+    layout: Layout
     transform: RadianceTransform
     study_scaling: bool
     schedule: Schedule
@@ -71,6 +74,15 @@ class NetworkInfo:
     def parameters(self) -> int:
         """Trainable weights for the nine bands of the study."""
         return self.layout.parameters(STUDY_BAND_COUNT)
+
+    @property
+    def reach(self) -> int:
+        """Farthest input pixel, along one axis, that an output pixel's cell of :attr:`stride` depends on."""
+        return self.layout.receptive_reach()
+
+    def training_bytes(self, pixels: int) -> int:
+        """About the bytes that the activations of a training step on ``pixels`` input pixels take."""
+        return self.layout.training_bytes(pixels)
 
 
 _STUDY = NetworkInfo(
@@ -163,7 +175,82 @@ _SMALL = NetworkInfo(
     settings=TrainingSettings(network="unet-small"),
 )
 
-NETWORKS: dict[str, NetworkInfo] = {info.name: info for info in (_SMALL, _LARGE, _STUDY)}
+_MEDIUM = NetworkInfo(
+    name="unet-medium",
+    title="Medium U-Net",
+    description="The small U-Net with twice the filters: two million weights, depth 4. Quick on a GPU.",
+    layout=UNetLayout(
+        depth=4,
+        base_filters=16,
+        convolution_bias=False,
+        normalised_concatenation=False,
+        momentum=0.9,
+        output="softplus",
+    ),
+    transform=_TRANSFORM,
+    study_scaling=False,
+    schedule="cosine",
+    clipped_gradients=True,
+    suits_cpu=False,
+    settings=TrainingSettings(
+        network="unet-medium", epochs=20, patches_per_region=100, batch_size=16, learning_rate=2e-3
+    ),
+)
+
+_CONVNEXT = NetworkInfo(
+    name="unet-convnext",
+    title="ConvNeXt U-Net",
+    description=(
+        "A U-Net of ConvNeXt blocks (depthwise 7 x 7, layer normalisation): 1.3 million weights, depth 4. "
+        "Each pixel is normalised by itself, so nothing depends on the rest of the batch."
+    ),
+    layout=ConvNextUNetLayout(depth=4, base_filters=16, blocks=1, output="softplus"),
+    transform=_TRANSFORM,
+    study_scaling=False,
+    schedule="cosine",
+    clipped_gradients=True,
+    suits_cpu=False,
+    settings=TrainingSettings(
+        network="unet-convnext", epochs=20, patches_per_region=100, batch_size=16, learning_rate=1e-3
+    ),
+)
+
+_SEGFORMER = NetworkInfo(
+    name="segformer",
+    title="Transformer in windows (SegFormer-like)",
+    description=(
+        "A hierarchical transformer of 0.65 million weights. Its attention stays within windows of up to "
+        "128 pixels (4 km), so that tiles of a prediction meet exactly."
+    ),
+    layout=WindowedSegFormerLayout(
+        stages=(
+            Stage(filters=32, blocks=1, heads=1, window=8, reduction=4),
+            Stage(filters=64, blocks=1, heads=2, window=8, reduction=2),
+            Stage(filters=128, blocks=2, heads=4, window=8, reduction=1),
+        ),
+        decoder_filters=64,
+        base_filters=16,
+        momentum=0.9,
+        output="softplus",
+    ),
+    transform=_TRANSFORM,
+    study_scaling=False,
+    schedule="cosine",
+    clipped_gradients=True,
+    suits_cpu=False,
+    settings=TrainingSettings(
+        network="segformer",
+        epochs=30,
+        patches_per_region=100,
+        patch_size=256,
+        batch_size=8,
+        learning_rate=1e-3,
+    ),
+)
+
+NETWORKS: dict[str, NetworkInfo] = {
+    info.name: info for info in (_SMALL, _MEDIUM, _LARGE, _CONVNEXT, _SEGFORMER, _STUDY)
+}
 """The networks by name, the default first."""
 
 
@@ -198,6 +285,4 @@ def build(name: str, band_count: int, seed: int = 1) -> Any:
     info = network_info(name)
     if band_count < 1:
         raise ModelError("A network needs at least one band.", "Choose the bands of the dataset.")
-    from nightlights.networks.unet import build_unet
-
-    return build_unet(info.layout, band_count, name, seed)
+    return info.layout.build(band_count, name, seed)

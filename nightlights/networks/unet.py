@@ -1,11 +1,11 @@
 """The U-Net in pure Keras 3: layers only, no calls of a backend, so that every backend runs it."""
 
-import math
 from typing import Any
 
 import keras
 import numpy as np
 
+from nightlights.networks.initial_weights import draw_kernels
 from nightlights.networks.layout import UNetLayout
 
 
@@ -73,14 +73,5 @@ def build_unet(layout: UNetLayout, band_count: int, name: str, seed: int) -> Any
         1, 1, activation=layout.output, kernel_initializer="zeros", name="transformed_radiance"
     )(tensor)
     model = keras.Model(inputs, outputs, name=name.replace("-", "_"))
-    _draw_kernels(model, np.random.default_rng(seed))
+    draw_kernels(model, np.random.default_rng(seed))
     return model
-
-
-def _draw_kernels(model: Any, generator: np.random.Generator) -> None:
-    """Glorot and Bengio's uniform kernels (2010), drawn by numpy, so that every backend begins alike."""
-    for weight in model.trainable_weights:
-        if weight.path.endswith("/kernel"):
-            height, width, first, second = weight.shape
-            limit = math.sqrt(6 / (height * width * (first + second)))
-            weight.assign(generator.uniform(-limit, limit, weight.shape).astype(np.float32))

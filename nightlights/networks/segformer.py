@@ -1,0 +1,234 @@
+"""A transformer after SegFormer (Xie et al. 2021, arXiv:2105.15203) whose attention stays within windows.
+
+Kept of that paper: patches that overlap, stages of falling resolution, attention with spatially reduced
+keys, a depthwise convolution inside the feed-forward part instead of position codes, a decoder of pointwise
+layers alone. Two things differ. Attention looks over a window (Liu et al. 2021,
+doi:10.1109/ICCV48922.2021.00986), not over the whole image: with global attention every output pixel would
+depend on where a tile was cut. And the bands are joined to the decoder at full resolution, for the paper's
+own output ends at a quarter of it.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from nightlights.networks.base import FLOAT_BYTES, Layout, Output
+from nightlights.networks.reach import (
+    ITSELF,
+    Chain,
+    Convolution,
+    Enlargement,
+    Parallel,
+    Step,
+    Windows,
+    residual,
+)
+
+_EXPANSION = 4
+_FIRST_STRIDE = 4
+_FIRST_KERNEL, _NEXT_KERNEL = 7, 3
+_TENSORS_PER_BLOCK = 32
+"""Activations of the stage's size that training keeps of one block, four of them expanded."""
+_TENSORS_AT_FULL_RESOLUTION = 10
+_SMALLEST_VARIANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One resolution of the encoder.
+
+    Attributes
+    ----------
+    filters:
+        Numbers of a token.
+    blocks:
+        Pairs of attention and feed-forward part.
+    heads:
+        Heads of the attention.
+    window:
+        Side of a window of attention, in tokens.
+    reduction:
+        Side of the square of tokens that one key stands for; divides the window.
+    """
+
+    filters: int
+    blocks: int
+    heads: int
+    window: int
+    reduction: int
+
+
+@dataclass(frozen=True, slots=True)
+class WindowedSegFormerLayout(Layout):
+    """A hierarchical transformer with a light decoder.
+
+    Attributes
+    ----------
+    stages:
+        Finest first; the first has one token for 4 x 4 pixels, each other one for 2 x 2 of the one before.
+    decoder_filters:
+        Numbers of a token in the decoder.
+    base_filters:
+        Filters at full resolution.
+    momentum:
+        Weight of the past in the moving statistics of the decoder's normalisation.
+    output:
+        Function of the last layer.
+    """
+
+    stages: tuple[Stage, ...]
+    decoder_filters: int
+    base_filters: int
+    momentum: float
+    output: Output
+
+    @property
+    def depth(self) -> int:  # type: ignore[override]
+        """Number of halvings between the input and the coarsest stage."""
+        return int(math.log2(_FIRST_STRIDE)) + len(self.stages) - 1
+
+    def steps(self) -> Step:
+        """See :meth:`Layout.steps`."""
+        encoder = ITSELF
+        branches = []
+        for index, stage in enumerate(self.stages):
+            embedding = (
+                Convolution(_FIRST_KERNEL, _FIRST_STRIDE) if index == 0 else Convolution(_NEXT_KERNEL, 2)
+            )
+            block = Chain.of(residual(Windows(stage.window)), residual(Convolution(3)))
+            encoder = Chain.of(encoder, embedding, *(block,) * stage.blocks)
+            enlarged = Enlargement(2**index, bilinear=True) if index else ITSELF
+            branches.append(Chain.of(encoder, enlarged))
+        decoder = Chain.of(Parallel(tuple(branches)), Enlargement(_FIRST_STRIDE, bilinear=True))
+        return Chain.of(Parallel.of(Convolution(3), decoder), Convolution(3))
+
+    def parameters(self, band_count: int) -> int:
+        """See :meth:`Layout.parameters`."""
+        total, before = 0, band_count
+        for index, stage in enumerate(self.stages):
+            kernel = _NEXT_KERNEL if index else _FIRST_KERNEL
+            total += kernel**2 * before * stage.filters + stage.filters + 2 * stage.filters
+            total += stage.blocks * _block_parameters(stage) + 2 * stage.filters
+            total += stage.filters * self.decoder_filters + self.decoder_filters
+            before = stage.filters
+        joined, fine = len(self.stages) * self.decoder_filters, self.base_filters
+        total += joined * self.decoder_filters + 2 * self.decoder_filters
+        total += self.decoder_filters * fine + fine
+        total += 9 * band_count * fine + 2 * fine
+        return total + 9 * 2 * fine * fine + 2 * fine + fine + 1
+
+    def training_bytes(self, pixels: int) -> int:
+        """See :meth:`Layout.training_bytes`."""
+        per_pixel: float = _TENSORS_AT_FULL_RESOLUTION * self.base_filters
+        for index, stage in enumerate(self.stages):
+            tokens = 1 / (_FIRST_STRIDE * 2**index) ** 2
+            keys = (stage.window // stage.reduction) ** 2
+            per_pixel += tokens * stage.blocks * (_TENSORS_PER_BLOCK * stage.filters + 3 * stage.heads * keys)
+            per_pixel += 3 * self.decoder_filters / _FIRST_STRIDE**2
+        return int(FLOAT_BYTES * per_pixel * pixels)
+
+    def build(self, band_count: int, name: str, seed: int) -> Any:
+        """See :meth:`Layout.build`."""
+        import keras
+        import numpy as np
+
+        from nightlights.networks.initial_weights import draw_kernels
+
+        layers = keras.layers
+
+        def rectified(tensor: Any, label: str) -> Any:
+            layer = layers.BatchNormalization(momentum=self.momentum, name=f"{label}_normalised")
+            return layers.Activation("relu", name=f"{label}_rectified")(layer(tensor))
+
+        inputs = keras.Input((None, None, band_count), name="bands")
+        tensor, tokens = inputs, []
+        for index, stage in enumerate(self.stages):
+            tensor = _encoded(tensor, stage, index)
+            decoded = layers.Conv2D(self.decoder_filters, 1, name=f"decoder{index}_projected")(tensor)
+            if index:
+                decoded = layers.UpSampling2D(
+                    2**index, interpolation="bilinear", name=f"decoder{index}_enlarged"
+                )(decoded)
+            tokens.append(decoded)
+        joined = layers.Concatenate(name="decoder_joined")(tokens)
+        joined = layers.Conv2D(self.decoder_filters, 1, use_bias=False, name="decoder_mixed")(joined)
+        joined = rectified(joined, "decoder")
+        joined = layers.Conv2D(self.base_filters, 1, name="decoder_narrowed")(joined)
+        joined = layers.UpSampling2D(_FIRST_STRIDE, interpolation="bilinear", name="decoder_enlarged")(joined)
+        fine = layers.Conv2D(self.base_filters, 3, padding="same", use_bias=False, name="fine")(inputs)
+        tensor = layers.Concatenate(name="fine_joined")([rectified(fine, "fine"), joined])
+        tensor = layers.Conv2D(self.base_filters, 3, padding="same", use_bias=False, name="last")(tensor)
+        tensor = rectified(tensor, "last")
+        outputs = layers.Conv2D(1, 1, activation=self.output, name="transformed_radiance")(tensor)
+        model = keras.Model(inputs, outputs, name=name.replace("-", "_"))
+        draw_kernels(model, np.random.default_rng(seed))
+        return model
+
+
+def _block_parameters(stage: Stage) -> int:
+    filters, expanded = stage.filters, _EXPANSION * stage.filters
+    reduced = stage.reduction**2 * filters**2 + filters + 2 * filters if stage.reduction > 1 else 0
+    attention = 2 * filters + reduced + 4 * (filters**2 + filters)
+    depthwise = 9 * expanded + expanded
+    return (
+        attention + 2 * filters + (filters * expanded + expanded) + depthwise + expanded * filters + filters
+    )
+
+
+def _encoded(tensor: Any, stage: Stage, index: int) -> Any:
+    """The tokens of a stage from those of the stage before."""
+    import keras
+
+    layers = keras.layers
+
+    def normalised(tensor: Any, label: str) -> Any:
+        layer = layers.LayerNormalization(epsilon=_SMALLEST_VARIANCE, name=f"{label}_normalised")
+        return layer(tensor)
+
+    label = f"stage{index}"
+    embedding = layers.Conv2D(
+        stage.filters,
+        _NEXT_KERNEL if index else _FIRST_KERNEL,
+        strides=2 if index else _FIRST_STRIDE,
+        padding="same",
+        name=f"{label}_embedded",
+    )
+    tensor = normalised(embedding(tensor), label)
+    for number in range(stage.blocks):
+        part = f"{label}_{number}"
+        queries = keys = normalised(tensor, f"{part}_attention")
+        if stage.reduction > 1:
+            reduced = layers.Conv2D(
+                stage.filters, stage.reduction, strides=stage.reduction, name=f"{part}_reduced"
+            )
+            keys = normalised(reduced(keys), f"{part}_keys")
+        inner = _attended(queries, keys, stage, part)
+        tensor = layers.Add(name=f"{part}_attention_added")([tensor, inner])
+        inner = normalised(tensor, f"{part}_forward")
+        inner = layers.Conv2D(_EXPANSION * stage.filters, 1, name=f"{part}_expanded")(inner)
+        inner = layers.DepthwiseConv2D(3, padding="same", activation="gelu", name=f"{part}_depthwise")(inner)
+        inner = layers.Conv2D(stage.filters, 1, name=f"{part}_projected")(inner)
+        tensor = layers.Add(name=f"{part}_forward_added")([tensor, inner])
+    return normalised(tensor, f"{label}_last")
+
+
+def _attended(queries: Any, keys: Any, stage: Stage, label: str) -> Any:
+    """Attention of the tokens of every window to the keys of that window."""
+    import keras
+
+    attention = keras.layers.MultiHeadAttention(
+        stage.heads, stage.filters // stage.heads, attention_axes=(3,), name=f"{label}_attention"
+    )
+    wanted = _windows(queries, stage.window)
+    given = _windows(keys, stage.window // stage.reduction)
+    attended = keras.ops.unstack(attention(wanted, given), stage.window**2, axis=3)
+    return keras.ops.depth_to_space(keras.ops.concatenate(attended, axis=-1), stage.window)
+
+
+def _windows(tensor: Any, side: int) -> Any:
+    """Shape (n, height, width, filters) to (n, height / side, width / side, side x side, filters)."""
+    import keras
+
+    # Splitting and stacking need no sizes of the image, which are not known when the network is built.
+    together = keras.ops.space_to_depth(tensor, side)
+    return keras.ops.stack(keras.ops.split(together, side**2, axis=-1), axis=3)

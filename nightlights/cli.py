@@ -33,6 +33,7 @@ _COMMANDS = {
     "train": "Train a network on a dataset, and evaluate it.",
     "evaluate": "Score a run and its baselines, in its regions or on the standard cities.",
     "crossvalidate": "Hold each region out of training once, and score it.",
+    "sweep": "Search training settings: grid, random, list, show, delete; run the study's table again.",
     "experiments": "Training runs: list, show, note, delete.",
     "predict": "Predict the light of a region.",
     "predictions": "Predictions: list, show, delete.",

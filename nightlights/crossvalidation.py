@@ -23,8 +23,8 @@ from nightlights.manifests import (
     read_record,
     write_record,
 )
-from nightlights.pipeline import RUN_FILE, scored
-from nightlights.progress import NoProgress, Progress
+from nightlights.progress import Progress
+from nightlights.sweeps.series import make_room, train_and_score
 from nightlights.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -57,7 +57,6 @@ def cross_validate(
     ModelError
         When the settings cannot be used.
     """
-    from nightlights import training
     from nightlights.datasets import Dataset
     from nightlights.metrics import Bootstrap
 
@@ -66,7 +65,8 @@ def cross_validate(
     folds = [CrossValidationFold(region=name, run=fold_run(request.name, name)) for name in regions]
     folder = workspace.crossvalidation_folder(request.name)
     if not resume:
-        _make_room(workspace, request, folds)
+        runs = [fold.run for fold in folds]
+        make_room(workspace, request.name, folder, runs, overwrite=request.overwrite)
     compared: dict[str, list[Compared]] = {}
     for index, fold in enumerate(folds):
         message = f"Fold {index + 1} of {len(folds)}: {fold.region} held out"
@@ -81,10 +81,14 @@ def cross_validate(
             settings=settings,
             notes=f"{fold.region} held out of the cross-validation {request.name}",
         )
-        training.train(dataset, wanted, workspace.run_folder(fold.run), share, resume)
-        # What the older attempt scored is scored again: it takes little beside the training.
-        _, own = scored(
-            workspace, fold.run, NoProgress(), roles=["evaluate"], bootstrap_seed=request.bootstrap_seed
+        own = train_and_score(
+            workspace,
+            dataset,
+            wanted,
+            share,
+            roles=["evaluate"],
+            resume=resume,
+            bootstrap_seed=request.bootstrap_seed,
         )
         for method, each in own.items():
             compared.setdefault(method, []).extend(each)
@@ -142,20 +146,3 @@ def _checked(dataset: "Dataset", regions: list[str]) -> list[str]:
                 "Leave one of them out.",
             )
     return regions
-
-
-def _make_room(
-    workspace: Workspace, request: CrossValidationRequest, folds: list[CrossValidationFold]
-) -> None:
-    """Remove an older cross-validation of this name, if that is allowed."""
-    older = [workspace.run_folder(fold.run) for fold in folds]
-    older = [folder for folder in older if (folder / RUN_FILE).exists()]
-    own = workspace.crossvalidation_folder(request.name)
-    if (older or own.exists()) and not request.overwrite:
-        taken = older[0].name if older else request.name
-        raise WorkspaceError(
-            f"The name {request.name} is in use: there is {taken} already.",
-            "Choose another name, ask for it to be overwritten, or resume the job that was interrupted.",
-        )
-    for folder in (*older, own):
-        workspace.delete(folder)

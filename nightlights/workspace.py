@@ -71,6 +71,10 @@ class Workspace:
         """Folder of the cross-validation ``name``; its manifest is ``crossvalidation.json``."""
         return self.root / "crossvalidations" / checked_name(name, "name of a cross-validation")
 
+    def sweep_folder(self, name: str) -> Path:
+        """Folder of the sweep ``name``; its manifest is ``sweep.json``."""
+        return self.root / "sweeps" / checked_name(name, "name of a sweep")
+
     def prediction_folder(self, name: str) -> Path:
         """Folder of the prediction ``name``; its manifest is ``prediction.json``."""
         return self.root / "predictions" / checked_name(name, "prediction name")
@@ -95,6 +99,10 @@ class Workspace:
     def crossvalidation_names(self) -> list[str]:
         """Names of the finished cross-validations, sorted."""
         return self._complete("crossvalidations", "crossvalidation.json")
+
+    def sweep_names(self) -> list[str]:
+        """Names of the sweeps, finished or not, sorted."""
+        return self._complete("sweeps", "sweep.json")
 
     def prediction_names(self) -> list[str]:
         """Names of the complete predictions, sorted."""

@@ -25,6 +25,7 @@ PAGE_OF_KIND: Final[Mapping[JobKind, str]] = {
     "train": "train",
     "evaluate": "experiments",
     "cross-validate": "experiments",
+    "sweep": "experiments",
     "predict": "compare",
     "publish": "compare",
 }

@@ -26,6 +26,8 @@ from nightlights.manifests import (
     read_record,
 )
 from nightlights.names import MAXIMUM_LENGTH
+from nightlights.sweeps.records import SweepRequest
+from nightlights.sweeps.trials import run_names, trial_count
 from nightlights.workspace import Workspace
 
 KINDS_REFERENCE: Final = "nightlights.jobs.kinds:KINDS"
@@ -149,6 +151,11 @@ def _cross_validation_writes(workspace: Workspace, request: CrossValidationReque
     return paths
 
 
+def _sweep_writes(_: Workspace, request: SweepRequest) -> list[str]:
+    runs = run_names(request.name, trial_count(request))
+    return [f"sweeps/{request.name}", *(f"runs/{run}" for run in runs)]
+
+
 def _prediction_reads(workspace: Workspace, request: PredictionRequest) -> list[str]:
     dataset = [f"datasets/{request.dataset}"] if request.dataset else _dataset_of_run(workspace, request.run)
     return [f"runs/{request.run}", *dataset]
@@ -190,6 +197,13 @@ KINDS: dict[JobKind, Kind] = {
         "nightlights.crossvalidation:run_cross_validation",
         target=lambda request: str(request.name),
         writes=_cross_validation_writes,
+        reads=lambda _, request: [f"datasets/{request.dataset}"],
+    ),
+    "sweep": Kind(
+        SweepRequest,
+        "nightlights.sweeps.search:run_sweep",
+        target=lambda request: str(request.name),
+        writes=_sweep_writes,
         reads=lambda _, request: [f"datasets/{request.dataset}"],
     ),
     "predict": Kind(

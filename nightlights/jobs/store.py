@@ -49,6 +49,7 @@ _TITLES: dict[JobKind, str] = {
     "train": "Train run",
     "evaluate": "Evaluate run",
     "cross-validate": "Cross-validate",
+    "sweep": "Sweep",
     "predict": "Predict",
     "publish": "Publish prediction",
 }

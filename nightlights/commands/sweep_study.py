@@ -1,0 +1,109 @@
+"""``nightlights sweep study``: the study's table again, with its loader's defect and without it."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nightlights.commands.options import JsonOption, WorkspaceOption, writable_workspace
+from nightlights.commands.output import print_json, print_table
+from nightlights.commands.work import TerminalProgress
+from nightlights.errors import SettingsError
+
+if TYPE_CHECKING:
+    from nightlights.sweeps.study import StudyRecord
+
+_SMALL_PATCH = 96
+
+
+def study(
+    scale: Annotated[
+        float, typer.Option(help="Share of the study's training work: patches and epochs shrink by its root.")
+    ] = 1.0,
+    rows: Annotated[
+        str | None, typer.Option(help="Rows of the table, such as 8,10. Default: all 20.")
+    ] = None,
+    network: Annotated[
+        str, typer.Option(help="Another network than the study's, for machines without a GPU.")
+    ] = "study-unet",
+    patch_size: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Side of a patch in 29 m pixels. Default: 256, with a smaller scale {_SMALL_PATCH}."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, patches and their order.")] = 1,
+    planet_seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated planet.")] = 1,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Train the study's twenty rows on the simulated planet, each with its loader's defect and without it.
+
+    Prints our RMSE beside the published one. The same command goes on where it was stopped; runs of the
+    same settings are not trained again.
+    """
+    from nightlights.sweeps.study import StudyScale, rows_of, run_study
+
+    try:
+        numbers = [int(word) for word in rows.split(",")] if rows else None
+    except ValueError as error:
+        raise SettingsError(f"--rows cannot be {rows!r}.", "List numbers, such as 8,10.") from error
+    size = patch_size or (256 if scale == 1 else _SMALL_PATCH)
+    chosen = StudyScale(scale, network, size, seed, planet_seed)
+    place = writable_workspace(workspace)
+    with TerminalProgress() as progress:
+        record = run_study(place, chosen, rows_of(numbers), progress)
+    if json:
+        print_json(record.model_dump(mode="json"))
+    else:
+        print_study(record)
+
+
+def print_study(record: "StudyRecord") -> None:
+    """The table, then the answers."""
+    from nightlights.sweeps.study import answers, figure
+    from nightlights.sweeps.study_table import STUDY_ROWS
+
+    published = {row.row: row for row in STUDY_ROWS}
+    unit = record.unit
+    lines = []
+    for ours in record.rows:
+        row, defect, mended = published[ours.row], ours.defect, ours.mended
+        lines.append(
+            (
+                row.row,
+                row.dataset,
+                f"{row.samples:,} ({ours.patches:,})",
+                f"{row.batch_size} ({ours.batch_size})",
+                f"{row.learning_rate:g}",
+                row.optimizer,
+                f"{row.epochs} ({ours.epochs})",
+                f"{row.train_rmse:.3f} / {row.evaluation_rmse:.3f}",
+                f"{figure(defect.train_rmse)} / {figure(defect.last_rmse)}",
+                figure(defect.evaluation_rmse),
+                f"{figure(mended.train_rmse)} / {figure(mended.last_rmse)}",
+                figure(mended.evaluation_rmse),
+            )
+        )
+    print_table(
+        f"Simulated planet: the study's runs at {record.work:g} of its training work, {record.network}, "
+        f"patches of {record.patch_size} pixels; samples, batch and epochs of ours in brackets",
+        (
+            "row",
+            "dataset",
+            "samples (patches)",
+            "batch (patches)",
+            "rate",
+            "optimizer",
+            "epochs",
+            "published: training / evaluation RMSE (unit not given)",
+            f"ours with the defect: training (last region) / evaluation (Nairobi) RMSE ({unit})",
+            f"ours with the defect: Abuja and Nairobi ({unit})",
+            f"ours mended: training (all regions) / evaluation (Nairobi) RMSE ({unit})",
+            f"ours mended: Abuja and Nairobi ({unit})",
+        ),
+        lines,
+        "All of ours is simulated. At the VIIRS grid, in inference mode; "
+        f"seeds: training {record.seed}, planet {record.planet_seed}.",
+    )
+    for answer in answers(record):
+        typer.echo(f"- {answer}")

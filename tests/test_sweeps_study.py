@@ -1,0 +1,166 @@
+"""The study's loader: what it repeats, and what it never reads; the study's table as data."""
+
+import csv
+from collections import Counter
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pytest
+from learning_samples import TINY_NETWORK, learnable_dataset
+
+from nightlights import training
+from nightlights.datasets import Dataset
+from nightlights.manifests import TrainingRequest, TrainingSettings
+from nightlights.networks import NETWORKS
+from nightlights.patches import PatchSampler
+from nightlights.progress import NoProgress
+from nightlights.sweeps.study_table import STUDY_ROWS, study_regions
+from nightlights.training.run import _Run
+from nightlights.training.study_loader import BUFFER_SIZE, StudyLoader, StudyPlan, regions_read, shuffled
+
+PUBLISHED = Path(__file__).parent.parent.parent / "shared" / "reference" / "notebook_results.csv"
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return learnable_dataset(tmp_path_factory.mktemp("study"))
+
+
+def sampler(dataset: Dataset, names: list[str]) -> PatchSampler:
+    return PatchSampler(dataset, names, 64, 5, 0.2, dataset.folder / ".cache")
+
+
+def test_the_loader_reads_the_last_region_alone() -> None:
+    assert regions_read(["a", "b", "c"], "study") == ["c"]
+    assert regions_read(["a", "b", "c"], "study mended") == ["a", "b", "c"]
+    assert regions_read(["a", "b", "c"], "random patches") == ["a", "b", "c"]
+
+
+def test_a_pass_holds_every_patch_once_and_the_next_repeats_them_in_another_order(
+    dataset: Dataset,
+) -> None:
+    # 8 x 100 patches in batches of 16, as in the study's best row: 50 steps an epoch, 7 batches a pass.
+    loader = StudyLoader(sampler(dataset, ["south"]), 1, 100, 16, seed=1)
+    batches = [loader.records(step) for step in range(50)]
+    assert [len(batch) for batch in batches[:8]] == [16] * 6 + [4, 16]
+    passes = [list(chain(*batches[start : start + 7])) for start in range(0, 49, 7)]
+    assert all(sorted(each) == list(range(100)) for each in passes)
+    assert passes[0] != passes[1]
+    seen = Counter(chain(*batches))
+    # An epoch of "800 patches" holds 100 different ones, each 7 or 8 times.
+    assert len(seen) == 100
+    assert set(seen.values()) == {7, 8}
+    assert [loader.records(step) for step in range(50)] == batches
+
+
+def test_the_patches_themselves_never_change_and_come_from_their_regions(dataset: Dataset) -> None:
+    loader = StudyLoader(sampler(dataset, ["north", "south"]), 2, 3, 4, seed=1)
+    places: dict[int, object] = {}
+    for step in range(6):
+        batch = loader.batch(step)
+        for record, region, window in zip(
+            loader.records(step),
+            batch.regions,
+            batch.windows,
+            strict=True,  # type: ignore[attr-defined]
+        ):
+            assert region == ("north" if record < 3 else "south")
+            assert places.setdefault(record, window) == window
+    assert sorted(places) == list(range(6))
+
+
+def test_shuffling_goes_through_the_buffer() -> None:
+    order = shuffled(3 * BUFFER_SIZE, 1, 0)
+    assert sorted(order) == list(range(3 * BUFFER_SIZE))
+    # The patch at place k can only come from those that the buffer had taken in by then.
+    assert all(record < place + BUFFER_SIZE for place, record in enumerate(order))
+    assert max(order[:100]) < BUFFER_SIZE + 100
+    small = np.array(shuffled(BUFFER_SIZE, 1, 0))
+    assert small[:100].max() > 0.9 * BUFFER_SIZE
+
+
+@pytest.mark.parametrize(("loader", "regions"), [("study", {"south"}), ("study mended", {"north", "south"})])
+def test_a_run_trains_and_measures_on_what_the_loader_reads(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loader: str, regions: set[str]
+) -> None:
+    monkeypatch.setitem(NETWORKS, "tiny", TINY_NETWORK)
+    settings = TrainingSettings(
+        network="tiny",
+        epochs=2,
+        patches_per_region=3,
+        patch_size=64,
+        batch_size=2,
+        evaluation_patches=4,
+        loss="pixel squared error",
+        label_resampling="nearest",
+        loader=loader,  # type: ignore[arg-type]
+    )
+    drawn: list[str] = []
+    collect = PatchSampler._collect
+
+    def watched(self: PatchSampler, places: list[tuple[int, int]]) -> object:
+        batch = collect(self, places)
+        drawn.extend(batch.regions)
+        return batch
+
+    monkeypatch.setattr(PatchSampler, "_collect", watched)
+    request = TrainingRequest(run="run", dataset="sample", settings=settings)
+    run = _Run(dataset, request, tmp_path, NoProgress(), lambda: 0.0)
+    plan = run._prepare(resumed=False).plan
+    assert isinstance(plan, StudyPlan)
+    # An epoch is as long as if all regions were read: int(2 x 3 / 2) steps.
+    assert plan.steps == 3
+    sizes = [len(plan.arrays(step)["inputs"]) for step in range(3)]
+    assert sizes == ([2, 1, 2] if loader == "study" else [2, 2, 2])
+    assert set(drawn) - {"east"} == regions
+
+
+def test_a_run_with_the_loader_says_so_in_its_record(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(NETWORKS, "tiny", TINY_NETWORK)
+    settings = TrainingSettings(
+        network="tiny", epochs=1, patches_per_region=2, patch_size=64, batch_size=2, evaluation_patches=2
+    ).model_copy(update={"loader": "study"})
+    request = TrainingRequest(run="run", dataset="sample", settings=settings)
+    record = training.train(dataset, request, tmp_path / "run", NoProgress())
+    assert record.settings.loader == "study"
+    # The record names the regions that the study believed it trained on.
+    assert record.train_regions == ["north", "south"]
+    assert record.train_rmse is not None
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not PUBLISHED.is_file(), reason="the published table is not here")
+def test_the_rows_are_those_published() -> None:
+    with PUBLISHED.open() as file:
+        published = list(csv.DictReader(file))
+    assert len(published) == len(STUDY_ROWS) == 20
+    for said, row in zip(published, STUDY_ROWS, strict=True):
+        hours, minutes, seconds = (said["train_time"] or "0:0:0").split(":")
+        assert (row.dataset, row.region_size, row.regions) == (
+            said["dataset"],
+            said["region_size"],
+            int(said["regions"]),
+        )
+        assert (row.samples, row.batch_size, row.epochs) == (
+            int(said["samples"]),
+            int(said["batch"]),
+            int(said["epochs"]),
+        )
+        assert (row.learning_rate, row.optimizer) == (float(said["lr"]), said["optimizer"])
+        assert (row.evaluation_rmse, row.train_rmse) == (
+            float(said["eval_rmse"]),
+            float(said["train_rmse"]),
+        )
+        assert (row.seconds or 0) == int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+
+
+def test_regions_stand_in_the_order_that_the_loader_counts_by() -> None:
+    for row in STUDY_ROWS:
+        regions = study_regions(row, 0.1, 0.2)
+        train = [region.name for region in regions if region.role == "train"]
+        assert len(train) == row.regions == len(set(train))
+        assert [region.name for region in regions if region.role == "evaluate"] == ["abuja", "nairobi"]
+        assert row.samples % row.regions == 0

@@ -39,7 +39,6 @@ SIDE_DEGREES: Final[dict[RegionSize, float]] = {"small": 0.2, "large": 0.4}
 """Sides of the squares that stand for the study's regions, with patches of 256 pixels; our choice."""
 
 _LOADERS: Final[dict[Literal["study", "study mended"], str]] = {"study": "defect", "study mended": "mended"}
-_SMALLEST_BATCH: Final = 2
 _FIXED_PATCHES: Final = 32
 
 
@@ -81,7 +80,7 @@ class StudyScale:
             epochs=max(1, round(row.epochs * shrink)),
             patches_per_region=patches,
             patch_size=self.patch_size,
-            batch_size=max(_SMALLEST_BATCH, round(batch)),
+            batch_size=max(1, round(batch)),
             learning_rate=row.learning_rate,
             optimizer=row.optimizer,
             schedule="constant",
@@ -178,15 +177,20 @@ def run_study(
         When patches do not fit the network or the regions, or training diverges.
     """
     comparisons, regions = [], dict[str, StudyRegions]()
+    # A small scale rounds some rows to the same settings; those are trained once.
+    known: dict[tuple[str, str], StudyOutcome] = {}
     for index, row in enumerate(rows):
         dataset = _dataset(workspace, scale, row, progress)
-        regions.setdefault(row.dataset, _regions_of(dataset, row))
+        regions.setdefault(row.dataset.removesuffix("_adam"), _regions_of(dataset, row))
         outcomes: list[StudyOutcome] = []
         for loader, words in _LOADERS.items():
             message = f"Row {row.row} ({row.dataset}), {words}"
             share = Share(progress, 2 * index + len(outcomes), 2 * len(rows), message, "runs")
-            run = f"study-{row.row:02d}-{words}"
-            outcomes.append(_outcome(workspace, dataset, run, scale.settings(row, loader), share))
+            settings = scale.settings(row, loader)
+            same = dataset.manifest.name, settings.model_dump_json()
+            if same not in known:
+                known[same] = _outcome(workspace, dataset, f"study-{row.row:02d}-{words}", settings, share)
+            outcomes.append(known[same])
         settings = scale.settings(row, "study")
         comparisons.append(
             StudyComparison(

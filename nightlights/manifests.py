@@ -28,7 +28,18 @@ from nightlights.training_settings import Schedule as Schedule
 from nightlights.training_settings import TrainingSettings as TrainingSettings
 
 ROLES: tuple[Role, ...] = ("train", "evaluate", "predict")
-JobKind = Literal["export", "import", "train", "evaluate", "cross-validate", "sweep", "predict", "publish"]
+JobKind = Literal[
+    "export",
+    "import",
+    "train",
+    "evaluate",
+    "cross-validate",
+    "sweep",
+    "standard",
+    "first look",
+    "predict",
+    "publish",
+]
 JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 FileScaling = Literal["study", "physical"]
 

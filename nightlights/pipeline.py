@@ -33,6 +33,7 @@ from nightlights.manifests import (
 from nightlights.observation import PointSpread
 from nightlights.progress import Progress
 from nightlights.settings import Settings
+from nightlights.shipped import usable_model
 from nightlights.sources.base import ImagerySource
 from nightlights.workspace import Workspace
 
@@ -138,12 +139,15 @@ def train(
     """
     from nightlights import training
     from nightlights.datasets import Dataset
+    from nightlights.uncertainty import UNCERTAINTY_FILE
 
     folder = workspace.run_folder(request.run)
     if (folder / RUN_FILE).exists() and not (resume or request.overwrite):
         raise ModelError(
             f"The run name {request.run} is in use.", "Choose another name, or ask for it to be overwritten."
         )
+    # Intervals belong to the weights that they were learned from.
+    (folder / UNCERTAINTY_FILE).unlink(missing_ok=True)
     training.train(Dataset.open(workspace, request.dataset), request, folder, progress, resume)
     evaluate(workspace, request.run, progress)
     return read_run(workspace, request.run)
@@ -256,6 +260,7 @@ def predict(
     """
     from nightlights.datasets import Dataset
     from nightlights.prediction import predict_region
+    from nightlights.uncertainty.layers import write_interval_layers
 
     target = workspace.prediction_folder(request.prediction)
     if (target / PREDICTION_FILE).exists() and not request.overwrite:
@@ -263,13 +268,15 @@ def predict(
             f"The prediction name {request.prediction} is in use.",
             "Choose another name, or ask for it to be overwritten.",
         )
-    run = read_run(workspace, request.run)
+    model, run = usable_model(workspace, request.run)
     dataset = Dataset.open(workspace, request.dataset or run.dataset)
     region = dataset.region(request.region)
     _remove_remains(target.parent, target.name)
     with replacing_folder(target) as unfinished:
-        model = workspace.run_folder(run.name)
         made = predict_region(dataset, region.name, model, unfinished, progress, sharpen=request.sharpen)
+        layers = made.layers | write_interval_layers(
+            dataset, region.name, model, unfinished / made.layers["prediction"], progress
+        )
         compared = made.comparison
         known = compared.sums.pixels > 0
         score = compared.score(run.settings.network, region.name, region.role) if known else None
@@ -283,7 +290,7 @@ def predict(
             source=dataset.manifest.source,
             window=WindowRecord.of(region.window.window),
             bands=dataset.manifest.bands,
-            layers=made.layers,
+            layers=layers,
             score=score,
             total_predicted=compared.total_predicted,
             total_measured=compared.total_measured,

@@ -42,16 +42,21 @@ def evaluate(
     """Score a run and the baselines in each of its regions, at the VIIRS grid, in nW/cm²/sr.
 
     With --standard, score them on the standard cities instead. Their imagery is made once, in the
-    workspace; all of it is simulated.
+    workspace; all of it is simulated. With --standard and no run, print the table of targets: the models
+    that ship and all baselines are scored now; what does not ship is read from the project's record.
     """
     from nightlights.jobs import EvaluationRequest
 
-    if (run is None) == (model is None):
+    if (run is None and model is None and not standard) or (run is not None and model is not None):
         raise SettingsError(
-            "What is to be scored?", "Name it: --run NAME, or --model FOLDER with --standard."
+            "What is to be scored?",
+            "Name it: --run NAME, or --model FOLDER with --standard; --standard alone scores what ships.",
         )
     if not standard and (model is not None or cities or split != "test"):
         raise SettingsError("--model, --split and --cities go with --standard.", "Add --standard.")
+    if run is None and model is None:
+        _shipped(split, background=background, workspace=workspace, json=json)
+        return
     name = run or _label(model)
     request = record_of(
         EvaluationRequest,
@@ -83,6 +88,28 @@ def evaluate(
         print_json(scores_of(place, name).model_dump(mode="json"))
     else:
         print_scores(place, name)
+
+
+def _shipped(
+    split: Literal["test", "validation"], *, background: bool, workspace: Path | None, json: bool
+) -> None:
+    """Score the models that ship, and print the table of targets."""
+    from nightlights.commands.standard_targets import print_targets
+    from nightlights.jobs.kinds import StandardRequest
+    from nightlights.manifests import read_record
+    from nightlights.standard.table import StandardTable
+    from nightlights.standard.work import live_table_file
+
+    place, request = writable_workspace(workspace), StandardRequest(split=split)
+    if background:
+        start_job(place, "standard", request, json=json)
+        return
+    run_job(place, "standard", request, title=f"Score the shipped models on the {split} cities")
+    table = read_record(live_table_file(place, split), StandardTable)
+    if json:
+        print_json(table.model_dump(mode="json"))
+    else:
+        print_targets(table)
 
 
 def _label(model: Path | None) -> str:

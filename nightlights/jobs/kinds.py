@@ -31,6 +31,8 @@ from nightlights.sweeps.trials import run_names, trial_count
 from nightlights.workspace import Workspace
 
 KINDS_REFERENCE: Final = "nightlights.jobs.kinds:KINDS"
+FIRST_LOOK: Final = "first-look"
+"""Name of the dataset and of the prediction of a first look."""
 
 
 def _nothing(_: Workspace, __: Any) -> Sequence[Path]:
@@ -112,6 +114,36 @@ class EvaluationRequest(Record):
     bootstrap_seed: int = Field(default=1, ge=0)
 
 
+class StandardRequest(Record):
+    """The arguments of a job that fills the table of targets.
+
+    Attributes
+    ----------
+    train:
+        Train the recipes from nothing and score them; otherwise the shipped models are scored.
+    only:
+        Keys of the recipes to train; all unless given.
+    scale:
+        Times the patches of every recipe.
+    split:
+        Which cities score.
+    fresh:
+        Begin the trainings anew instead of keeping what is finished.
+    """
+
+    train: bool = False
+    only: list[str] | None = None
+    scale: float = Field(default=1.0, gt=0, le=10)
+    split: Literal["test", "validation"] = "test"
+    fresh: bool = False
+
+
+class FirstLookRequest(Record):
+    """The arguments of a first look: which model predicts a small square of the simulated planet."""
+
+    run: Name
+
+
 def _dataset_of_run(workspace: Workspace, run: str) -> list[str]:
     with contextlib.suppress(WorkspaceError):
         return [f"datasets/{read_record(workspace.run_folder(run) / 'run.json', RunRecord).dataset}"]
@@ -124,6 +156,11 @@ def _evaluation_writes(_: Workspace, request: EvaluationRequest) -> list[str]:
     scores = f"standard/{request.run}" if request.model else f"runs/{request.run}"
     # The imagery is exported by whoever needs it first, so two of these wait for each other.
     return [scores, f"standard-{request.standard}"]
+
+
+def _standard_writes(_: Workspace, request: StandardRequest) -> list[str]:
+    # The imagery and the names of the runs are the same for all of these, so they wait for each other.
+    return ["standard", f"standard-{request.split}"]
 
 
 def fold_run(name: str, region: str) -> str:
@@ -205,6 +242,20 @@ KINDS: dict[JobKind, Kind] = {
         target=lambda request: str(request.name),
         writes=_sweep_writes,
         reads=lambda _, request: [f"datasets/{request.dataset}"],
+    ),
+    "standard": Kind(
+        StandardRequest,
+        "nightlights.standard.work:run_standard_table",
+        target=lambda request: f"standard-{request.split}",
+        writes=_standard_writes,
+        reads=lambda _, __: [],
+    ),
+    "first look": Kind(
+        FirstLookRequest,
+        "nightlights.firstlook:run_first_look",
+        target=lambda request: FIRST_LOOK,
+        writes=lambda _, __: [f"datasets/{FIRST_LOOK}", f"predictions/{FIRST_LOOK}"],
+        reads=lambda _, __: [],
     ),
     "predict": Kind(
         PredictionRequest,

@@ -50,6 +50,8 @@ _TITLES: dict[JobKind, str] = {
     "evaluate": "Evaluate run",
     "cross-validate": "Cross-validate",
     "sweep": "Sweep",
+    "standard": "Standard table",
+    "first look": "First look",
     "predict": "Predict",
     "publish": "Publish prediction",
 }

@@ -89,13 +89,13 @@ class SimulatedSource:
     def daytime(self, window: Window) -> NDArray[np.float32]:
         """The nine daytime bands, shape (9, 16 height, 16 width): reflectance (1) and temperature (K)."""
         image = np.empty((len(LANDSAT_BANDS), *window.fine_shape), np.float32)
-        _fill(image, window, self.seed, _daytime_block)
+        fill_blocks(image, window, self.seed, _daytime_block)
         return image
 
     def truth(self, window: Window) -> NDArray[np.float32]:
         """The hidden radiance in nW/cm2/sr, shape (16 height, 16 width)."""
         image = np.empty(window.fine_shape, np.float32)
-        _fill(image, window, self.seed, self._truth_block)
+        fill_blocks(image, window, self.seed, self._truth_block)
         return image
 
     def nighttime(self, window: Window) -> NDArray[np.float32]:
@@ -160,7 +160,9 @@ def _needed(blocks: list[Block], margins: dict[int, int]) -> Window:
     return Window(column, row, east - column, south - row)
 
 
-def _fill(image: NDArray[np.float32], window: Window, seed: int, compute: Callable[[Block], Floats]) -> None:
+def fill_blocks(
+    image: NDArray[np.float32], window: Window, seed: int, compute: Callable[[Block], Floats]
+) -> None:
     """Fill the last two axes of ``image`` with the blocks that meet ``window``."""
     top, left = window.row * FINE_PER_VIIRS, window.column * FINE_PER_VIIRS
     for block in _blocks(window, seed):

@@ -15,7 +15,16 @@ from nightlights.jobs.kinds import EvaluationRequest
 from nightlights.manifests import ExportRequest, RunRecord, WindowRecord, now, read_record, write_record
 from nightlights.planet import PLANET_VERSION
 from nightlights.progress import Progress
-from nightlights.standard.cities import GROUPS, PLANET_SEEDS, STANDARD_VERSION, City, Split, cities_of
+from nightlights.regions import Region
+from nightlights.standard.cities import (
+    GROUPS,
+    PLANET_SEEDS,
+    STANDARD_VERSION,
+    TRAINING_PLANET,
+    City,
+    Split,
+    cities_of,
+)
 from nightlights.standard.records import ALL_GROUPS, StandardScore, StandardScores
 from nightlights.workspace import Workspace
 
@@ -39,19 +48,34 @@ def standard_dataset(workspace: Workspace, split: Split, seed: int, progress: Pr
     WorkspaceError
         When the disk is full.
     """
+    regions = [city.region("train" if split == "training" else "evaluate") for city in cities_of(split)]
+    if split == "training":
+        # Curves and early stopping of the trainings look at the validation cities.
+        regions += [city.region("evaluate") for city in cities_of("validation")]
+    return simulated_dataset(workspace, dataset_name(split, seed), seed, regions, progress)
+
+
+def simulated_dataset(
+    workspace: Workspace, name: str, seed: int, regions: Sequence[Region], progress: Progress
+) -> "Dataset":
+    """The imagery of ``regions`` on the planet ``seed``, exported unless it is there as it should be.
+
+    Raises
+    ------
+    WorkspaceError
+        When the disk is full.
+    """
     from nightlights.datasets import Dataset, export_dataset
     from nightlights.sources.simulated import SimulatedSource
 
-    name = dataset_name(split, seed)
     source = SimulatedSource(seed)
-    regions = [city.region("train" if split == "training" else "evaluate") for city in cities_of(split)]
     with contextlib.suppress(DatasetError, WorkspaceError):
         found = Dataset.open(workspace, name)
-        windows = {region.name: region.window for region in found.manifest.regions}
-        wanted = {region.name: WindowRecord.of(region.window) for region in regions}
+        windows = {region.name: (region.window, region.role) for region in found.manifest.regions}
+        wanted = {region.name: (WindowRecord.of(region.window), region.role) for region in regions}
         if (found.manifest.source.parameters, windows) == (source.describe(), wanted):
             return found
-    request = ExportRequest(dataset=name, regions=f"standard-{split}", planet_seed=seed, overwrite=True)
+    request = ExportRequest(dataset=name, regions=name.rsplit("-", 1)[0], planet_seed=seed, overwrite=True)
     export_dataset(workspace, request, source, regions, progress)
     return Dataset.open(workspace, name)
 
@@ -164,7 +188,7 @@ class _Training:
 
 def _standard_training(workspace: Workspace, progress: Progress) -> _Training:
     """The standard training cities on the usual planet."""
-    dataset = standard_dataset(workspace, "training", PLANET_SEEDS[0], progress)
+    dataset = standard_dataset(workspace, "training", TRAINING_PLANET, progress)
     return _Training(dataset, [region.name for region in dataset.regions("train")])
 
 

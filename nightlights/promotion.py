@@ -1,0 +1,240 @@
+"""A run becomes a model that ships: with a card, checked at the door."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from nightlights.errors import DatasetError, ModelError, WorkspaceError
+from nightlights.files import replacing_folder, write_text
+from nightlights.manifests import ModelConfig, RunRecord, Score, Scores, read_record
+from nightlights.models import CONFIG_FILE, MODEL_FILE, load_model
+from nightlights.names import checked_name
+from nightlights.networks import network_info
+from nightlights.pipeline import RUN_FILE, SCORES_FILE, read_run
+from nightlights.shipped import CARD_FILE, ShippedModel, models_folder
+from nightlights.standard.records import StandardScores
+from nightlights.workspace import Workspace
+
+BLANK: Final = "[fill in"
+"""Begins what a person has to write into a draft."""
+SECTIONS: Final = ("Intended use", "Data", "Settings", "Scores", "Limits", "Licence")
+LARGEST_BYTES: Final = 20_000_000
+"""What a model may take in the project's history of versions."""
+UNCERTAINTY_FILE: Final = "uncertainty.json"
+STANDARD_PREFIX: Final = "standard-"
+
+
+def draft_card(workspace: Workspace, run: str, *, overwrite: bool = False) -> Path:
+    """Write a card from the records of a run into its folder, with blanks for what only a person knows.
+
+    Raises
+    ------
+    ModelError
+        When there is no such run, it has no model, or it has a card already.
+    """
+    record = read_run(workspace, run)
+    folder = workspace.run_folder(run)
+    path = folder / CARD_FILE
+    if path.exists() and not overwrite:
+        raise ModelError(f"{run} has a card already.", "Edit it, or ask for it to be overwritten.")
+    _check_finished(folder, record)
+    config = read_record(folder / CONFIG_FILE, ModelConfig)
+    write_text(path, "\n".join(_card(folder, record, config)) + "\n")
+    return path
+
+
+def promote(
+    workspace: Workspace,
+    run: str,
+    name: str | None = None,
+    *,
+    root: Path | None = None,
+    overwrite: bool = False,
+) -> ShippedModel:
+    """Make a shipped model of a run.
+
+    Parameters
+    ----------
+    name:
+        Of the model; unless given, that of the run, without ``standard-`` before it.
+    root:
+        Folder of models; the project's unless given.
+
+    Raises
+    ------
+    ModelError
+        When the run is not finished, has no card or one with blanks, was trained on the hidden truth, takes
+        other bands than its configuration or its dataset name, is too large, or the name is in use.
+    """
+    record = read_run(workspace, run)
+    folder = workspace.run_folder(run)
+    own = checked_name(name or run.removeprefix(STANDARD_PREFIX), "name of a model")
+    target = (root or models_folder()) / own
+    if target.exists() and not overwrite:
+        raise ModelError(
+            f"There is a model {own} already.", "Choose another name, or ask for it to be overwritten."
+        )
+    _check_finished(folder, record)
+    config = read_record(folder / CONFIG_FILE, ModelConfig)
+    _check_labels(record, config)
+    _check_card(folder, run)
+    _check_bands(workspace, record, config)
+    names = [MODEL_FILE, CONFIG_FILE, RUN_FILE, CARD_FILE]
+    if (folder / UNCERTAINTY_FILE).is_file():
+        names.append(UNCERTAINTY_FILE)
+    size = sum((folder / each).stat().st_size for each in names)
+    if size > LARGEST_BYTES:
+        raise ModelError(
+            f"The model has {size / 1e6:,.1f} MB; at most {LARGEST_BYTES / 1e6:,.0f} MB ship.",
+            "Train a smaller network.",
+        )
+    _check_model(folder)
+    with replacing_folder(target) as unfinished:
+        for each in names:
+            shutil.copyfile(folder / each, unfinished / each)
+    return ShippedModel(own, target, record, config)
+
+
+def _check_finished(folder: Path, record: RunRecord) -> None:
+    if record.finished is None or not (folder / MODEL_FILE).is_file():
+        raise ModelError(
+            f"The run {record.name} is not finished: {record.epochs_done} of {record.settings.epochs} "
+            "epochs.",
+            "Resume its training first.",
+        )
+
+
+def _check_labels(record: RunRecord, config: ModelConfig) -> None:
+    if record.settings.label == "truth" or record.trained_on_truth or config.trained_on_truth:
+        raise ModelError(
+            f"The run {record.name} was trained on the hidden truth, which exists on the simulated planet "
+            "alone.",
+            "Promote a run that was trained on VIIRS.",
+        )
+
+
+def _check_card(folder: Path, run: str) -> None:
+    path = folder / CARD_FILE
+    if not path.is_file():
+        raise ModelError(f"The run {run} has no card.", f"Draft one: nightlights models card {run}")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path} is not UTF-8 text.", "Save it as UTF-8.") from error
+    blanks = text.count(BLANK)
+    if blanks:
+        raise ModelError(
+            f"The card of {run} still has {blanks} of its blanks, which begin with {BLANK}.",
+            f"Fill them in: {path}",
+        )
+    headings = {line.lstrip("#").strip() for line in text.splitlines() if line.startswith("#")}
+    missing = [section for section in SECTIONS if section not in headings]
+    if missing:
+        raise ModelError(f"The card of {run} has no section {missing[0]}.", f"Write it: {path}")
+
+
+def _check_bands(workspace: Workspace, record: RunRecord, config: ModelConfig) -> None:
+    """Refuse a model whose bands are not those of the imagery that it was trained on, where that is here."""
+    from nightlights.datasets import Dataset
+
+    if record.dataset not in workspace.dataset_names():
+        return
+    try:
+        found = Dataset.open(workspace, record.dataset).manifest.bands
+    except (DatasetError, WorkspaceError):
+        return
+    wanted = [(band.name, band.unit) for band in config.bands]
+    if wanted != [(band.name, band.unit) for band in found]:
+        raise ModelError(
+            f"The model of {record.name} names the bands {', '.join(name for name, _ in wanted)}, but its "
+            f"dataset {record.dataset} has {', '.join(band.name for band in found)}.",
+            "Train it again.",
+        )
+
+
+def _check_model(folder: Path) -> None:
+    """Load it as anyone will, and see that it predicts."""
+    model, config = load_model(folder)
+    side = network_info(config.network).stride
+    channels = len(config.bands) + config.viirs_input
+    side *= -(-64 // side)
+    output = np.asarray(model.predict_on_batch(np.zeros((1, side, side, channels), np.float32)))
+    if output.shape != (1, side, side, 1) or not np.isfinite(output).all():
+        raise ModelError(f"The model in {folder} predicts no numbers.", "Train it again.")
+
+
+def _card(folder: Path, record: RunRecord, config: ModelConfig) -> Iterator[str]:
+    settings = record.settings
+    inputs = ", ".join(f"{band.name} ({band.unit})" for band in config.bands)
+    yield f"# Model card: {record.name}"
+    yield ""
+    yield (
+        f"`{settings.network}`, {record.parameters:,} weights, predicts night-time radiance in "
+        f"{config.radiance_unit} at 29 m from {inputs}"
+        f"{', and the measured VIIRS radiance' if config.viirs_input else ''}."
+    )
+    yield ""
+    yield "## Intended use"
+    yield f"{BLANK}: what it is for, and what it is not for]"
+    yield ""
+    yield "## Data"
+    yield f"{record.source.label}. {_simulated(config)}"
+    yield f"Trained on: {', '.join(record.train_regions)}."
+    yield f"Evaluated on: {', '.join(record.evaluate_regions)}."
+    yield f"Digest of the dataset: `{config.dataset_sha256}`."
+    yield ""
+    yield "## Settings"
+    for key, value in settings.model_dump(exclude={"train_regions", "evaluate_regions"}).items():
+        yield f"- {key.replace('_', ' ')}: {value}"
+    yield f"- epochs done: {record.epochs_done}, on {record.device or 'an unknown device'}"
+    yield ""
+    yield "## Scores"
+    yield from _scores(folder)
+    yield ""
+    yield "## Limits"
+    if config.simulated:
+        yield "Trained and scored on a simulated planet: nothing here says how well it does on the Earth."
+    yield (
+        "Light that the daytime image does not show (lamps switched off, flares, ships) cannot be "
+        "predicted. VIIRS measures after midnight, over footprints of about 742 m."
+    )
+    yield f"{BLANK}: where else not to trust it]"
+    yield ""
+    yield "## Licence"
+    yield f"{BLANK}: licence of the weights, such as CC-BY-4.0]"
+
+
+def _simulated(config: ModelConfig) -> str:
+    return "Simulated imagery." if config.simulated else "Measured imagery."
+
+
+def _scores(folder: Path) -> Iterator[str]:
+    from nightlights.metrics import ALL_REGIONS
+
+    found: list[tuple[str, Score]] = []
+    if (folder / SCORES_FILE).is_file():
+        own = read_record(folder / SCORES_FILE, Scores)
+        where = f"evaluation regions{' (simulated)' if own.simulated else ''}"
+        found += [
+            (where, score) for score in own.scores if score.role == "evaluate" and score.region == ALL_REGIONS
+        ]
+    for path in sorted(folder.glob("standard-*.json")):
+        record = read_record(path, StandardScores)
+        where = f"standard {record.split} cities, version {record.standard_version} (simulated)"
+        pooled = (record.pooled(method) for method in record.methods)
+        found += [(where, score) for score in pooled if score is not None]
+    if not found:
+        yield f"{BLANK}: evaluate it first, and draft the card again]"
+        return
+    yield f"At the VIIRS grid, in {found[0][1].unit}, over all pixels:"
+    yield ""
+    yield "| where | method | RMSE | MAE | bias | VIIRS pixels |"
+    yield "|---|---|---|---|---|---|"
+    for where, score in found:
+        yield (
+            f"| {where} | {score.method} | {score.rmse:.3f} | {score.mae:.3f} | {score.bias:+z.3f} | "
+            f"{score.pixels:,} |"
+        )

@@ -1,0 +1,88 @@
+"""The methods of the table of targets: trained models, and the baselines that they are held against."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from nightlights.baselines import LINEAR_REGRESSION, Baseline, fit_linear_regression
+from nightlights.datasets import Dataset
+from nightlights.files import sha256
+from nightlights.manifests import RunRecord, read_record
+from nightlights.models import MODEL_FILE
+from nightlights.observation import PointSpread
+from nightlights.progress import Progress
+from nightlights.sharpening.boosting import GRADIENT_BOOSTING, fit_gradient_boosting
+from nightlights.sharpening.interpolation import INTERPOLATIONS, Interpolation
+from nightlights.standard.measuring import Candidate, Light
+from nightlights.standard.recipes import SEED, Recipe
+
+RUN_FILE = "run.json"
+
+
+def model_candidate(recipe: Recipe, folder: Path) -> Candidate:
+    """The trained model in ``folder``, loaded when it is first asked.
+
+    Raises
+    ------
+    ModelError, WorkspaceError
+        When there is no usable model.
+    """
+    from nightlights.prediction import Predictor
+
+    predictor = Predictor.load(folder)
+
+    def predict(dataset: Dataset, region: str, progress: Progress) -> Light:
+        predictor.check(dataset)
+        window = dataset.region(region).window.window
+        light = np.full(window.fine_shape, np.nan, np.float32)
+        for tile, radiance in predictor.blocks(dataset, region, progress):
+            light[tile.fine_slices_in(window)] = radiance
+        return light
+
+    return Candidate(
+        key=recipe.key,
+        title=recipe.title,
+        source=sha256(folder / MODEL_FILE),
+        predict=predict,
+        sharpened=recipe.sharpened,
+        traps=recipe.traps,
+        run=read_record(folder / RUN_FILE, RunRecord),
+    )
+
+
+def interpolation_candidates() -> Iterator[Candidate]:
+    """Interpolated VIIRS, which needs no training."""
+    for name, interpolate in INTERPOLATIONS.items():
+        yield Candidate(name, name, "", partial(_interpolated, interpolate))
+
+
+def _interpolated(interpolate: Interpolation, dataset: Dataset, region: str, progress: Progress) -> Light:
+    measured = dataset.read_nighttime(region).astype(np.float64)
+    window = dataset.region(region).window.window
+    return interpolate(measured, window, PointSpread(dataset.manifest.point_spread_fwhm_m))
+
+
+def fitted_candidates(training: Dataset) -> Iterator[Candidate]:
+    """Regressions on the bands, fitted to the standard training cities when they are first asked."""
+    regions = [region.name for region in training.regions("train")]
+    fits: dict[str, Callable[[], Baseline]] = {
+        LINEAR_REGRESSION: lambda: fit_linear_regression(training, regions),
+        GRADIENT_BOOSTING: lambda: fit_gradient_boosting(training, regions, seed=SEED),
+    }
+    for name, fit in fits.items():
+        yield Candidate(name, name, training.sha256, _Fitted(fit), traps=True)
+
+
+class _Fitted:
+    """A baseline that is fitted once, when its first prediction is wanted."""
+
+    def __init__(self, fit: Callable[[], Baseline]) -> None:
+        self._fit = fit
+        self._baseline: Baseline | None = None
+
+    def __call__(self, dataset: Dataset, region: str, progress: Progress) -> Light:
+        if self._baseline is None:
+            self._baseline = self._fit()
+        return self._baseline.predict(dataset.read_daytime(region))

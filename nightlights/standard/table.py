@@ -1,0 +1,148 @@
+"""The records from which the table of targets is computed: every figure of every method, city by city."""
+
+import platform
+from collections.abc import Callable
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
+
+from pydantic import Field
+
+from nightlights import __version__
+from nightlights.manifests import RunRecord
+from nightlights.planet import PLANET_VERSION
+from nightlights.records import SCHEMA_VERSION, Record
+from nightlights.standard.cities import STANDARD_VERSION
+from nightlights.standard.traps import TrapSum
+
+TABLE_FILE = "standard-table.json"
+_PACKAGES = ("tensorflow", "keras", "numpy")
+
+
+class Versions(Record):
+    """What figures depend on besides the seeds. Only figures of one planet and standard can be compared."""
+
+    program: str
+    standard: int
+    planet: int
+    python: str
+    packages: dict[str, str] = Field(description="tensorflow, keras, numpy")
+
+    @classmethod
+    def current(cls) -> "Versions":
+        """Those of this program on this machine."""
+        packages = {}
+        for name in _PACKAGES:
+            try:
+                packages[name] = version(name)
+            except PackageNotFoundError:
+                packages[name] = "absent"
+        return cls(
+            program=__version__,
+            standard=STANDARD_VERSION,
+            planet=PLANET_VERSION,
+            python=platform.python_version(),
+            packages=packages,
+        )
+
+
+class CityFigures(Record):
+    """One method in one city on one planet. Radiance in nW/cm2/sr; errors of agreement are shares.
+
+    Attributes
+    ----------
+    rmse:
+        At the VIIRS grid, of the observed light against what was measured.
+    fine_rmse:
+        At the analysis grid, against the truth.
+    worst_error, mean_error:
+        Of ``observe(light)`` relative to the measurement, over VIIRS pixels above the noise floor.
+    total_error:
+        Of radiance times area, relative to what was measured.
+    covered, interval_pixels:
+        VIIRS pixels whose measurement lies within the 90 % interval, of so many that have one.
+    """
+
+    city: str
+    group: str
+    planet_seed: int
+    sharpened: bool
+    rmse: float
+    fine_rmse: float
+    worst_error: float
+    mean_error: float
+    total_error: float
+    covered: int = 0
+    interval_pixels: int = 0
+
+
+class PlaceTraps(Record):
+    """What a method predicts in the traps of one place on one planet."""
+
+    place: str
+    planet_seed: int
+    sums: list[TrapSum]
+
+
+class MethodFigures(Record):
+    """Everything that is known of one method.
+
+    Attributes
+    ----------
+    method:
+        Key of a recipe, or name of a baseline.
+    identity:
+        Digest of what was scored: the same method scored again has the same.
+    recorded:
+        Read from a record instead of scored now.
+    run:
+        Of a trained model.
+    """
+
+    method: str
+    title: str
+    identity: str
+    created: datetime
+    recorded: bool = False
+    versions: Versions
+    cities: list[CityFigures]
+    traps: list[PlaceTraps] = Field(default_factory=list)
+    run: RunRecord | None = None
+
+    def mean(
+        self,
+        figure: Callable[[CityFigures], float],
+        *,
+        sharpened: bool = False,
+        group: str | None = None,
+    ) -> float | None:
+        """Mean over the cities, each counting the same; None where there is none."""
+        values = [
+            figure(each)
+            for each in self.cities
+            if each.sharpened == sharpened and group in (None, each.group)
+        ]
+        return sum(values) / len(values) if values else None
+
+
+class StandardTable(Record):
+    """``standard-table.json``: the figures of every method on the standard cities. All of it is simulated.
+
+    ``scale`` is that of the patches of the trainings, 1 for the recipes as they are; None where nothing was
+    trained for it.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    created: datetime
+    split: Literal["test", "validation"]
+    scale: float | None
+    planet_seeds: list[int]
+    training_planet: int
+    baselines_fitted_to: str
+    versions: Versions
+    simulated: Literal[True] = True
+    methods: list[MethodFigures]
+
+    def method(self, key: str) -> MethodFigures | None:
+        """The figures of a method; None where they are unknown."""
+        return next((each for each in self.methods if each.method == key), None)

@@ -1,0 +1,272 @@
+"""The table of targets: what is to be reached on the standard cities, and what was measured there.
+
+Every figure is a mean over cities in which each city on each planet counts the same, unless its row says
+otherwise. Ratios are those of two such means.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from nightlights.baselines import LINEAR_REGRESSION
+from nightlights.sharpening.boosting import GRADIENT_BOOSTING
+from nightlights.sharpening.interpolation import INTERPOLATIONS
+from nightlights.standard.cities import Group
+from nightlights.standard.recipes import CONTINENTS
+from nightlights.standard.table import CityFigures, MethodFigures, StandardTable
+from nightlights.standard.traps import TRAPS, Trap
+
+BICUBIC: Final = "bicubic VIIRS"
+LISTED_BASELINES: Final = (*INTERPOLATIONS, LINEAR_REGRESSION, GRADIENT_BOOSTING)
+"""What sharpening is held against, each plain and sharpened."""
+
+_KEYS: Final[dict[Group, str]] = {"Africa": "africa", "United States": "united-states"}
+_OURS, _ORACLE = "sharpening", "oracle"
+
+
+@dataclass(frozen=True)
+class TargetRow:
+    """A row of the table.
+
+    Attributes
+    ----------
+    task, figure:
+        What is done, and what is measured.
+    lowest, highest:
+        Between which bounds the target is reached; None where there is no such bound. Rows without any
+        bound explain the others.
+    measured:
+        None where a method's figures are missing.
+    unit:
+        ``x`` for ratios, ``%`` for shares, which are given from 0 to 1.
+    methods:
+        Keys of the methods whose figures went in.
+    detail:
+        What the figure is made of.
+    """
+
+    task: str
+    figure: str
+    lowest: float | None
+    highest: float | None
+    measured: float | None
+    unit: str
+    methods: tuple[str, ...]
+    detail: str = ""
+
+    @property
+    def reached(self) -> bool | None:
+        """None where nothing was measured, or nothing is asked."""
+        if self.measured is None or (self.lowest is None and self.highest is None):
+            return None
+        above = self.lowest is None or self.measured >= self.lowest
+        return above and (self.highest is None or self.measured <= self.highest)
+
+
+def target_rows(table: StandardTable) -> list[TargetRow]:
+    """Every row of the table."""
+    return [*_daytime(table), *_sharpening(table), *_agreement(table), *_traps(table), *_coverage(table)]
+
+
+def _rmse(city: CityFigures) -> float:
+    return city.rmse
+
+
+def _fine(city: CityFigures) -> float:
+    return city.fine_rmse
+
+
+def _ratio(part: float | None, whole: float | None) -> float | None:
+    return None if part is None or not whole else part / whole
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def _group_mean(table: StandardTable, key: str, group: Group) -> float | None:
+    method = table.method(key)
+    return method.mean(_rmse, group=group) if method else None
+
+
+def _daytime(table: StandardTable) -> Iterator[TargetRow]:
+    """Ours against the study's recipe: each continent's model where it was trained, then on the other."""
+    for same, limit in ((True, 0.5), (False, 0.7)):
+        where = (
+            "held-out cities of the same continent"
+            if same
+            else "trained on one continent, tested on the other"
+        )
+        pairs = [
+            (own, own if same else other) for own, other in zip(CONTINENTS, CONTINENTS[::-1], strict=True)
+        ]
+        ours = [_group_mean(table, f"daytime-{_KEYS[own]}", tested) for own, tested in pairs]
+        study = [_group_mean(table, f"study-{_KEYS[own]}", tested) for own, tested in pairs]
+        methods = tuple(f"{kind}-{_KEYS[own]}" for own in CONTINENTS for kind in ("daytime", "study"))
+        task, figure = f"daytime bands only, {where}", "RMSE at the VIIRS grid against the study's recipe"
+        first, second = _mean(ours), _mean(study)
+        yield TargetRow(
+            task, figure, None, limit, _ratio(first, second), "x", methods, _against(first, second)
+        )
+        for (own, tested), mine, theirs in zip(pairs, ours, study, strict=True):
+            yield TargetRow(
+                f"  trained in {own}, tested in {tested}",
+                figure,
+                None,
+                None,
+                _ratio(mine, theirs),
+                "x",
+                (f"daytime-{_KEYS[own]}", f"study-{_KEYS[own]}"),
+                _against(mine, theirs),
+            )
+
+
+def _against(first: float | None, second: float | None) -> str:
+    return "" if first is None or second is None else f"{first:.3g} against {second:.3g} nW/cm²/sr"
+
+
+def best_baseline(table: StandardTable) -> tuple[str, bool, float] | None:
+    """Name, whether sharpened, and mean fine RMSE of the best listed baseline; None unless all are known."""
+    found = []
+    for name in LISTED_BASELINES:
+        for sharpened in (False, True):
+            method = table.method(name)
+            mean = method.mean(_fine, sharpened=sharpened) if method else None
+            if mean is None:
+                return None
+            found.append((name, sharpened, mean))
+    return min(found, key=lambda each: each[2])
+
+
+def _sharpening(table: StandardTable) -> Iterator[TargetRow]:
+    task = "VIIRS and daytime bands (sharpening)"
+    ours, oracle = (
+        method.mean(_fine, sharpened=True) if (method := table.method(key)) else None
+        for key in (_OURS, _ORACLE)
+    )
+    method = table.method(BICUBIC)
+    bicubic = method.mean(_fine) if method else None
+    figure = "fine-scale RMSE against bicubic VIIRS"
+    yield TargetRow(
+        task, figure, None, 0.7, _ratio(ours, bicubic), "x", (_OURS, BICUBIC), _against(ours, bicubic)
+    )
+    best = best_baseline(table)
+    detail = ""
+    if best and ours is not None:
+        detail = f"{_against(ours, best[2])} of {best[0]}{', sharpened' if best[1] else ''}"
+    yield TargetRow(
+        task,
+        "fine-scale RMSE against the best of all listed baselines",
+        None,
+        0.8,
+        _ratio(ours, best[2] if best else None),
+        "x",
+        (_OURS, *LISTED_BASELINES),
+        detail,
+    )
+    share = None
+    if ours is not None and oracle is not None and bicubic is not None and bicubic > oracle:
+        share = (bicubic - ours) / (bicubic - oracle)
+    yield TargetRow(
+        task,
+        "share closed of the gap between bicubic VIIRS and the oracle",
+        0.8,
+        None,
+        share,
+        "%",
+        (_OURS, BICUBIC, _ORACLE),
+        "" if oracle is None else f"oracle {oracle:.3g} nW/cm²/sr",
+    )
+
+
+def _agreement(table: StandardTable) -> Iterator[TargetRow]:
+    method = table.method(_OURS)
+    cities = [each for each in method.cities if each.sharpened] if method else []
+    task = "VIIRS and daytime bands (sharpening)"
+    worst = max(cities, key=lambda city: city.worst_error, default=None)
+    yield TargetRow(
+        task,
+        "largest relative error of observe(sharpened) above the noise floor",
+        None,
+        0.01,
+        worst.worst_error if worst else None,
+        "%",
+        (_OURS,),
+        f"of all VIIRS pixels, in {worst.city}, planet {worst.planet_seed}" if worst else "",
+    )
+    yield TargetRow(
+        task,
+        "mean relative error of observe(sharpened) above the noise floor",
+        None,
+        0.01,
+        _mean([city.mean_error for city in cities]),
+        "%",
+        (_OURS,),
+    )
+    total = max(cities, key=lambda city: city.total_error, default=None)
+    yield TargetRow(
+        task,
+        "relative error of total light",
+        None,
+        0.001,
+        total.total_error if total else None,
+        "%",
+        (_OURS,),
+        f"the largest of all cities, in {total.city}, planet {total.planet_seed}" if total else "",
+    )
+
+
+def _traps(table: StandardTable) -> Iterator[TargetRow]:
+    """Mean radiance in the traps by the models of both continents against the study's, same patches."""
+    methods = tuple(f"{kind}-{_KEYS[own]}" for own in CONTINENTS for kind in ("daytime", "study"))
+
+    def mean(kind: str, chosen: Sequence[Trap]) -> float | None:
+        found = [table.method(f"{kind}-{_KEYS[own]}") for own in CONTINENTS]
+        return _trap_mean(found, chosen)
+
+    every: list[tuple[str, Sequence[Trap]]] = [("all of them", TRAPS), *((trap, (trap,)) for trap in TRAPS)]
+    for name, chosen in every:
+        ours, study = mean("daytime", chosen), mean("study", chosen)
+        yield TargetRow(
+            f"traps: {name}",
+            "mean predicted radiance against the study's recipe",
+            None,
+            0.25,
+            _ratio(ours, study),
+            "x",
+            methods,
+            _against(ours, study),
+        )
+
+
+def _trap_mean(methods: Sequence[MethodFigures | None], chosen: Sequence[Trap]) -> float | None:
+    """Sum of radiance over number of pixels, over the places of all methods; None where there is none."""
+    sums = [
+        each
+        for method in methods
+        if method
+        for place in method.traps
+        for each in place.sums
+        if each.trap in chosen
+    ]
+    pixels = sum(each.pixels for each in sums)
+    if None in methods or not pixels:
+        return None
+    return sum(each.predicted for each in sums) / pixels
+
+
+def _coverage(table: StandardTable) -> Iterator[TargetRow]:
+    covered: Callable[[CityFigures], float] = lambda city: city.covered / city.interval_pixels  # noqa: E731
+    for key, title in (("daytime", "daytime bands only"), (_OURS, "VIIRS and daytime bands")):
+        method = table.method(key)
+        cities = [city for city in method.cities if city.interval_pixels] if method else []
+        yield TargetRow(
+            f"uncertainty, {title}",
+            "share of measured VIIRS pixels within the 90 % intervals",
+            0.87,
+            0.93,
+            _mean([covered(city) for city in cities]),
+            "%",
+            (key,),
+        )

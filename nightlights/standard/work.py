@@ -1,0 +1,290 @@
+"""Train the models of the table of targets, score every method, and write the table's figures.
+
+What is finished is kept: a run with the same settings and imagery is not trained again, and figures of the
+same model on the same imagery are not computed again, so that work that was stopped goes on.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from nightlights import pipeline, training
+from nightlights.datasets import Dataset
+from nightlights.errors import ModelError, WorkspaceError
+from nightlights.files import make_folder
+from nightlights.jobs.kinds import StandardRequest
+from nightlights.manifests import ModelConfig, RunRecord, TrainingRequest, now, read_record, write_record
+from nightlights.models import CONFIG_FILE
+from nightlights.names import suggested_name
+from nightlights.progress import Progress
+from nightlights.shipped import models_folder, shipped_models
+from nightlights.standard.candidates import fitted_candidates, interpolation_candidates, model_candidate
+from nightlights.standard.cities import PLANET_SEEDS, TRAINING_PLANET
+from nightlights.standard.evaluation import simulated_dataset, standard_dataset
+from nightlights.standard.measuring import Candidate, Ground, measure
+from nightlights.standard.recipes import RECIPES, Recipe
+from nightlights.standard.table import TABLE_FILE, MethodFigures, StandardTable, Versions
+from nightlights.standard.traps import trap_places
+from nightlights.workspace import Workspace
+
+_IMAGERY_WEIGHT, _SCORE_WEIGHT, _SHARPENED_WEIGHT = 2.0, 2.0, 10.0
+_TRAINING_WEIGHT, _STUDY_WEIGHT = 20.0, 60.0
+"""Rough times of the steps beside each other, for the time left."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A part of the work."""
+
+    weight: float
+    what: str
+    work: Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Progress of a step within the whole."""
+
+    progress: Progress
+    start: float
+    weight: float
+    whole: float
+    what: str
+
+    def update(self, done: float, total: float, *, unit: str = "", message: str = "") -> None:
+        """See :meth:`nightlights.progress.Progress.update`."""
+        part = min(done / total, 1.0) if total > 0 else 0.0
+        text = f"{self.what}: {message}" if message else self.what
+        shown = 100 / self.whole
+        self.progress.update(shown * (self.start + self.weight * part), 100.0, unit="%", message=text)
+
+
+def _perform(steps: list[_Step], progress: Progress) -> None:
+    whole, start = sum(step.weight for step in steps), 0.0
+    for number, step in enumerate(steps, start=1):
+        part = _Part(progress, start, step.weight, whole, f"Step {number} of {len(steps)}, {step.what}")
+        part.update(0, 1)
+        step.work(part)
+        start += step.weight
+    progress.update(100.0, 100.0, unit="%", message="Done")
+
+
+def run_name(recipe: Recipe, scale: float) -> str:
+    """Name of the run of a recipe."""
+    return f"standard-{recipe.key}{_scaled(scale)}"
+
+
+def table_folder(workspace: Workspace, split: str, scale: float = 1.0) -> Path:
+    """Where the figures of trained recipes lie."""
+    return workspace.root / "standard" / f"{split}{_scaled(scale)}"
+
+
+def live_table_file(workspace: Workspace, split: str) -> Path:
+    """Where the figures of the shipped models lie, merged with recorded ones."""
+    return workspace.root / "standard" / f"{split}-shipped" / TABLE_FILE
+
+
+def _scaled(scale: float) -> str:
+    return "" if scale == 1 else f"-{f'{100 * scale:g}'.replace('.', '-')}-percent"
+
+
+def run_standard_table(
+    workspace: Workspace, request: StandardRequest, progress: Progress, *, resume: bool
+) -> None:
+    """Handle a job of the standard table.
+
+    Raises
+    ------
+    ModelError, DatasetError, WorkspaceError
+        When a model cannot be trained or scored.
+    """
+    make_table(workspace, request, progress, resume=resume)
+
+
+def make_table(
+    workspace: Workspace,
+    request: StandardRequest,
+    progress: Progress,
+    *,
+    resume: bool = False,
+    clock: Callable[[], datetime] = now,
+) -> StandardTable:
+    """Do the work of ``request`` and write the table.
+
+    Parameters
+    ----------
+    resume:
+        Keep what an earlier attempt of the same work has done.
+
+    Raises
+    ------
+    ModelError, DatasetError, WorkspaceError
+        When a model cannot be trained or scored.
+    """
+    return _Work(workspace, request, clock).make(progress, resume=resume)
+
+
+class _Work:
+    def __init__(self, workspace: Workspace, request: StandardRequest, clock: Callable[[], datetime]) -> None:
+        self.workspace, self.request, self.clock = workspace, request, clock
+        self.recipes = checked_recipes(request)
+        self.folder = (
+            table_folder(workspace, request.split, request.scale)
+            if request.train
+            else live_table_file(workspace, request.split).parent
+        )
+        self.cities: dict[int, Dataset] = {}
+        self.traps: dict[int, Dataset] = {}
+        self.figures: dict[str, MethodFigures] = {}
+
+    def make(self, progress: Progress, *, resume: bool) -> StandardTable:
+        if not resume:
+            self._begin_anew()
+        steps = [_Step(_IMAGERY_WEIGHT, "imagery", self._imagery)]
+        folders: dict[str, Path] = {}
+        if self.request.train:
+            for recipe in self.recipes:
+                folders[recipe.key] = self.workspace.run_folder(run_name(recipe, self.request.scale))
+                weight = _TRAINING_WEIGHT if recipe.ships else _STUDY_WEIGHT
+                steps.append(_Step(weight, f"training {recipe.title}", self._training(recipe)))
+        else:
+            folders = {model.name: model.folder for model in shipped_models() if model.name in RECIPES}
+        for recipe in RECIPES.values():
+            if recipe.key in folders:
+                steps.append(self._model_step(recipe, folders[recipe.key]))
+        steps.append(_Step(6 * _SHARPENED_WEIGHT, "baselines", self._baselines))
+        _perform(steps, progress)
+        return self._write()
+
+    def _begin_anew(self) -> None:
+        # What ships is scored now, whatever was scored before.
+        if not self.request.train or self.request.fresh:
+            shutil.rmtree(self.folder / "methods", ignore_errors=True)
+        if self.request.train and self.request.fresh:
+            for recipe in self.recipes:
+                self.workspace.delete(self.workspace.run_folder(run_name(recipe, self.request.scale)))
+
+    def _imagery(self, progress: Progress) -> None:
+        self.training_data = standard_dataset(self.workspace, "training", TRAINING_PLANET, progress)
+        for seed in PLANET_SEEDS:
+            self.cities[seed] = standard_dataset(self.workspace, self.request.split, seed, progress)
+            regions = [city.region("evaluate") for city in trap_places(self.request.split)]
+            name = f"standard-{self.request.split}-traps-{seed}"
+            self.traps[seed] = simulated_dataset(self.workspace, name, seed, regions, progress)
+        self.ground = Ground(self.request.split, self.cities, self.traps)
+
+    def _training(self, recipe: Recipe) -> Callable[[Progress], None]:
+        def work(progress: Progress) -> None:
+            run = run_name(recipe, self.request.scale)
+            folder, settings = self.workspace.run_folder(run), recipe.settings(self.request.scale)
+            wanted = TrainingRequest(
+                run=run,
+                dataset=self.training_data.manifest.name,
+                settings=settings,
+                notes=f"Standard recipe: {recipe.title}",
+                overwrite=True,
+            )
+            going_on = _same(folder, wanted, self.training_data)
+            training.train(self.training_data, wanted, folder, progress, going_on)
+            if not (folder / pipeline.SCORES_FILE).exists():
+                pipeline.evaluate(self.workspace, run, progress, roles=("evaluate",))
+
+        return work
+
+    def _model_step(self, recipe: Recipe, folder: Path) -> _Step:
+        def work(progress: Progress) -> None:
+            self._measure(model_candidate(recipe, folder), progress)
+
+        weight = _SHARPENED_WEIGHT if recipe.sharpened else _SCORE_WEIGHT
+        return _Step(weight, f"scoring {recipe.title}", work)
+
+    def _baselines(self, progress: Progress) -> None:
+        candidates = [*interpolation_candidates(), *fitted_candidates(self.training_data)]
+        for index, candidate in enumerate(candidates):
+            self._measure(candidate, _Part(progress, index, 1, len(candidates), candidate.title))
+
+    def _measure(self, candidate: Candidate, progress: Progress) -> None:
+        path = self.folder / "methods" / f"{suggested_name(candidate.key)}.json"
+        with contextlib.suppress(WorkspaceError):
+            known = read_record(path, MethodFigures)
+            if known.identity == candidate.identity(self.ground):
+                self.figures[candidate.key] = known
+                return
+        found = measure(candidate, self.ground, progress, self.clock)
+        make_folder(path.parent)
+        write_record(path, found)
+        self.figures[candidate.key] = found
+
+    def _write(self) -> StandardTable:
+        recorded = [
+            method.model_copy(update={"recorded": True})
+            for method in self._recorded()
+            if method.method not in self.figures
+        ]
+        table = StandardTable(
+            created=self.clock(),
+            split=self.request.split,
+            scale=self.request.scale if self.request.train else None,
+            planet_seeds=list(PLANET_SEEDS),
+            training_planet=TRAINING_PLANET,
+            baselines_fitted_to=self.training_data.manifest.name,
+            versions=Versions.current(),
+            methods=[*self.figures.values(), *recorded],
+        )
+        make_folder(self.folder)
+        write_record(self.folder / TABLE_FILE, table)
+        return table
+
+    def _recorded(self) -> Iterator[MethodFigures]:
+        """What was scored before on the same cities of the same planet and is not scored now."""
+        table = (
+            _record(self.folder / TABLE_FILE, self.request.split)
+            if self.request.train
+            else shipped_record(self.workspace, self.request.split)
+        )
+        yield from table.methods if table else ()
+
+
+def shipped_record(workspace: Workspace, split: str) -> StandardTable | None:
+    """The figures that the retraining of everything gave: the project's record, or the workspace's own."""
+    for path in (models_folder() / "standard" / TABLE_FILE, table_folder(workspace, split) / TABLE_FILE):
+        found = _record(path, split)
+        if found is not None:
+            return found
+    return None
+
+
+def _record(path: Path, split: str) -> StandardTable | None:
+    """The table at ``path``; None where its figures cannot be compared with those of this program."""
+    with contextlib.suppress(WorkspaceError):
+        table, here = read_record(path, StandardTable), Versions.current()
+        theirs = (table.split, table.versions.standard, table.versions.planet)
+        if theirs == (split, here.standard, here.planet):
+            return table
+    return None
+
+
+def checked_recipes(request: StandardRequest) -> list[Recipe]:
+    """The recipes that a request asks to train.
+
+    Raises
+    ------
+    ModelError
+        When it names one that does not exist.
+    """
+    unknown = [key for key in request.only or () if key not in RECIPES]
+    if unknown:
+        raise ModelError(f"There is no recipe {unknown[0]}.", f"Recipes: {', '.join(RECIPES)}.")
+    return [recipe for recipe in RECIPES.values() if request.only is None or recipe.key in request.only]
+
+
+def _same(folder: Path, wanted: TrainingRequest, dataset: Dataset) -> bool:
+    """Whether the run in ``folder`` is what ``wanted`` asks for, as far as it came."""
+    with contextlib.suppress(WorkspaceError):
+        record = read_record(folder / pipeline.RUN_FILE, RunRecord)
+        config = read_record(folder / CONFIG_FILE, ModelConfig)
+        return (record.settings, config.dataset_sha256) == (wanted.settings, dataset.sha256)
+    return False

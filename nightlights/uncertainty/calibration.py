@@ -1,0 +1,198 @@
+"""Learning from regions that the network was not trained on how wide its intervals have to be."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightlights import files
+from nightlights.bands import RadianceTransform
+from nightlights.datasets import Dataset
+from nightlights.errors import DatasetError
+from nightlights.manifests import RunRecord, now, write_record
+from nightlights.models import MODEL_FILE
+from nightlights.progress import Progress
+from nightlights.uncertainty.features import region_features
+from nightlights.uncertainty.intervals import SizeModel, fit_intervals, held_out_cover
+from nightlights.uncertainty.layers import fine_prediction
+from nightlights.uncertainty.records import (
+    UNCERTAINTY_FILE,
+    CalibratedRegion,
+    Calibration,
+    Orientations,
+    Weight,
+    feature_names,
+)
+
+# Errors of the intervals are nearly even in it from the dark to the centres of cities.
+_TRANSFORM = RadianceTransform(kind="inverse hyperbolic sine", scale=1.0)
+_FEWEST_PIXELS = 200
+_FEWEST_REGIONS = 3
+"""With fewer, blocks are held out instead: of two regions, one would be left to fit and one to compare."""
+_BLOCK = 16
+"""Side of a block in VIIRS pixels, about 7 km: errors of neighbours are alike over a few kilometres."""
+
+
+def calibration_regions(
+    dataset: Dataset, trained: Dataset | None, run: RunRecord, names: Sequence[str] | None
+) -> list[str]:
+    """The regions of ``dataset`` to calibrate with: those named, else those that the run was evaluated in.
+
+    Of another dataset than the run's own, those of role evaluate unless named.
+
+    Parameters
+    ----------
+    trained:
+        What the run was trained on; None where it is gone.
+
+    Raises
+    ------
+    DatasetError
+        When there is none, or the network was trained on one or on a part of one.
+    """
+    own = trained is not None and trained.sha256 == dataset.sha256
+    if names is None:
+        chosen = run.evaluate_regions if own else [region.name for region in dataset.regions("evaluate")]
+    else:
+        chosen = list(dict.fromkeys(names))
+    if not chosen:
+        raise DatasetError(
+            f"The dataset {dataset.manifest.name} has no region to calibrate with.",
+            "Name regions that the network was not trained on with --regions, or another dataset.",
+        )
+    regions = dataset.regions(names=chosen)
+    remedy = "Choose regions that the network was not trained on: its errors there are too small."
+    if trained is None:
+        return chosen
+    same = trained.manifest.source.model_dump() == dataset.manifest.source.model_dump()
+    for region in regions if own or same else []:
+        for seen in trained.regions(names=run.train_regions):
+            if region.window.window.intersection(seen.window.window):
+                raise DatasetError(
+                    f"{run.name} was trained on {seen.name}, which {region.name} holds a part of."
+                    if region.name != seen.name
+                    else f"{run.name} was trained on {seen.name}.",
+                    remedy,
+                )
+    return chosen
+
+
+def calibrate(
+    dataset: Dataset,
+    regions: Sequence[str],
+    run: RunRecord,
+    model_folder: Path,
+    progress: Progress,
+    *,
+    level: float = 0.9,
+    orientations: Orientations = 8,
+    clock: Callable[[], datetime] = now,
+) -> Calibration:
+    """Learn the intervals of the model in ``model_folder`` and write them beside it.
+
+    Parameters
+    ----------
+    regions:
+        Of ``dataset``; the network has not been trained on them, see :func:`calibration_regions`.
+    level:
+        Share of VIIRS pixels that the intervals are to hold.
+    orientations:
+        In how many the network sees the imagery, here and with every prediction; 1 is quickest.
+
+    Raises
+    ------
+    ModelError
+        When the model is missing, broken, or takes other bands.
+    DatasetError
+        When too few VIIRS pixels are known there.
+    """
+    from nightlights.prediction import Predictor
+
+    predictor = Predictor.load(model_folder)
+    predictor.check(dataset)
+    tables, errors, blocks = [], [], []
+    for region in regions:
+        with fine_prediction(predictor, dataset, region, progress) as read:
+            found = region_features(read, dataset, region, predictor, _TRANSFORM, orientations, progress)
+        measured = dataset.read_nighttime(region).astype(np.float64)
+        error = _TRANSFORM.forward(measured) - _TRANSFORM.forward(found.observed)
+        known = np.isfinite(error) & np.isfinite(found.features).all(axis=-1)
+        tables.append(found.features[known])
+        errors.append(error[known])
+        blocks.append(_blocks(known.shape)[known])
+    counts = [len(each) for each in errors]
+    if sum(counts) < _FEWEST_PIXELS or min(counts) == 0:
+        raise DatasetError(
+            f"{sum(counts)} VIIRS pixels are known in {', '.join(regions)}; {_FEWEST_PIXELS} are needed, and "
+            "some in each.",
+            "Choose more or larger regions.",
+        )
+    numbers = np.repeat(np.arange(len(counts)), counts)
+    by_region = len(counts) >= _FEWEST_REGIONS
+    groups = numbers if by_region else _renumbered(numbers, np.concatenate(blocks))
+    if np.unique(groups).size < _FEWEST_REGIONS:
+        raise DatasetError(
+            f"{', '.join(regions)} are too small to hold parts of them out.", "Choose more or larger regions."
+        )
+    table, error = np.concatenate(tables), np.concatenate(errors)
+    made = fit_intervals(table, error, groups, level)
+    held = held_out_cover(table, error, groups, level)
+    calibration = Calibration(
+        created=clock(),
+        run=run.name,
+        dataset=dataset.manifest.name,
+        level=level,
+        model_sha256=files.sha256(model_folder / MODEL_FILE),
+        transform=_TRANSFORM,
+        orientations=orientations,
+        intercept=made.sizes.intercept,
+        weights=_weights(made.sizes, orientations),
+        below=made.below,
+        above=made.above,
+        held_out="regions" if by_region else "blocks",
+        regions=[
+            CalibratedRegion(name=name, pixels=count, coverage=float(held[numbers == number].mean()))
+            for number, (name, count) in enumerate(zip(regions, counts, strict=True))
+        ],
+        coverage=float(held.mean()),
+        simulated=dataset.manifest.source.simulated,
+        remark=_remark(dataset, run, regions, by_region=by_region),
+    )
+    write_record(model_folder / UNCERTAINTY_FILE, calibration)
+    return calibration
+
+
+def _weights(sizes: SizeModel, orientations: Orientations) -> list[Weight]:
+    columns = zip(feature_names(orientations), sizes.center, sizes.spread, sizes.weights, strict=True)
+    return [
+        Weight(feature=name, center=float(center), spread=float(spread), weight=float(weight))
+        for name, center, spread, weight in columns
+    ]
+
+
+def _blocks(shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Number of the block that each VIIRS pixel of a region of ``shape`` lies in."""
+    height, width = shape
+    across = -(-width // _BLOCK)
+    return (np.arange(height) // _BLOCK)[:, None] * across + np.arange(width)[None] // _BLOCK
+
+
+def _renumbered(regions: NDArray[np.int64], blocks: NDArray[np.int64]) -> NDArray[np.int64]:
+    _, numbers = np.unique(np.stack([regions, blocks]), axis=1, return_inverse=True)
+    return np.asarray(numbers, np.int64).reshape(-1)
+
+
+def _remark(dataset: Dataset, run: RunRecord, regions: Sequence[str], *, by_region: bool) -> str:
+    source = "simulated imagery" if dataset.manifest.source.simulated else "imagery"
+    said = [
+        f"The intervals hold for pixels that are exchangeable with those of {', '.join(regions)} "
+        f"({source} of the dataset {dataset.manifest.name}); elsewhere they are a guess."
+    ]
+    if not by_region:
+        said.append("Blocks of the same regions were held out, not whole regions: expect less elsewhere.")
+    chose = run.settings.early_stopping is not None and set(regions) & set(run.evaluate_regions)
+    if chose and run.dataset == dataset.manifest.name:
+        said.append("The same regions chose the epoch, so the intervals may be a little narrow.")
+    return " ".join(said)

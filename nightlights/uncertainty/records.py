@@ -1,0 +1,126 @@
+"""``uncertainty.json`` beside ``model.keras``: all that turns a prediction into an interval."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from nightlights import files
+from nightlights.bands import RADIANCE_UNIT, RadianceTransform
+from nightlights.errors import ModelError, WorkspaceError
+from nightlights.manifests import Name, read_record
+from nightlights.models import MODEL_FILE
+from nightlights.records import SCHEMA_VERSION, Record, Share
+
+UNCERTAINTY_FILE: Final = "uncertainty.json"
+
+Orientations = Literal[1, 2, 4, 8]
+"""In how many orientations a network sees the imagery, for the spread of its predictions."""
+
+FEATURES: Final = ("level", "level squared", "contrast", "distance")
+"""What the size of an error is told from, without VIIRS; see :mod:`nightlights.uncertainty.features`."""
+
+ORIENTATION_SPREAD: Final = "orientation spread"
+"""The feature that needs more than one orientation."""
+
+
+def feature_names(orientations: Orientations) -> tuple[str, ...]:
+    """The features of a calibration with so many orientations, in order."""
+    return FEATURES if orientations == 1 else (*FEATURES, ORIENTATION_SPREAD)
+
+
+class Weight(Record):
+    """What one feature says about the logarithm of an error: ``weight x (feature - center) / spread``."""
+
+    feature: str
+    center: float
+    spread: float = Field(gt=0)
+    weight: float
+
+
+class CalibratedRegion(Record):
+    """A region whose errors were used.
+
+    ``coverage`` is the share of its VIIRS pixels inside of intervals that were made without it.
+    """
+
+    name: str
+    pixels: int = Field(ge=1)
+    coverage: Share
+
+
+class Calibration(Record):
+    """How wide the intervals of a model are, and what that was learned from.
+
+    The interval of a VIIRS pixel is ``transform(predicted) - below x size`` to ``transform(predicted) +
+    above x size``, undone by the transform, where ``size`` is exp(``intercept`` + the sum of the weights).
+
+    Attributes
+    ----------
+    level:
+        Share of VIIRS pixels that the intervals are to hold.
+    model_sha256:
+        Of the ``model.keras`` whose errors were used.
+    held_out:
+        Errors were scaled by a model fitted without their whole region, or, where there are too few regions,
+        without their block.
+    coverage:
+        Share of all pixels inside of intervals that were made without their region or block.
+    remark:
+        For which imagery the intervals can be expected to hold.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    created: datetime
+    run: Name
+    dataset: Name
+    level: float = Field(gt=0, lt=1)
+    model_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    transform: RadianceTransform
+    orientations: Orientations
+    intercept: float
+    weights: list[Weight]
+    below: float
+    above: float
+    held_out: Literal["regions", "blocks"]
+    regions: list[CalibratedRegion] = Field(min_length=1)
+    coverage: Share
+    simulated: bool
+    remark: str
+    unit: str = RADIANCE_UNIT
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        named = tuple(weight.feature for weight in self.weights)
+        if named != feature_names(self.orientations):
+            raise ValueError(f"the features are {', '.join(named)}, not those of the program")
+        if self.below + self.above <= 0:
+            raise ValueError("the interval is empty")
+        return self
+
+    @property
+    def pixels(self) -> int:
+        """VIIRS pixels whose errors were used."""
+        return sum(region.pixels for region in self.regions)
+
+
+def load_calibration(folder: Path) -> Calibration | None:
+    """The calibration of the model in ``folder``; None where it was never calibrated.
+
+    Raises
+    ------
+    ModelError
+        When it is broken, or belongs to another model than the one that lies there.
+    """
+    path = folder / UNCERTAINTY_FILE
+    if not path.is_file():
+        return None
+    remedy = f"Calibrate again: nightlights calibrate --run {folder.name}; or delete {UNCERTAINTY_FILE}."
+    try:
+        calibration = read_record(path, Calibration)
+    except WorkspaceError as error:
+        raise ModelError(f"The intervals of {folder.name} cannot be used: {error.message}", remedy) from error
+    if not (folder / MODEL_FILE).is_file() or files.sha256(folder / MODEL_FILE) != calibration.model_sha256:
+        raise ModelError(f"The intervals of {folder.name} belong to another model.", remedy)
+    return calibration

@@ -1,0 +1,356 @@
+"""Intervals hold the share that they promise, whatever the tiles, and only for what was calibrated."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from learning_samples import TINY_NETWORK, LearnableSource
+from numpy.typing import NDArray
+from shapely import box
+from typer.testing import CliRunner
+
+from nightlights import cog
+from nightlights.bands import RadianceTransform, Scaling
+from nightlights.cli import app
+from nightlights.datasets import Dataset, export_dataset
+from nightlights.errors import DatasetError, ModelError, SettingsError
+from nightlights.grid import Window
+from nightlights.manifests import (
+    ExportRequest,
+    ModelConfig,
+    PredictionRequest,
+    Role,
+    RunRecord,
+    TrainingSettings,
+    now,
+    write_record,
+)
+from nightlights.models import CONFIG_FILE, save_model
+from nightlights.networks import NETWORKS
+from nightlights.pipeline import predict
+from nightlights.prediction import Predictor, Tiling
+from nightlights.progress import NoProgress
+from nightlights.regions import Region
+from nightlights.uncertainty import UNCERTAINTY_FILE, load_calibration
+from nightlights.uncertainty.calibration import calibrate, calibration_regions
+from nightlights.uncertainty.coverage import coverage
+from nightlights.uncertainty.features import region_features
+from nightlights.uncertainty.intervals import SizeModel, conformal_quantile, fit_intervals, held_out_cover
+from nightlights.uncertainty.layers import predicted_bounds
+from nightlights.uncertainty.orientations import TurnedDataset, block_means, turned_means, turns
+from nightlights.workspace import Workspace
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+REGIONS: dict[str, tuple[Window, Role]] = {
+    "learnt": (Window(43_000, 16_000, 11, 10), "train"),
+    "east": (Window(43_200, 18_000, 13, 10), "evaluate"),
+    "west": (Window(42_000, 18_000, 10, 12), "evaluate"),
+    "far": (Window(41_000, 17_000, 11, 11), "evaluate"),
+}
+TRANSFORM = RadianceTransform(scale=1.0)
+
+
+def uneven(count: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Two features and errors whose size follows from the first, more above than below."""
+    generator = np.random.default_rng(seed)
+    features = generator.normal(size=(count, 2))
+    skewed = generator.gamma(2.0, size=count) - 1.5
+    return features, np.exp(1.2 * features[:, 0] - 1) * skewed
+
+
+def test_intervals_hold_nine_tenths_of_new_errors_of_uneven_size() -> None:
+    features, errors = uneven(6_000, seed=1)
+    made = fit_intervals(features, errors, np.arange(6_000) // 500, 0.9)
+    fresh, new = uneven(40_000, seed=2)
+    held = made.hold(fresh, new)
+    assert 0.88 < held.mean() < 0.92
+    for part in (fresh[:, 0] < -1, np.abs(fresh[:, 0]) < 0.5, fresh[:, 0] > 1):
+        assert 0.86 < held[part].mean() < 0.94
+    lower, upper = made.bounds(np.zeros(len(new)), fresh)
+    assert 0.04 < (new < lower).mean() < 0.06
+    assert 0.04 < (new > upper).mean() < 0.06
+    same_everywhere = np.quantile(np.abs(errors), 0.9)
+    assert np.median(upper - lower) < 0.7 * 2 * same_everywhere
+
+
+def test_the_size_model_finds_what_errors_follow_from() -> None:
+    features, errors = uneven(20_000, seed=3)
+    fitted = SizeModel.fitted(features, errors)
+    np.testing.assert_allclose(fitted.weights / fitted.spread, [1.2, 0.0], atol=0.05)
+    beyond = fitted.size(np.array([[1e6, 0.0], [4 * fitted.spread[0] + fitted.center[0], 0.0]]))
+    assert beyond[0] == pytest.approx(beyond[1])
+
+
+def test_the_conformal_quantile_by_hand() -> None:
+    scores = np.random.default_rng(1).permutation(np.arange(1.0, 100.0))
+    assert [conformal_quantile(scores, share) for share in (0.5, 0.9, 0.95, 0.99)] == [50, 90, 95, 99]
+    assert conformal_quantile(scores, 0.995) == np.inf
+
+
+def test_a_region_that_errs_more_shows_in_its_own_coverage() -> None:
+    features, errors = uneven(3_000, seed=4)
+    groups = np.arange(3_000) // 500
+    errors[groups == 2] *= 6
+    held = held_out_cover(features, errors, groups, 0.9)
+    assert held[groups == 2].mean() < 0.6
+    assert held[groups != 2].mean() > 0.88
+    with pytest.raises(ValueError, match="one group"):
+        fit_intervals(features, errors, np.zeros(3_000, int), 0.9)
+
+
+@given(st.lists(st.integers(0, 60), max_size=5))
+def test_coverage_does_not_depend_on_the_pieces(cuts: list[int]) -> None:
+    generator = np.random.default_rng(5)
+    measured = generator.lognormal(0, 2, 60)
+    lower, upper = measured - generator.uniform(-0.2, 1, 60), measured + generator.uniform(-0.2, 1, 60)
+    lower[7], measured[9] = np.nan, np.nan
+    whole = coverage([(lower, upper, measured)])
+    edges = sorted({0, 60, *cuts})
+    pieces = [slice(a, b) for a, b in itertools.pairwise(edges)]
+    found = coverage((lower[part], upper[part], measured[part]) for part in pieces)
+    assert [(row.name, row.pixels, row.share) for row in found] == [
+        (row.name, row.pixels, row.share) for row in whole
+    ]
+    np.testing.assert_allclose([row.mean_width for row in found], [row.mean_width for row in whole])
+
+
+def test_coverage_by_class_by_hand() -> None:
+    measured = np.array([0.1, 0.2, 1.0, 8.0, np.nan])
+    lower, upper = np.array([0, 0.3, 1, 0, 0]), np.array([0.5, 0.5, 3, 7, 9])
+    rows = coverage([(lower, upper, measured)])
+    assert [(row.name, row.pixels, row.share) for row in rows] == [
+        ("all", 4, 0.5),
+        ("dark", 2, 0.5),
+        ("dim", 1, 1.0),
+        ("bright", 1, 0.0),
+    ]
+    assert [row.mean_width for row in rows] == pytest.approx([(0.5 + 0.2 + 2 + 7) / 4, 0.35, 2, 7])
+    assert coverage([]) == []
+    with pytest.raises(ValueError, match="shapes"):
+        coverage([(lower, upper, measured[:2])])
+
+
+def exported(workspace: Workspace, name: str, regions: dict[str, tuple[Window, Role]]) -> Dataset:
+    chosen = [Region(key, role, box(*window.bounds)) for key, (window, role) in regions.items()]
+    request = ExportRequest(dataset=name, regions="some")
+    export_dataset(workspace, request, LearnableSource(), chosen, NoProgress())
+    return Dataset.open(workspace, name)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return Workspace.open(tmp_path_factory.mktemp("workspace"))
+
+
+@pytest.fixture(scope="module")
+def dataset(workspace: Workspace) -> Dataset:
+    return exported(workspace, "sample", REGIONS)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny() -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(NETWORKS, "tiny", TINY_NETWORK)
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(dataset: Dataset) -> RunRecord:
+    return RunRecord(
+        name="first",
+        created=now(),
+        dataset="sample",
+        source=dataset.manifest.source,
+        settings=TrainingSettings(network="tiny", early_stopping=3),
+        train_regions=["learnt"],
+        evaluate_regions=["east", "west", "far"],
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(workspace: Workspace, dataset: Dataset, run: RunRecord) -> Path:
+    folder = workspace.run_folder("first")
+    folder.mkdir(parents=True)
+    image = np.moveaxis(dataset.read_daytime("learnt"), 0, -1)
+    names = [band.name for band in dataset.manifest.bands]
+    config = ModelConfig(
+        network="tiny",
+        bands=dataset.manifest.bands,
+        scaling=Scaling.fitted(names, image.reshape(-1, len(names))),
+        transform=TRANSFORM,
+        patch_size=64,
+        point_spread_fwhm_m=742.0,
+        dataset_sha256=dataset.sha256,
+        simulated=True,
+    )
+    save_model(folder, TINY_NETWORK.layout.build(len(names), "tiny", 4))
+    write_record(folder / CONFIG_FILE, config)
+    write_record(folder / "run.json", run)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def predictor(folder: Path) -> Predictor:
+    return Predictor.load(folder)
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_a_turned_dataset_is_the_turned_image(dataset: Dataset, number: int) -> None:
+    turn = turns(8)[number]
+    view = TurnedDataset(dataset.folder, dataset.manifest, turn)
+    whole = turn.apply(dataset.read_daytime("east"))
+    np.testing.assert_array_equal(view.read_daytime("east"), whole)
+    np.testing.assert_array_equal(turn.undo(whole), dataset.read_daytime("east"))
+    window = view.region("east").window.window
+    part = Window(2, 3, 5, 4)
+    np.testing.assert_array_equal(
+        view.read_daytime("east", part), whole[(slice(None), *part.fine_slices_in(window))]
+    )
+    night = turn.apply(dataset.read_nighttime("east"))
+    np.testing.assert_array_equal(view.read_nighttime("east", part), night[part.slices_in(window)])
+    others = [turns(8)[other].apply(dataset.read_nighttime("east")) for other in range(8) if other != number]
+    assert not any(np.array_equal(night, other) for other in others)
+
+
+def test_the_prediction_of_a_turned_region_is_turned_back(dataset: Dataset, predictor: Predictor) -> None:
+    for turn in turns(8)[2:5]:
+        found = turned_means(predictor, dataset, "east", turn, NoProgress())
+        fine = turn.undo(predictor.radiance(np.ascontiguousarray(turn.apply(dataset.read_daytime("east")))))
+        np.testing.assert_allclose(found, block_means(fine), rtol=1e-5)
+    upright = block_means(predictor.radiance(dataset.read_daytime("east")))
+    assert np.abs(found - upright).max() > 1e-4
+
+
+def test_features_do_not_depend_on_the_tiles(dataset: Dataset, predictor: Predictor) -> None:
+    fine = predictor.radiance(dataset.read_daytime("east"))
+    outer = REGIONS["east"][0]
+
+    def features(tile: int, predicting: Predictor) -> NDArray[np.float64]:
+        found = region_features(
+            lambda part: fine[part.fine_slices_in(outer)],
+            dataset,
+            "east",
+            predicting,
+            TRANSFORM,
+            4,
+            NoProgress(),
+            tile,
+        )
+        return np.concatenate([found.observed[..., None], found.features], axis=-1)
+
+    whole = features(64, predictor)
+    shape = TINY_NETWORK.layout
+    small = Predictor(predictor.model, predictor.config, Tiling(32, 16, shape.stride))
+    np.testing.assert_allclose(features(3, small), whole, rtol=1e-4, atol=1e-5)
+    assert whole.shape == (10, 13, 6)
+    assert np.isfinite(whole[2:-2, 2:-2]).all()
+    assert (np.nanstd(whole, axis=(0, 1)) > 1e-3).all()
+
+
+def test_regions_that_were_trained_on_are_refused(
+    workspace: Workspace, dataset: Dataset, run: RunRecord
+) -> None:
+    assert calibration_regions(dataset, dataset, run, None) == ["east", "west", "far"]
+    with pytest.raises(DatasetError, match="was trained on learnt"):
+        calibration_regions(dataset, dataset, run, ["east", "learnt"])
+    with pytest.raises(DatasetError, match="no region nowhere"):
+        calibration_regions(dataset, dataset, run, ["nowhere"])
+    near = Window(43_010, 16_009, 6, 6)
+    other = exported(workspace, "other", {"overlaps": (near, "evaluate"), "apart": REGIONS["far"]})
+    with pytest.raises(DatasetError, match="overlaps holds a part of"):
+        calibration_regions(other, dataset, run, None)
+    assert calibration_regions(other, dataset, run, ["apart"]) == ["apart"]
+    without = run.model_copy(update={"evaluate_regions": []})
+    with pytest.raises(DatasetError, match="no region to calibrate with"):
+        calibration_regions(dataset, dataset, without, None)
+
+
+def test_calibrated_intervals_become_layers_of_a_prediction(
+    workspace: Workspace, dataset: Dataset, run: RunRecord, folder: Path
+) -> None:
+    request = PredictionRequest(run="first", region="east", prediction="plain")
+    assert not {"lower", "upper"} & set(predict(workspace, request, NoProgress()).layers)
+    regions = calibration_regions(dataset, dataset, run, None)
+    made = calibrate(dataset, regions, run, folder, NoProgress(), orientations=2)
+    assert load_calibration(folder) == made
+    assert made.held_out == "regions" and made.simulated
+    assert [region.name for region in made.regions] == regions
+    assert "chose the epoch" in made.remark and "east, west, far" in made.remark
+    assert sum(region.pixels * region.coverage for region in made.regions) == pytest.approx(
+        made.pixels * made.coverage
+    )
+    record = predict(workspace, request.model_copy(update={"prediction": "wide"}), NoProgress())
+    files = workspace.prediction_folder("wide")
+    read = {layer: cog.read(files / record.layers[layer])[0] for layer in ("lower", "upper", "uncertainty")}
+    observed = cog.read(files / record.layers["observed"])[0]
+    inside = np.isfinite(observed)
+    np.testing.assert_array_equal(np.isfinite(read["lower"]), inside)
+    assert (read["lower"] < read["upper"])[inside].all()
+    np.testing.assert_allclose(
+        read["uncertainty"][inside], (read["upper"] - read["lower"])[inside], rtol=1e-4, atol=1e-4
+    )
+    tags = cog.inspect(files / "upper.tif").tags
+    assert (tags["layer"], tags["interval"], tags["simulated"]) == ("upper", "90%", "yes")
+    both = predicted_bounds(dataset, "east", folder, NoProgress())
+    assert both is not None
+    np.testing.assert_allclose(both[0][inside], read["lower"][inside], rtol=1e-4, atol=1e-4)
+    each = [(predicted_bounds(dataset, name, folder, NoProgress()), name) for name in regions]
+    rows = coverage((*bounds, dataset.read_nighttime(name)) for bounds, name in each if bounds)
+    assert rows[0].pixels == made.pixels
+    # These pixels were calibrated with; those of new places are what held_out_cover is about.
+    assert 0.88 < rows[0].share < 0.96
+
+
+def test_one_region_is_calibrated_by_its_blocks(dataset: Dataset, run: RunRecord, folder: Path) -> None:
+    with pytest.raises(DatasetError, match="VIIRS pixels are known in east"):
+        calibrate(dataset, ["east"], run, folder, NoProgress(), orientations=1)
+    with pytest.raises(DatasetError, match="too small to hold parts"):
+        calibrate(dataset, ["east", "far"], run, folder, NoProgress(), orientations=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: text[: len(text) // 2], "cannot be used"),
+        (lambda text: text.replace('"contrast"', '"colour"'), "not those of the program"),
+        (lambda text: text.replace('"intercept": ', '"intercept": 1e999, "ignored": '), "cannot be used"),
+        (lambda text: json.dumps({**json.loads(text), "below": -9.0, "above": 1.0}), "empty"),
+        (lambda text: json.dumps({**json.loads(text), "model_sha256": "0" * 64}), "another model"),
+    ],
+)
+def test_broken_calibrations_are_refused(
+    dataset: Dataset, run: RunRecord, folder: Path, change: Any, said: str
+) -> None:
+    path = folder / UNCERTAINTY_FILE
+    if not path.exists():
+        calibrate(dataset, ["east", "west", "far"], run, folder, NoProgress(), orientations=1)
+    good = path.read_text()
+    path.write_text(change(good))
+    try:
+        with pytest.raises(ModelError, match=said) as caught:
+            predicted_bounds(dataset, "east", folder, NoProgress())
+        assert "nightlights calibrate --run first" in caught.value.remedy
+    finally:
+        path.write_text(good)
+
+
+def test_the_command_prints_how_many_pixels_are_inside(workspace: Workspace, folder: Path) -> None:
+    place = ["--workspace", str(workspace.root)]
+    done = CliRunner().invoke(app, ["calibrate", "--run", "first", "--orientations", "1", "--json", *place])
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    assert said["orientations"] == 1 and [region["name"] for region in said["regions"]] == [
+        "east",
+        "west",
+        "far",
+    ]
+    refused = CliRunner().invoke(app, ["calibrate", "--run", "first", "--regions", "learnt", *place])
+    assert isinstance(refused.exception, DatasetError)
+    wrong = CliRunner().invoke(app, ["calibrate", "--run", "first", "--orientations", "3", *place])
+    assert isinstance(wrong.exception, SettingsError)

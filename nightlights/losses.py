@@ -102,9 +102,22 @@ def observed_radiance(
         else 0.
     """
     light = observe_patches(transform.inverse(predicted, ops) * known, across_rows, along_rows)
-    coverage = observe_patches(known, across_rows, along_rows)
-    weights = ops.cast(coverage >= minimum_coverage, light.dtype)
+    coverage, weights = covered_footprints(known, across_rows, along_rows, minimum_coverage)
     return light / ops.maximum(coverage, 1e-3), weights
+
+
+def covered_footprints(
+    known: Any, across_rows: Any, along_rows: Any, minimum_coverage: float
+) -> tuple[Any, Any]:
+    """How much of every footprint is known, and whether that is enough; see :func:`observed_radiance`.
+
+    Returns
+    -------
+    coverage, weights:
+        The known share of a footprint's weight, shape (n, h, w), and 1 where that is enough, else 0.
+    """
+    coverage = observe_patches(known, across_rows, along_rows)
+    return coverage, ops.cast(coverage >= minimum_coverage, coverage.dtype)
 
 
 def footprint_loss(

@@ -20,6 +20,8 @@ PIXEL_LOSSES: frozenset[Loss] = frozenset(
     ("pixel squared error", "pixel absolute error", "pixel Huber", "mixture")
 )
 """Losses that compare analysis pixels with a label; a mixture does both."""
+TRAINED_ON_TRUTH = "trained on the hidden truth"
+"""Said of a run wherever runs are listed: no real network can be trained so."""
 Schedule = Literal["constant", "cosine", "plateau"]
 Optimizer = Literal["SGD", "Adam", "AdamW"]
 Resampling = Literal["nearest", "bilinear"]

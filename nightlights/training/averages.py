@@ -25,8 +25,9 @@ class MovingAverage:
     def __init__(self, variables: Sequence[Any], decay: float) -> None:
         self._decay = decay
         self._variables = [each for each in variables if decay and "float" in each.dtype]
+        # From an array: a Keras variable that is made from another's value would share it.
         self.averages = [
-            keras.Variable(each.value, dtype=each.dtype, trainable=False, name="average")
+            keras.Variable(each.numpy(), dtype=each.dtype, trainable=False, name="average")
             for each in self._variables
         ]
 

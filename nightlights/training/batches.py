@@ -67,7 +67,7 @@ class BatchMaker:
     Every batch has ``inputs`` (scaled bands, then smoothed VIIRS where it is an input), ``switches`` (how the
     device is to turn them) and ``known`` (1 where every band is known), and what its use compares the
     prediction with: ``label`` and ``label_weights`` of analysis pixels, ``measured`` and ``weights`` of VIIRS
-    pixels with ``along_rows``, or with ``cosines`` where the point spread is learned. All lie north up.
+    pixels with ``along_rows``, and ``cosines`` where the point spread is learned. All lie north up.
     """
 
     scaling: Scaling
@@ -119,10 +119,11 @@ class BatchMaker:
         arrays = {
             "measured": np.where(measured, patches.nighttime, 0).astype(np.float32),
             "weights": measured.astype(np.float32),
+            "along_rows": self.footprints.along_rows(patches.rows),
         }
         if self.settings.point_spread == "learned":
-            return arrays | {"cosines": self.footprints.cosines(patches.rows)}
-        return arrays | {"along_rows": self.footprints.along_rows(patches.rows)}
+            arrays["cosines"] = self.footprints.cosines(patches.rows)
+        return arrays
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from nightlights.errors import ModelError
-from nightlights.losses import footprint_loss, observed_radiance, pixel_loss
+from nightlights.losses import covered_footprints, footprint_loss, observed_radiance, pixel_loss
 from nightlights.manifests import TrainingSettings
 from nightlights.metrics import ScoreSums
 from nightlights.networks import NetworkInfo
@@ -159,10 +159,10 @@ class Trainer:
         return self._observed(self.model(arrays["inputs"], training=False)[..., 0], arrays)
 
     def _observed(self, predicted: Any, arrays: dict[str, Any]) -> tuple[Any, Any]:
+        known, fixed = arrays["known"], (self._across_rows, arrays["along_rows"])
         if self._spread is None:
-            across_rows, along_rows = self._across_rows, arrays["along_rows"]
-        else:
-            across_rows, along_rows = self._spread.matrices(arrays["cosines"])
-        return observed_radiance(
-            predicted, arrays["known"], across_rows, along_rows, self._transform, MINIMUM_COVERAGE
-        )
+            return observed_radiance(predicted, known, *fixed, self._transform, MINIMUM_COVERAGE)
+        matrices = self._spread.matrices(arrays["cosines"])
+        observed, _ = observed_radiance(predicted, known, *matrices, self._transform, 0.0)
+        # A width that decided which footprints count could grow until none that it gets wrong does.
+        return observed, covered_footprints(known, *fixed, MINIMUM_COVERAGE)[1]

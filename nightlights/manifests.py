@@ -326,7 +326,8 @@ class PredictionRecord(Record):
 
     Layers: ``daytime``, ``viirs``, ``prediction`` (analysis grid), ``observed`` (the prediction as VIIRS
     would see it), ``difference`` (observed minus VIIRS), ``sharpened`` (where asked for: corrected so that
-    VIIRS would see what it measured), ``truth`` where known.
+    VIIRS would see what it measured), ``truth`` where known; of a calibrated model ``lower`` and ``upper``
+    (bounds between which VIIRS should measure) and ``uncertainty`` (upper minus lower).
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION

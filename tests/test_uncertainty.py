@@ -20,6 +20,9 @@ from nightlights.cli import app
 from nightlights.datasets import Dataset, export_dataset
 from nightlights.errors import DatasetError, ModelError, SettingsError
 from nightlights.grid import Window
+from nightlights.interface.compare_map import layer_choices, legend_of
+from nightlights.interface.prediction_view import values_at_point
+from nightlights.interface.tiles import find_layer
 from nightlights.manifests import (
     ExportRequest,
     ModelConfig,
@@ -297,6 +300,20 @@ def test_calibrated_intervals_become_layers_of_a_prediction(
     )
     tags = cog.inspect(files / "upper.tif").tags
     assert (tags["layer"], tags["interval"], tags["simulated"]) == ("upper", "90%", "yes")
+    choices = {choice.layer: choice for choice in layer_choices(record).values()}
+    assert {"lower", "upper", "uncertainty"} < set(choices)
+    for layer in ("lower", "upper", "uncertainty"):
+        path, drawing = find_layer(workspace, "prediction", "wide", None, layer)
+        assert (path, drawing) == (files / f"{layer}.tif", "radiance")
+    assert "90 % interval" in legend_of(choices["uncertainty"], record, 1.0)[0].title
+    window = REGIONS["east"][0].bounds
+    middle = ((window[0] + window[2]) / 2, (window[1] + window[3]) / 2)
+    said = {
+        figure.title.split(" (")[0]: figure.value for figure in values_at_point(record, files, *middle)[0]
+    }
+    assert (
+        float(said["Lower bound"]) < float(said["Predicted, as VIIRS sees it"]) < float(said["Upper bound"])
+    )
     both = predicted_bounds(dataset, "east", folder, NoProgress())
     assert both is not None
     np.testing.assert_allclose(both[0][inside], read["lower"][inside], rtol=1e-4, atol=1e-4)

@@ -34,7 +34,8 @@ def predict(
     layer: Annotated[
         str,
         typer.Option(
-            help="Layer for --output: prediction, sharpened, observed, difference, viirs, daytime or truth."
+            help="Layer for --output: prediction, sharpened, observed, difference, viirs, daytime, truth; of "
+            "a calibrated model also lower, upper or uncertainty."
         ),
     ] = "prediction",
     sharpen: Annotated[

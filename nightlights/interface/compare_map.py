@@ -27,6 +27,9 @@ RADIANCE_LAYERS: dict[str, tuple[str, Kind]] = {
     "sharpened": ("Sharpened", "radiance"),
     "observed": ("Predicted, as VIIRS sees it", "radiance"),
     "difference": ("Difference", "difference"),
+    "uncertainty": ("Uncertainty", "radiance"),
+    "lower": ("Lower bound", "radiance"),
+    "upper": ("Upper bound", "radiance"),
     "truth": ("Truth", "radiance"),
 }
 """Key in the prediction's record to title and kind."""
@@ -91,7 +94,10 @@ def legend_of(choice: LayerChoice, record: PredictionRecord, limit: float) -> li
     """The legend of one layer; a colour composite needs none."""
     if choice.kind == "composite":
         return band_legends(record.bands, [choice.title])
-    return [difference_legend(limit)] if choice.kind == "difference" else [radiance_legend("Radiance")]
+    if choice.kind == "difference":
+        return [difference_legend(limit)]
+    width = choice.layer == "uncertainty"
+    return [radiance_legend("Width of the 90 % interval" if width else "Radiance")]
 
 
 def clicked_point(answer: Mapping[str, Any] | None) -> tuple[float, float] | None:

@@ -22,10 +22,24 @@ _MEANINGS: dict[str, str] = {
     "sharpened": "The prediction corrected so that VIIRS would see what it measured, pixels of about 29 m",
     "observed": "The prediction through the footprint of VIIRS",
     "difference": "Predicted as VIIRS sees it, minus VIIRS",
+    "uncertainty": "Width of the 90 % interval for what VIIRS would measure: where it is wide, do not trust",
+    "lower": "VIIRS should measure more than this in 95 % of the pixels",
+    "upper": "VIIRS should measure less than this in 95 % of the pixels",
     "truth": "Hidden radiance of the simulated planet, pixels of about 29 m",
     "daytime": "Daytime image",
 }
-_DOWNLOAD_ORDER = ("prediction", "sharpened", "observed", "difference", "viirs", "truth", "daytime")
+_DOWNLOAD_ORDER = (
+    "prediction",
+    "sharpened",
+    "observed",
+    "difference",
+    "uncertainty",
+    "lower",
+    "upper",
+    "viirs",
+    "truth",
+    "daytime",
+)
 _FILE_TITLES = {"daytime": "Daytime bands", **{layer: title for layer, (title, _) in RADIANCE_LAYERS.items()}}
 
 

@@ -42,6 +42,9 @@ PREDICTION_LAYERS: Final = (
     "sharpened",
     "observed",
     "difference",
+    "uncertainty",
+    "lower",
+    "upper",
     "truth",
 )
 

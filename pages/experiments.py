@@ -3,7 +3,7 @@
 import streamlit as st
 
 from nightlights.experiments import list_experiments, read_history, table_csv
-from nightlights.interface import experiment_view, training_view
+from nightlights.interface import experiment_view, sweep_form, sweep_view, training_view
 from nightlights.interface.choices import chosen
 from nightlights.interface.navigation import page_link
 from nightlights.interface.plots import show_chart
@@ -17,6 +17,7 @@ page_header(
     "Every run with its settings and figures; select rows to compare curves.",
     source_simulated=any(each.record.source.simulated for each in experiments) or not experiments,
 )
+sweep_view.show_sweep_jobs()
 if not experiments:
     st.info("There is no run yet. Every network that you train appears here with its settings and figures.")
     page_link("train", "Train a network")
@@ -78,4 +79,8 @@ if experiment.scores:
     st.dataframe(rows, column_config=score_columns(), hide_index=True, height="content")
 else:
     st.info("Not evaluated yet: the scores appear when training has ended.")
+st.markdown("#### Sweeps", help="Runs with different settings, compared by their evaluation RMSE.")
+with st.expander("Search settings", icon=":material/tune:"):
+    sweep_form.sweep_form([each.record for each in experiments])
+sweep_view.show_sweeps(space.sweep_names())
 experiment_view.show_cross_validations(space.crossvalidation_names())

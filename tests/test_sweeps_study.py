@@ -63,7 +63,7 @@ def test_the_patches_themselves_never_change_and_come_from_their_regions(dataset
             loader.records(step),
             batch.regions,
             batch.windows,
-            strict=True,  # type: ignore[attr-defined]
+            strict=True,
         ):
             assert region == ("north" if record < 3 else "south")
             assert places.setdefault(record, window) == window

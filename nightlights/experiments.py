@@ -23,6 +23,7 @@ from nightlights.metrics import ALL_REGIONS
 from nightlights.models import MODEL_FILE
 from nightlights.pipeline import RUN_FILE, SCORES_FILE, read_run
 from nightlights.training.history import read_history
+from nightlights.training_settings import TRAINED_ON_TRUTH
 from nightlights.workspace import Workspace
 
 __all__ = [
@@ -193,10 +194,11 @@ def _experiment(workspace: Workspace, run: str, job: Job | None) -> Experiment:
     record = read_record(folder / RUN_FILE, RunRecord)
     history = read_history(folder)
     done: JobState = "done" if record.finished else "interrupted"
+    words = job.state_text if job else done
     return Experiment(
         name=run,
         state=job.state if job else done,
-        state_text=job.state_text if job else done,
+        state_text=f"{words}, {TRAINED_ON_TRUTH}" if record.trained_on_truth else words,
         job=job.id if job else None,
         record=record,
         scores=read_scores(workspace, run),

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from pages_workspace import add_dataset, add_job, add_run, app, submitted
 
+from nightlights.experiments import list_experiments
 from nightlights.interface.jobs_view import duration
 from nightlights.interface.plots import rmse_chart
 from nightlights.interface.run_form import plan, unused_name
 from nightlights.interface.training_view import run_figures, size
-from nightlights.manifests import EpochRecord, TrainingSettings
+from nightlights.manifests import EpochRecord, TrainingSettings, write_record
 from nightlights.networks.registry import NETWORKS
 from nightlights.workspace import Workspace
 
@@ -90,6 +91,28 @@ def test_every_setting_reaches_the_request(app: Any, exported: Workspace, submit
     assert (request.run, request.notes) == ("mine", "why")
 
 
+def test_every_advanced_setting_reaches_the_request(
+    app: Any, exported: Workspace, submitted: list[Any]
+) -> None:
+    page = app("train", exported)
+    numbers = {"gradient_norm": 0.5, "weight_decay": 0.02, "weight_averaging": 0.99, "early_stopping": 4}
+    for name, value in numbers.items():
+        page.number_input(key=f"train_{name}").set_value(value)
+    words = {"loss": "mixture", "point_spread": "learned", "schedule": "plateau", "loader": "study mended"}
+    for name, word in words.items():
+        page.selectbox(key=f"train_{name}").set_value(word)
+    page.slider(key="train_footprint_share").set_value(0.25)
+    page.checkbox(key="train_viirs_input").set_value(True)
+    page.run()
+    press(page, "Train")
+    wanted = {**numbers, **words, "footprint_share": 0.25, "viirs_input": True, "label": "VIIRS"}
+    settings = submitted[0][1].settings
+    assert {name: getattr(settings, name) for name in wanted} == wanted
+    page.selectbox(key="train_label").set_value("truth").run()
+    assert "mixture compares VIIRS pixels" in page.error[0].value
+    assert next(button for button in page.button if button.label == "Train").disabled
+
+
 def test_a_run_without_training_regions_cannot_start(
     app: Any, exported: Workspace, submitted: list[Any]
 ) -> None:
@@ -151,6 +174,16 @@ def test_the_plan_counts_steps_and_takes_the_speed_of_a_run_like_it(space: Works
     assert plan(settings, 3, [run]).seconds == pytest.approx(90 / trained * 90 * 10)
     other = settings.model_copy(update={"network": "unet"})
     assert plan(other, 3, [run]).seconds is None
+
+
+def test_a_run_that_was_trained_on_the_truth_says_so_where_runs_are_listed(space: Workspace) -> None:
+    run = add_run(space)
+    said = "trained on the hidden truth"
+    assert said not in list_experiments(space)[0].state_text
+    told = run.model_copy(update={"trained_on_truth": True})
+    write_record(space.run_folder(run.name) / "run.json", told)
+    assert list_experiments(space)[0].state_text == f"done, {said}"
+    assert list_experiments(space)[0].row()["state"] == f"done, {said}"
 
 
 def test_names_that_are_taken_are_numbered() -> None:

@@ -10,8 +10,9 @@ import pytest
 from learning_samples import TINY_NETWORK, learnable_dataset
 from numpy.typing import NDArray
 
+from nightlights.commands.train import choice
 from nightlights.datasets import Dataset
-from nightlights.errors import Cancelled, DatasetError, ModelError
+from nightlights.errors import Cancelled, DatasetError, ModelError, SettingsError
 from nightlights.grid import Window
 from nightlights.manifests import EpochRecord, RunRecord, TrainingRequest, TrainingSettings
 from nightlights.models import load_model
@@ -312,6 +313,14 @@ def test_the_learned_width_finds_the_one_that_made_the_measurement() -> None:
     for _ in range(100):
         step()
     assert float(learned.fwhm_m) == pytest.approx(900.0, rel=0.02)
+
+
+def test_a_choice_that_may_be_left_open_is_taken_from_words() -> None:
+    assert choice("schedule", "Plateau") == "plateau"
+    assert choice("loss", "footprint-huber") == "footprint Huber"
+    assert choice("schedule", None) is None
+    with pytest.raises(SettingsError, match=r"--schedule cannot be 'step'.*constant, cosine, plateau"):
+        choice("schedule", "step")
 
 
 def test_a_plateau_halves_the_rate_after_three_epochs_without_a_better_loss() -> None:

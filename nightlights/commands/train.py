@@ -19,6 +19,7 @@ from nightlights.wording import counted
 app = typer.Typer(add_completion=False)
 
 _OWN = "Default: the network's own"
+_ADVANCED: dict[str, Any] = {"rich_help_panel": "Advanced"}
 
 
 @app.command()
@@ -46,8 +47,8 @@ def train(
     loss: Annotated[
         str | None,
         typer.Option(
-            help="pixel-squared-error, pixel-absolute-error, pixel-huber or footprint-squared-error. "
-            f"{_OWN}, mostly footprint-squared-error."
+            help="pixel-squared-error, pixel-absolute-error, pixel-huber, footprint-squared-error, "
+            f"footprint-huber or mixture. {_OWN}, mostly footprint-squared-error."
         ),
     ] = None,
     label_resampling: Annotated[
@@ -79,6 +80,73 @@ def train(
     evaluation_patches: Annotated[
         int | None, typer.Option(help="Fixed patches for each RMSE curve. Default: 32.")
     ] = None,
+    footprint_share: Annotated[
+        float | None,
+        typer.Option(help="Share of the footprint loss in a mixture, 0 to 1. Default: 0.5.", **_ADVANCED),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            help="What a pixel loss compares with: viirs, or truth, the hidden radiance of simulated "
+            "imagery. Default: viirs.",
+            **_ADVANCED,
+        ),
+    ] = None,
+    loader: Annotated[
+        str | None,
+        typer.Option(
+            help="How patches are drawn: random-patches, new ones every epoch; study, whose loader reads the "
+            "last region alone; or study-mended, which reads all. Default: random-patches.",
+            **_ADVANCED,
+        ),
+    ] = None,
+    point_spread: Annotated[
+        str | None,
+        typer.Option(
+            help="Point spread of VIIRS: fixed, as in the dataset, or learned, for footprint losses and "
+            "mixtures. Default: fixed.",
+            **_ADVANCED,
+        ),
+    ] = None,
+    viirs_input: Annotated[
+        bool | None,
+        typer.Option(
+            "--viirs-input/--no-viirs-input",
+            help="Read smoothed VIIRS beside the daytime bands. Default: off.",
+            **_ADVANCED,
+        ),
+    ] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            help="Learning rate over time: constant, cosine, or plateau, which halves it after 3 epochs "
+            f"without a better training loss. {_OWN}.",
+            **_ADVANCED,
+        ),
+    ] = None,
+    gradient_norm: Annotated[
+        float | None,
+        typer.Option(help=f"Largest norm of the gradient, 0 for any. {_OWN}.", **_ADVANCED),
+    ] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option(help="Weight decay of AdamW, 0 to 1. Default: 0.01.", **_ADVANCED)
+    ] = None,
+    weight_averaging: Annotated[
+        float | None,
+        typer.Option(
+            help="Share that a step keeps of the moving average of the weights, which is scored and saved; 0 "
+            "for none. Default: 0.",
+            **_ADVANCED,
+        ),
+    ] = None,
+    early_stopping: Annotated[
+        int | None,
+        typer.Option(
+            help="End after so many epochs without a better evaluation RMSE, and keep the best epoch; the "
+            "evaluation regions are then no test of the model. Default: never.",
+            **_ADVANCED,
+        ),
+    ] = None,
     notes: Annotated[str, typer.Option(help="A note kept with the run.")] = "",
     overwrite: OverwriteOption = False,
     background: BackgroundOption = False,
@@ -91,6 +159,7 @@ def train(
     """
     from nightlights.manifests import RunRecord, TrainingRequest, TrainingSettings, read_record
     from nightlights.networks.registry import NETWORKS, network_info
+    from nightlights.training_settings import TRAINED_ON_TRUTH
 
     info = network_info(network or next(iter(NETWORKS)))
     given: dict[str, Any] = {
@@ -110,6 +179,16 @@ def train(
         "evaluate_regions": names(evaluate_regions),
         "maximum_missing_share": maximum_missing_share,
         "evaluation_patches": evaluation_patches,
+        "footprint_share": footprint_share,
+        "label": choice("label", label),
+        "loader": choice("loader", loader),
+        "point_spread": choice("point_spread", point_spread),
+        "viirs_input": viirs_input,
+        "schedule": choice("schedule", schedule),
+        "gradient_norm": gradient_norm,
+        "weight_decay": weight_decay,
+        "weight_averaging": weight_averaging,
+        "early_stopping": early_stopping,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = record_of(TrainingSettings, **{**info.settings.model_dump(), **chosen})
@@ -136,7 +215,8 @@ def train(
         return
     typer.echo(
         f"Run {run}: {counted(record.epochs_done, 'epoch')} of {record.settings.network} "
-        f"({record.parameters:,} weights) in {record.seconds:,.0f} s on {record.device}."
+        f"({record.parameters:,} weights) in {record.seconds:,.0f} s on {record.device}"
+        f"{', ' + TRAINED_ON_TRUTH if record.trained_on_truth else ''}."
     )
     print_scores(place, run)
 
@@ -155,7 +235,10 @@ def choice(field: str, text: str | None) -> str | None:
 
     if text is None:
         return None
-    choices = get_args(TrainingSettings.model_fields[field].annotation)
+    annotation = TrainingSettings.model_fields[field].annotation
+    # Where it may be left open, the choices stand beside None.
+    parts = [get_args(part) or (part,) for part in get_args(annotation)]
+    choices = [name for part in parts for name in part if isinstance(name, str)]
     wanted = text.replace("-", " ").casefold()
     for choice in choices:
         if str(choice).casefold() == wanted:

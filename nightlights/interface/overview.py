@@ -13,6 +13,7 @@ from nightlights.manifests import (
     read_record,
 )
 from nightlights.region_files import load_collection
+from nightlights.training_settings import TRAINED_ON_TRUTH
 from nightlights.wording import counted
 from nightlights.workspace import Workspace
 
@@ -117,9 +118,10 @@ def look_at(workspace: Workspace) -> Overview:
 
 
 def _run_words(run: RunRecord) -> str:
+    truth = f", {TRAINED_ON_TRUTH}" if run.trained_on_truth else ""
     if run.evaluation_rmse is None:
-        return f"{run.name}: {counted(run.epochs_done, 'epoch')}"
-    return f"{run.name}: RMSE {run.evaluation_rmse:.2f} nW/cm²/sr"
+        return f"{run.name}: {counted(run.epochs_done, 'epoch')}{truth}"
+    return f"{run.name}: RMSE {run.evaluation_rmse:.2f} nW/cm²/sr{truth}"
 
 
 def next_step(overview: Overview, jobs: Sequence["Job"]) -> NextStep:

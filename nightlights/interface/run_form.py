@@ -9,6 +9,7 @@ import streamlit as st
 
 from nightlights.devices import Device, describe
 from nightlights.errors import NightlightsError
+from nightlights.interface.advanced_form import ask_for_advanced
 from nightlights.interface.jobs_view import duration
 from nightlights.manifests import (
     DatasetManifest,
@@ -29,7 +30,8 @@ STUDY = "study-unet"
 _ROLES = ("train", "evaluate")
 _LOSS_HELP = (
     "Footprint: the prediction is seen as VIIRS would see it, then compared with what VIIRS measured. "
-    "Pixel: each 29 m pixel is compared with VIIRS resampled to 29 m, as in the study."
+    "Pixel: each 29 m pixel is compared with VIIRS resampled to 29 m, as in the study. Mixture: some "
+    "of both. Huber: large differences count less than their square."
 )
 
 
@@ -151,7 +153,7 @@ def ask_for_run(
     )
     st.caption(NETWORKS[network].description)
     _presets(network)
-    chosen = {"network": network, **_amount(), **_learning(), **_details()}
+    chosen = {"network": network, **_amount(), **_learning(), **_details(), **ask_for_advanced()}
     settings = TrainingSettings.model_validate(
         {
             **chosen,

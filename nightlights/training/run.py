@@ -313,7 +313,7 @@ class _Run:
             self.settings.seed,
             self.settings.maximum_missing_share,
             self.dataset.folder / CACHE_FOLDER,
-            truth=self.settings.label == "truth" and names == self.regions[0],
+            truth=self.settings.label == "truth" and set(names) <= set(self.regions[0]),
         )
 
     def _measured_inputs(self, config: ModelConfig) -> dict[str, MeasuredInput]:

@@ -1,0 +1,141 @@
+"""The part of the training form that most runs leave as it is: labels, schedules, averages, stopping."""
+
+from typing import get_args
+
+import streamlit as st
+
+from nightlights.training_settings import Schedule
+
+_NETWORKS_OWN = "the network's own"
+_LABELS = {"VIIRS": "VIIRS", "truth": "Hidden truth (simulated imagery alone)"}
+_SPREADS = {"fixed": "As in the dataset", "learned": "Learned"}
+_LOADERS = {
+    "random patches": "New random patches every epoch",
+    "study": "The study's, with its mistake",
+    "study mended": "The study's, mended",
+}
+
+
+def ask_for_advanced() -> dict[str, object]:
+    """Draw the expander and return what was chosen, by the names of the settings."""
+    with st.expander("Advanced"):
+        return {**_compared(), **_descent(), **_ending()}
+
+
+def _compared() -> dict[str, object]:
+    share = st.slider(
+        "Share of the footprint loss in a mixture",
+        0.0,
+        1.0,
+        step=0.05,
+        key="train_footprint_share",
+        persist_state="session",
+        help="Of the loss called mixture: this share of the footprint squared error, the rest of the pixel "
+        "squared error.",
+    )
+    label = st.selectbox(
+        "Label",
+        list(_LABELS),
+        key="train_label",
+        format_func=lambda name: _LABELS[name],
+        persist_state="session",
+        help="What a pixel loss compares with. The hidden truth is known for simulated imagery alone: a "
+        "network trained on it shows what is possible at best, and no real network can be trained so.",
+    )
+    spread = st.selectbox(
+        "Point spread",
+        list(_SPREADS),
+        key="train_point_spread",
+        format_func=lambda name: _SPREADS[name],
+        persist_state="session",
+        help="How far VIIRS spreads the light of a point. Learned: training finds the width itself, between "
+        "300 and 2,000 m, beginning with that of the dataset. Needs a footprint loss or a mixture.",
+    )
+    loader = st.selectbox(
+        "Loader",
+        list(_LOADERS),
+        key="train_loader",
+        format_func=lambda name: _LOADERS[name],
+        persist_state="session",
+        help="How patches are drawn. The study drew a region's patches once and, by mistake, read those of "
+        "the last region alone; it is kept for comparison, with the mistake and without.",
+    )
+    viirs = st.checkbox(
+        "VIIRS is an input, too",
+        key="train_viirs_input",
+        persist_state="session",
+        help="The network also reads the smoothed VIIRS image, for predictions that are sharpened "
+        "afterwards. It then no longer predicts from the day alone.",
+    )
+    return {
+        "footprint_share": share,
+        "label": label,
+        "point_spread": spread,
+        "loader": loader,
+        "viirs_input": viirs,
+    }
+
+
+def _descent() -> dict[str, object]:
+    schedule = st.selectbox(
+        "Learning rate over time",
+        get_args(Schedule),
+        index=None,
+        key="train_schedule",
+        placeholder=_NETWORKS_OWN,
+        persist_state="session",
+        help="Constant; cosine: rises briefly, then falls to a hundredth; plateau: halved after 3 epochs "
+        "without a better training loss.",
+    )
+    norm = st.number_input(
+        "Largest norm of the gradient",
+        0.0,
+        1000.0,
+        value=None,
+        key="train_gradient_norm",
+        placeholder=_NETWORKS_OWN,
+        persist_state="session",
+        help="Keeps a rare bright patch from upsetting the weights. 0 sets no limit.",
+    )
+    decay = st.number_input(
+        "Weight decay",
+        0.0,
+        1.0,
+        step=0.001,
+        format="%.4g",
+        key="train_weight_decay",
+        persist_state="session",
+        help="Of AdamW alone: how strongly weights are drawn towards 0, against overfitting.",
+    )
+    average = st.number_input(
+        "Averaging of the weights",
+        0.0,
+        0.99999,
+        step=0.001,
+        format="%.5g",
+        key="train_weight_averaging",
+        persist_state="session",
+        help="Share of a moving average that each step keeps; the average is what is scored and saved. 0.99 "
+        "averages over about 100 steps; 0 turns it off.",
+    )
+    return {
+        "schedule": schedule,
+        "gradient_norm": norm,
+        "weight_decay": decay,
+        "weight_averaging": average,
+    }
+
+
+def _ending() -> dict[str, object]:
+    patience = st.number_input(
+        "Stop early after (epochs)",
+        1,
+        10_000,
+        value=None,
+        key="train_early_stopping",
+        placeholder="never",
+        persist_state="session",
+        help="Ends training after so many epochs without a better evaluation RMSE, and keeps the best epoch. "
+        "The evaluation regions have then chosen the model: their scores are no longer a test of it.",
+    )
+    return {"early_stopping": patience}

@@ -16,6 +16,7 @@ from nightlights.networks import network_info
 from nightlights.pipeline import RUN_FILE, SCORES_FILE, read_run
 from nightlights.shipped import CARD_FILE, ShippedModel, models_folder
 from nightlights.standard.records import StandardScores
+from nightlights.uncertainty import UNCERTAINTY_FILE, load_calibration
 from nightlights.workspace import Workspace
 
 BLANK: Final = "[fill in"
@@ -23,7 +24,6 @@ BLANK: Final = "[fill in"
 SECTIONS: Final = ("Intended use", "Data", "Settings", "Scores", "Limits", "Licence")
 LARGEST_BYTES: Final = 20_000_000
 """What a model may take in the project's history of versions."""
-UNCERTAINTY_FILE: Final = "uncertainty.json"
 STANDARD_PREFIX: Final = "standard-"
 
 
@@ -83,7 +83,7 @@ def promote(
     _check_card(folder, run)
     _check_bands(workspace, record, config)
     names = [MODEL_FILE, CONFIG_FILE, RUN_FILE, CARD_FILE]
-    if (folder / UNCERTAINTY_FILE).is_file():
+    if load_calibration(folder) is not None:
         names.append(UNCERTAINTY_FILE)
     size = sum((folder / each).stat().st_size for each in names)
     if size > LARGEST_BYTES:

@@ -14,7 +14,7 @@ from nightlights.standard.table import CityFigures, MethodFigures, StandardTable
 SMALL = {
     "test": tuple(city for city in cities.cities_of("test") if city.name in ("kano", "new-orleans")),
     "validation": tuple(
-        city for city in cities.cities_of("validation") if city.name in ("abuja", "saint-louis")
+        city for city in cities.cities_of("validation") if city.name in ("abuja", "nairobi", "saint-louis")
     ),
     "training": tuple(city for city in cities.cities_of("training") if city.name in ("accra", "houston")),
 }
@@ -31,6 +31,7 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module, "PLANET_SEEDS", (1,))
     patch.setattr(traps, "_PLACES", {split: places[:1] for split, places in traps._PLACES.items()})
     patch.setattr(recipes, "PATCHES", TINY)
+    patch.setattr(recipes, "ORIENTATIONS", 1)
     for key, recipe in recipes.RECIPES.items():
         small = replace(recipe, given={**recipe.given, "network": "tiny", "batch_size": 2})
         patch.setitem(recipes.RECIPES, key, small)

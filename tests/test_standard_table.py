@@ -74,6 +74,10 @@ def test_a_method_as_good_as_its_rivals_reaches_nothing() -> None:
     assert row(rows, "best of all listed").measured == 1 and "bicubic" in row(rows, "best of all").detail
     assert row(rows, "share closed").measured == 0
     assert row(rows, "traps: water").measured == 1
+    known = table(
+        sharpened("sharpening", 0.6), sharpened("oracle", 0.2), sharpened("bicubic VIIRS", 0.9, plain=1.0)
+    )
+    assert row(target_rows(known), "share closed").measured == pytest.approx(0.5)
     assert not any(each.reached for each in rows)
 
 
@@ -168,6 +172,10 @@ def test_traps_are_dark_apart_and_what_they_say() -> None:
     inner = Window(window.column + 3, window.row + 5, 6, 6)
     for trap, mask in trap_masks(inner, 1).items():
         np.testing.assert_array_equal(mask, masks[trap][inner.fine_slices_in(window)])
+    # Rivers between bright cities are lit by them.
+    river = City("river", "elsewhere", 15.30, -4.27).region("evaluate").window
+    wet = trap_masks(river, 1)["water"]
+    assert wet.any() and (SimulatedSource(1).truth(river)[wet] < 0.5).all()
     light = np.where(masks["water"], 3.0, 50.0)
     light[masks["water"].argmax() // light.shape[1], masks["water"].argmax() % light.shape[1]] = np.nan
     water = next(each for each in trap_sums(light, truth, masks) if each.trap == "water")
@@ -223,21 +231,20 @@ def test_everything_is_trained_scored_kept_and_told(
 
     class Killed(NoProgress):
         def update(self, done: float, total: float, *, unit: str = "", message: str = "") -> None:
-            if "training ours, daytime: epoch" in message:
+            if "scoring ours, daytime, Africa: Scoring" in message:
                 raise Cancelled
 
-    # Stopped in the second training; the first one is kept, and done but once.
-    request = StandardRequest(train=True, only=["daytime-africa", "daytime"])
+    # Stopped in the scores; the training is kept, and done but once.
+    request = StandardRequest(train=True, only=["daytime-africa"])
     with pytest.raises(Cancelled):
         make_table(workspace, request, Killed())
     first = (workspace.run_folder("standard-daytime-africa") / "model.keras").stat().st_mtime_ns
-    assert cli.main(["standard", "train", "--only", "daytime-africa,daytime", *place]) == 0
+    assert cli.main(["standard", "train", "--only", "daytime-africa", *place]) == 0
     assert (workspace.run_folder("standard-daytime-africa") / "model.keras").stat().st_mtime_ns == first
     path = table_folder(workspace, "test") / "standard-table.json"
     found = read_record(path, StandardTable)
     assert {each.method for each in found.methods} == {
         "daytime-africa",
-        "daytime",
         "bicubic VIIRS",
         "linear regression",
     }
@@ -246,6 +253,7 @@ def test_everything_is_trained_scored_kept_and_told(
     assert african.run.train_regions == ["accra"] and african.run.settings.seed == 3
     assert {place.place for place in african.traps} == {"kano", "new-orleans", "atar"}
     assert {city.city for city in african.cities} == {"kano", "new-orleans"}
+    assert all(0 < city.interval_pixels >= city.covered for city in african.cities)
 
     # Nothing is scored again, and nothing is trained again.
     stamps = {file: file.stat().st_mtime_ns for file in path.parent.glob("methods/*")}

@@ -3,20 +3,28 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nightlights.baselines import LINEAR_REGRESSION, Baseline, fit_linear_regression
 from nightlights.datasets import Dataset
 from nightlights.files import sha256
+from nightlights.grid import Window
 from nightlights.manifests import RunRecord, read_record
 from nightlights.models import MODEL_FILE
 from nightlights.observation import PointSpread
-from nightlights.progress import Progress
+from nightlights.progress import NoProgress, Progress
 from nightlights.sharpening.boosting import GRADIENT_BOOSTING, fit_gradient_boosting
 from nightlights.sharpening.interpolation import INTERPOLATIONS, Interpolation
-from nightlights.standard.measuring import Candidate, Light
+from nightlights.standard.measuring import Candidate, Interval, Light
 from nightlights.standard.recipes import SEED, Recipe
+from nightlights.uncertainty import UNCERTAINTY_FILE, Calibration, load_calibration
+from nightlights.uncertainty.layers import region_bounds
+
+if TYPE_CHECKING:
+    from nightlights.prediction import Predictor
 
 RUN_FILE = "run.json"
 
@@ -41,15 +49,32 @@ def model_candidate(recipe: Recipe, folder: Path) -> Candidate:
             light[tile.fine_slices_in(window)] = radiance
         return light
 
+    calibration = load_calibration(folder)
+    files = [folder / MODEL_FILE] + [folder / UNCERTAINTY_FILE] * (calibration is not None)
     return Candidate(
         key=recipe.key,
         title=recipe.title,
-        source=sha256(folder / MODEL_FILE),
+        source=" ".join(sha256(file) for file in files),
+        interval=_interval(predictor, calibration) if calibration else None,
         predict=predict,
         sharpened=recipe.sharpened,
         traps=recipe.traps,
         run=read_record(folder / RUN_FILE, RunRecord),
     )
+
+
+def _interval(predictor: "Predictor", calibration: Calibration) -> Interval:
+    """The intervals of a calibrated model."""
+
+    def interval(dataset: Dataset, region: str, light: Light) -> tuple[Light, Light]:
+        window = dataset.region(region).window.window
+
+        def read(part: Window) -> NDArray[np.float32]:
+            return np.asarray(light[part.fine_slices_in(window)], np.float32)
+
+        return region_bounds(read, dataset, region, predictor, calibration, NoProgress())
+
+    return interval
 
 
 def interpolation_candidates() -> Iterator[Candidate]:

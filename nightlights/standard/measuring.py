@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +25,8 @@ from nightlights.standard.traps import Trap, trap_masks, trap_places, trap_sums
 Light = NDArray[np.floating[Any]]
 Predict = Callable[[Dataset, str, Progress], Light]
 """From a dataset and its region to radiance in nW/cm2/sr, shape (16 height, 16 width), NaN where missing."""
-Interval = Callable[[Dataset, str], tuple[Light, Light]]
-"""From a dataset and its region to the bounds of the 90 % interval of VIIRS, each (height, width)."""
-
-INTERVAL_LEVEL: Final = 0.9
+Interval = Callable[[Dataset, str, Light], tuple[Light, Light]]
+"""From a dataset, its region and the light there to the bounds of the 90 % interval, each (height, width)."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +149,7 @@ def _figures(
         raise ModelError(f"{candidate.title} predicts nothing in {city.name}.", "See whether it is broken.")
     plain = scene.figures(light)
     if candidate.interval is not None:
-        lower, upper = candidate.interval(dataset, city.name)
+        lower, upper = candidate.interval(dataset, city.name, light)
         known = np.isfinite(lower) & np.isfinite(upper) & np.isfinite(scene.measured)
         inside = known & (scene.measured >= lower) & (scene.measured <= upper)
         counts = {"covered": int(inside.sum()), "interval_pixels": int(known.sum())}

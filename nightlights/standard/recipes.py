@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from nightlights.manifests import TrainingSettings
 from nightlights.standard.cities import Group, cities_of
+from nightlights.uncertainty.records import Orientations
 
 SEED: Final = 1
 """Of the weights, the patches and their rotation: the same for every model."""
@@ -55,6 +56,9 @@ SHARPENING: Final[dict[str, Any]] = {
 
 ORACLE: Final[dict[str, Any]] = {**SHARPENING, "label": "truth"}
 """As :data:`SHARPENING`, trained on the hidden truth: what sharpening could reach at best."""
+
+ORIENTATIONS: Final[Orientations] = 8
+"""In how many orientations a network sees the imagery to tell how sure it is."""
 
 RecipeKey = Literal[
     "study-africa",

@@ -21,13 +21,16 @@ from nightlights.models import CONFIG_FILE
 from nightlights.names import suggested_name
 from nightlights.progress import Progress
 from nightlights.shipped import models_folder, shipped_models
+from nightlights.standard import recipes
 from nightlights.standard.candidates import fitted_candidates, interpolation_candidates, model_candidate
-from nightlights.standard.cities import PLANET_SEEDS, TRAINING_PLANET
+from nightlights.standard.cities import PLANET_SEEDS, TRAINING_PLANET, cities_of
 from nightlights.standard.evaluation import simulated_dataset, standard_dataset
 from nightlights.standard.measuring import Candidate, Ground, measure
 from nightlights.standard.recipes import RECIPES, Recipe
 from nightlights.standard.table import TABLE_FILE, MethodFigures, StandardTable, Versions
 from nightlights.standard.traps import trap_places
+from nightlights.uncertainty import load_calibration
+from nightlights.uncertainty.calibration import calibrate
 from nightlights.workspace import Workspace
 
 _IMAGERY_WEIGHT, _SCORE_WEIGHT, _SHARPENED_WEIGHT = 2.0, 2.0, 10.0
@@ -191,6 +194,15 @@ class _Work:
             training.train(self.training_data, wanted, folder, progress, going_on)
             if not (folder / pipeline.SCORES_FILE).exists():
                 pipeline.evaluate(self.workspace, run, progress, roles=("evaluate",))
+            if recipe.ships and not _calibrated(folder):
+                calibrate(
+                    self.training_data,
+                    [city.name for city in cities_of("validation")],
+                    pipeline.read_run(self.workspace, run),
+                    folder,
+                    progress,
+                    orientations=recipes.ORIENTATIONS,
+                )
 
         return work
 
@@ -279,6 +291,13 @@ def checked_recipes(request: StandardRequest) -> list[Recipe]:
     if unknown:
         raise ModelError(f"There is no recipe {unknown[0]}.", f"Recipes: {', '.join(RECIPES)}.")
     return [recipe for recipe in RECIPES.values() if request.only is None or recipe.key in request.only]
+
+
+def _calibrated(folder: Path) -> bool:
+    """Whether the model's intervals are there and its own."""
+    with contextlib.suppress(ModelError):
+        return load_calibration(folder) is not None
+    return False
 
 
 def _same(folder: Path, wanted: TrainingRequest, dataset: Dataset) -> bool:

@@ -126,6 +126,36 @@ def test_tiles_equal_the_whole_pass(tile: int, row: int) -> None:
     np.testing.assert_allclose(tiled, whole, rtol=0, atol=1e-4 * float(np.nanmax(whole)), equal_nan=True)
 
 
+def test_a_region_beyond_the_memory_is_read_again_and_gives_the_same() -> None:
+    window = Window(44_000, 17_000, 7, 6)
+    prior = town(window, 6).astype(np.float32)
+    measured = measured_of(town(window, 7), window, 8)
+    readings: list[Window] = []
+
+    def read(part: Window) -> NDArray[np.float32]:
+        readings.append(part)
+        return prior[part.fine_slices_in(window)]
+
+    for kept_bytes, least, most in ((2**30, 3, 3), (0, 60, 10_000)):
+        readings.clear()
+        found = np.empty(window.fine_shape, np.float32)
+        for part, light in sharpened_blocks(read, measured, window, tile_size=7, kept_bytes=kept_bytes):
+            found[part.fine_slices_in(window)] = light
+        np.testing.assert_array_equal(found, sharpen(prior, measured, window))
+        assert least <= 3 * len(readings) <= most
+
+
+def test_noise_far_from_the_equator_bends_the_light_little_and_agreement_is_given_up_there() -> None:
+    window = Window(44_000, 6_500, 16, 14)
+    truth = town(window, 13)
+    clean, noisy = observe(truth, window), measured_of(truth, window, 14, noise=0.03)
+    assert_agrees(sharpen(truth * 1.3, clean, window), clean, window)
+    found = sharpen(truth, noisy, window)
+    difference = np.abs(observe(found, window) / noisy - 1)[noisy > NOISE_FLOOR]
+    assert difference.max() > 0.01 and difference.mean() < 0.02
+    assert np.sqrt(np.mean((found - truth) ** 2)) < 0.3 * truth.std()
+
+
 def test_missing_viirs_keeps_the_prior_scaled_as_its_neighbours() -> None:
     truth = town(WINDOW, 9)
     measured = observe(truth, WINDOW)
@@ -171,6 +201,24 @@ def test_a_lone_pixel_sharper_than_the_point_spread_bends_the_result_within_boun
 def test_arrays_of_another_shape_are_refused(fine: tuple[int, int], coarse: tuple[int, int]) -> None:
     with pytest.raises(DatasetError, match="shape"):
         sharpen(np.ones(fine), np.ones(coarse), WINDOW)
+
+
+@settings(max_examples=10, deadline=None)
+@given(wherever, st.integers(0, 2**32 - 1), st.sampled_from([0.0, 742.0, 1500.0]))
+def test_the_operator_on_single_pixels_is_the_observation_strip_by_strip(
+    window: Window, seed: int, fwhm_m: float
+) -> None:
+    generator, spread = np.random.default_rng(seed), PointSpread(fwhm_m)
+    fast, exact = CellOperator.of(window, spread, cell=1), ObservationOperator(window, spread)
+    fine, coarse = generator.random(window.fine_shape), generator.random(window.shape)
+    seen = np.zeros((window.height + 2 * fast.margin, window.width))
+    for row in range(window.height):
+        strip, pixels = slice(row, row + 1), slice(16 * row, 16 * row + 16)
+        seen[row : row + 1 + 2 * fast.margin] += fast.forward(fine[pixels], strip)
+        np.testing.assert_allclose(fast.adjoint(coarse, strip), exact.adjoint(coarse)[pixels], rtol=1e-5)
+    inner = seen[fast.margin : fast.margin + window.height]
+    np.testing.assert_allclose(inner, exact.forward(fine), rtol=1e-5)
+    np.testing.assert_allclose(fast.forward(fine), exact.forward(fine), rtol=1e-5)
 
 
 @settings(max_examples=10, deadline=None)

@@ -1,6 +1,7 @@
-"""The observation operator on cells of 4 x 4 analysis pixels: cheap curvature for the solver."""
+"""The observation operator of a window on pixels, or on cells of pixels, as products of small matrices."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,88 +10,124 @@ from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.observation import PointSpread, footprint_weights
 
 CELL = 4
-"""Side of a cell in analysis pixels: well below the footprint's standard deviation of some 11."""
-_CELLS = FINE_PER_VIIRS // CELL
+"""Side of a solver's cell in analysis pixels: well below the footprint's standard deviation of some 11."""
+
+Array = NDArray[np.floating[Any]]
 
 
-def cell_sums(fine: NDArray[np.float64]) -> NDArray[np.float64]:
+def cell_sums(fine: Array) -> NDArray[np.float64]:
     """Sums over the cells of an array of shape (16 height, 16 width): shape (4 height, 4 width)."""
     rows, columns = fine.shape
-    sums: NDArray[np.float64] = fine.reshape(rows // CELL, CELL, columns // CELL, CELL).sum(axis=(1, 3))
-    return sums
+    narrow = fine.reshape(rows, columns // CELL, CELL)
+    along = sum(narrow[:, :, place] for place in range(CELL))
+    sums = np.asarray(along).reshape(rows // CELL, CELL, columns // CELL)
+    total: NDArray[np.float64] = sums.sum(axis=1, dtype=np.float64)
+    return total
 
 
 @dataclass(frozen=True)
 class CellOperator:
-    """The observation operator with the weights of a cell's centre for all of its pixels.
+    """The observation operator with one weight for all pixels of a cell; with cells of 1 it is exact.
+
+    Each VIIRS pixel holds n x n cells. Arrays on cells have the shape (n height, n width).
 
     Attributes
     ----------
     across_rows:
-        Weights north-south, shape (2 m + 1, 4), where m is the margin in VIIRS pixels.
+        Weights north-south, shape (2 m + 1, n), where m is the margin in VIIRS pixels.
     along_rows:
-        Weights east-west for each VIIRS row, shape (2 n + 1, height, 4).
+        Weights east-west for each VIIRS row, shape (height, 2 k + 1, n).
     """
 
-    across_rows: NDArray[np.float64]
-    along_rows: NDArray[np.float64]
+    across_rows: Array
+    along_rows: Array
 
     @classmethod
-    def of(cls, window: Window, point_spread: PointSpread) -> "CellOperator":
-        """The operator of ``window``."""
-        across = _cell_weights(point_spread.sigma_rows())
-        along = [_cell_weights(point_spread.sigma_columns(float(latitude))) for latitude in window.latitudes]
+    def of(cls, window: Window, point_spread: PointSpread, cell: int = CELL) -> "CellOperator":
+        """The operator of ``window`` on cells of ``cell`` x ``cell`` analysis pixels; float32 for pixels."""
+        kind = np.float32 if cell == 1 else np.float64
+        across = _cell_weights(point_spread.sigma_rows(), cell)
+        along = [
+            _cell_weights(point_spread.sigma_columns(float(latitude)), cell) for latitude in window.latitudes
+        ]
         longest = max(len(weights) for weights in along)
         padded = [np.pad(weights, (((longest - len(weights)) // 2,) * 2, (0, 0))) for weights in along]
-        return cls(across, np.stack(padded, axis=1))
+        return cls(across.astype(kind), np.stack(padded).astype(kind))
 
-    def forward(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Observe cell sums, shape (4 height, 4 width), giving shape (height, width)."""
-        height, width = sums.shape[0] // _CELLS, sums.shape[1] // _CELLS
-        cells = sums.reshape(height, _CELLS, width, _CELLS)
-        spread = np.zeros((height, _CELLS, width))
-        for offset, weights in _offsets(self.along_rows):
-            into, out = _shifted(offset, width)
-            spread[:, :, into] += np.einsum("irjk,ik->irj", cells[:, :, out], weights)
-        seen = np.zeros((height, width))
-        for offset, weights in _offsets(self.across_rows):
-            into, out = _shifted(offset, height)
-            seen[into] += np.einsum("irj,r->ij", spread[out], weights)
-        return seen
+    @property
+    def margin(self) -> int:
+        """VIIRS rows to the north and to the south that share light with a row."""
+        return len(self.across_rows) // 2
 
-    def adjoint(self, coarse: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The transpose: shape (height, width) to (4 height, 4 width)."""
+    def forward(self, cells: Array, rows: slice | None = None) -> Array:
+        """Observe sums over cells.
+
+        Parameters
+        ----------
+        cells:
+            Of the VIIRS rows ``rows``, or of all.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (rows, width); where ``rows`` is given, with :attr:`margin` more to either side, which get
+            light from these rows, too.
+        """
+        along = self.along_rows[rows or slice(None)]
+        height, reach, count = along.shape
+        width = cells.shape[1] // count
+        parts = cells.reshape(height, count * width, count) @ along.transpose(0, 2, 1)
+        spread = _gathered(parts.reshape(height, count, width, reach), axis=2)
+        seen = np.matmul(self.across_rows, spread)
+        margin = self.margin
+        result = np.zeros((height + 2 * margin, width), seen.dtype)
+        for offset in range(2 * margin + 1):
+            result[2 * margin - offset : 2 * margin - offset + height] += seen[:, offset]
+        return result if rows else result[margin : margin + height]
+
+    def adjoint(self, coarse: Array, rows: slice | None = None) -> Array:
+        """The transpose: ``coarse`` of shape (height, width) to the cells of ``rows``, or of all rows."""
         height, width = coarse.shape
-        spread = np.zeros((height, _CELLS, width))
-        for offset, weights in _offsets(self.across_rows):
-            into, out = _shifted(offset, height)
-            spread[out] += coarse[into][:, None, :] * weights[None, :, None]
-        cells = np.zeros((height, _CELLS, width, _CELLS))
-        for offset, weights in _offsets(self.along_rows):
-            into, out = _shifted(offset, width)
-            cells[:, :, out] += spread[:, :, into, None] * weights[:, None, None, :]
-        return cells.reshape(height * _CELLS, width * _CELLS)
+        rows = rows or slice(0, height)
+        margin, kind = self.margin, self.across_rows.dtype
+        padded = np.zeros((rows.stop - rows.start + 2 * margin, width), kind)
+        first, last = max(0, rows.start - margin), min(height, rows.stop + margin)
+        padded[first - rows.start + margin : last - rows.start + margin] = coarse[first:last]
+        windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * margin + 1, axis=0)
+        # Footprint i sees the row that lies j rows further with the weights of place j: so they are turned.
+        spread = np.matmul(windows, self.across_rows[::-1]).transpose(0, 2, 1)
+        along = self.along_rows[rows]
+        reach, count = along.shape[1:]
+        side = reach // 2
+        wide = np.zeros((*spread.shape[:2], width + 2 * side), kind)
+        wide[:, :, side : side + width] = spread
+        near = np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(wide, reach, axis=2))
+        fine = near.reshape(len(along), count * width, reach) @ along[:, ::-1]
+        return fine.reshape(len(along) * count, width * count)
 
-    def curvature(self, sums: NDArray[np.float64], coarse: NDArray[np.float64]) -> NDArray[np.float64]:
+    def curvature(self, sums: Array, coarse: Array) -> Array:
         """A diag(sums) A^T applied to ``coarse``, shape (height, width)."""
         return self.forward(sums * self.adjoint(coarse))
 
-    def squared_forward(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    def squared_forward(self, sums: Array) -> Array:
         """As :meth:`forward` with squared weights: the diagonal of A diag(sums) A^T."""
         return CellOperator(self.across_rows**2, self.along_rows**2).forward(sums)
 
 
-def _cell_weights(sigma: float) -> NDArray[np.float64]:
-    weights: NDArray[np.float64] = footprint_weights(sigma).reshape(-1, _CELLS, CELL).mean(axis=2)
-    return weights
+def _cell_weights(sigma: float, cell: int) -> NDArray[np.float64]:
+    weights: NDArray[np.float64] = footprint_weights(sigma).reshape(-1, FINE_PER_VIIRS // cell, cell)
+    mean: NDArray[np.float64] = weights.mean(axis=2)
+    return mean
 
 
-def _offsets(weights: NDArray[np.float64]) -> list[tuple[int, NDArray[np.float64]]]:
-    margin = len(weights) // 2
-    return list(enumerate(weights, start=-margin))
-
-
-def _shifted(offset: int, count: int) -> tuple[slice, slice]:
-    """Where a sum goes, and where the cells come from that lie ``offset`` pixels further."""
-    first, last = max(0, -offset), max(min(count, count - offset), max(0, -offset))
-    return slice(first, last), slice(first + offset, last + offset)
+def _gathered(parts: Array, axis: int) -> Array:
+    """Sum what each VIIRS pixel gets from its neighbours: parts[..., j, k] belongs to pixel j - (k - m)."""
+    width, reach = parts.shape[axis], parts.shape[axis + 1]
+    side = reach // 2
+    total = np.zeros(parts.shape[:-1], parts.dtype)
+    for place in range(reach):
+        offset = place - side
+        first, last = max(0, -offset), min(width, width - offset)
+        if first < last:
+            total[..., first:last] += parts[..., first + offset : last + offset, place]
+    return total

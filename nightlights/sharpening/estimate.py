@@ -45,7 +45,7 @@ def estimated_factor(scene: Scene, measured: Floats, rounds: int = _ROUNDS) -> F
             observed = observed * np.exp(overall)
         ratio = wanted - np.log(np.maximum(observed, _FAINT))
         factor = np.clip(factor + _filled(ratio, known), overall - limit, overall + limit)
-        correction = Correction(factor, correction.brightness, correction.addition)
+        correction = Correction(factor, correction.brightness)
     return factor
 
 

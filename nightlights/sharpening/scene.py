@@ -1,14 +1,14 @@
-"""The light that a coarse correction makes of a fine prior, tile by tile."""
+"""The light that a coarse correction makes of a fine prior, strip by strip."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nightlights.grid import FINE_PER_VIIRS, Window
-from nightlights.observation import ObservationOperator, PointSpread
+from nightlights.observation import PointSpread
 from nightlights.sharpening.cells import CellOperator, cell_sums
 
 Floats = NDArray[np.float64]
@@ -17,15 +17,22 @@ Read = Callable[[Window], NDArray[np.float32]]
 PIXELS = FINE_PER_VIIRS**2
 _LEAST_COVERAGE = 0.5
 """As in :func:`nightlights.observation.observe`: of a footprint that is less known nothing is asked."""
+_LEAST_BRIGHTNESS = 1e-3
+_STRIP_PIXELS = 1_000_000
+"""Analysis pixels that are worked on at once, where a strip as high as a tile would hold more."""
+KEPT_BYTES = 512 * 2**20
+"""Memory for what was read and estimated; a larger region is read, and estimated, again in every pass.
+
+A region of 6000 x 6000 analysis pixels still fits."""
 
 
 @dataclass(frozen=True)
 class Correction:
-    """Three fields on the VIIRS grid that say, with the prior, what every analysis pixel becomes.
+    """Two fields on the VIIRS grid, shape (height, width), that make an estimate of the prior.
 
-    The light is ``max(0, prior x exp(M factor) + M brightness x 256 A^T addition)``, where A^T is the adjoint
-    of the observation, which spreads a field over the footprints, and M the same divided by what it makes of
-    ones: the mean over the footprints that see a pixel. All have the shape (height, width).
+    The estimate is ``prior x exp(M factor)``; what is added later is ``M brightness x 256 A^T addition``.
+    A^T is the adjoint of the observation, which spreads a field over the footprints, and M the same divided
+    by what it makes of ones: the mean over the footprints that see a pixel.
 
     Attributes
     ----------
@@ -33,27 +40,20 @@ class Correction:
         Logarithm of the factor.
     brightness:
         Weight of additions, in nW/cm2/sr.
-    addition:
-        In units of ``brightness``: the multipliers of the constraints.
     """
 
     factor: Floats
     brightness: Floats
-    addition: Floats
 
     @classmethod
     def none(cls, window: Window) -> "Correction":
         """The correction that leaves the prior as it is."""
-        return cls(*(np.zeros(window.shape) for _ in range(3)))
-
-    def with_addition(self, addition: Floats) -> "Correction":
-        """This correction with another addition."""
-        return replace(self, addition=addition)
+        return cls(np.zeros(window.shape), np.zeros(window.shape))
 
 
 @dataclass(frozen=True)
 class Light:
-    """What a correction makes of the prior, as far as the solver needs to know.
+    """What an addition makes of an estimate, as far as the solver needs to know.
 
     Attributes
     ----------
@@ -83,13 +83,17 @@ class Scene:
     point_spread:
         Of the night-time instrument.
     tile_size:
-        Side of a tile in VIIRS pixels.
+        Side of a tile that is read or given back at once, in VIIRS pixels.
+    kept_bytes:
+        Memory for what was read.
     """
 
     read: Read
     window: Window
     point_spread: PointSpread
     tile_size: int = 32
+    kept_bytes: int = KEPT_BYTES
+    _kept: dict[int, NDArray[np.float32]] = field(default_factory=dict)
 
     @cached_property
     def cells(self) -> CellOperator:
@@ -97,12 +101,16 @@ class Scene:
         return CellOperator.of(self.window, self.point_spread)
 
     @cached_property
+    def _pixels(self) -> CellOperator:
+        return CellOperator.of(self.window, self.point_spread, cell=1)
+
+    @cached_property
     def coverage(self) -> Floats:
         """Known share of every footprint, shape (height, width)."""
-        found = np.zeros(self.window.shape)
-        for tile, reach in self._tiles():
-            self._observe(np.isfinite(self.read(tile)).astype(np.float64), tile, reach, found)
-        return found
+        found = self._nothing_seen()
+        for rows in self._strips():
+            self._observe(np.isfinite(self._prior(rows)).astype(np.float32), rows, found)
+        return self._inner(found)
 
     @cached_property
     def inverse(self) -> Floats:
@@ -112,61 +120,120 @@ class Scene:
 
     def observed(self, correction: Correction) -> Floats:
         """The corrected prior as VIIRS would see it; 0 where too little is known."""
-        seen = np.zeros(self.window.shape)
-        for tile, reach in self._tiles():
-            light, _ = self._corrected(correction, tile, reach)
-            self._observe(np.maximum(np.nan_to_num(light), 0.0), tile, reach, seen)
-        return seen * self.inverse
+        seen = self._nothing_seen()
+        for rows in self._strips():
+            light = self._estimate(correction, rows)
+            self._observe(np.maximum(np.nan_to_num(light, copy=False), 0, out=light), rows, seen)
+        return self._inner(seen) * self.inverse
 
-    def light(self, correction: Correction) -> Light:
-        """The corrected prior as the solver needs it."""
-        seen, energy = np.zeros(self.window.shape), 0.0
-        freedom = np.zeros(tuple(4 * side for side in self.window.shape))
-        for tile, reach in self._tiles():
-            radiance, brightness = self._corrected(correction, tile, reach)
-            light = np.maximum(np.nan_to_num(radiance), 0.0)
-            self._observe(light, tile, reach, seen)
-            energy += float((light**2 / brightness).sum()) / 2
-            rows, columns = tile.slices_in(self.window)
-            freedom[4 * rows.start : 4 * rows.stop, 4 * columns.start : 4 * columns.stop] = cell_sums(
-                np.where(radiance >= 0, brightness, 0.0)
-            )
-        return Light(seen * self.inverse, energy, freedom)
+    def lit(self, correction: Correction) -> "LitScene":
+        """The scene as the second step knows it: the estimate, to which light is added."""
+        return LitScene(self, correction)
 
-    def blocks(self, correction: Correction) -> Iterator[tuple[Window, NDArray[np.float32]]]:
-        """The corrected prior: (tile, float32 of shape (16 height, 16 width)), NaN where missing."""
-        for tile, reach in self._tiles():
-            light, _ = self._corrected(correction, tile, reach)
-            yield tile, np.maximum(light, 0.0).astype(np.float32)
+    def _strips(self) -> Iterator[slice]:
+        """VIIRS rows, a few at a time."""
+        size = max(1, min(self.tile_size, _STRIP_PIXELS // (PIXELS * self.window.width)))
+        for first in range(0, self.window.height, size):
+            yield slice(first, min(first + size, self.window.height))
 
-    def _tiles(self) -> Iterator[tuple[Window, Window]]:
-        """Tiles, and the VIIRS pixels that share light with each."""
-        margin = self.point_spread.margin(float(np.abs(self.window.latitudes).max()))
-        for tile in self.window.tiles(self.tile_size, self.tile_size):
-            yield tile, tile.expand(margin).intersection(self.window) or tile
+    def _prior(self, rows: slice) -> NDArray[np.float32]:
+        """The prior of a strip; below 0 counts as 0."""
+        if rows.start in self._kept:
+            return self._kept[rows.start]
+        across = replace(self.window, row=self.window.row + rows.start, height=rows.stop - rows.start)
+        parts = [self.read(tile) for tile in across.tiles(self.tile_size, self.tile_size)]
+        prior = np.maximum(np.concatenate(parts, axis=1), 0).astype(np.float32)
+        if self.fits:
+            self._kept[rows.start] = prior
+        return prior
 
-    def _corrected(self, correction: Correction, tile: Window, reach: Window) -> tuple[Floats, Floats]:
-        """Light of ``tile`` before what is below 0 is cut off, and brightness."""
-        operator = ObservationOperator(reach, self.point_spread)
-        part, inside = reach.slices_in(self.window), tile.fine_slices_in(reach)
+    @property
+    def fits(self) -> bool:
+        """Whether prior, estimate and brightness of all pixels fit the memory, float32 each."""
+        return 12 * PIXELS * self.window.width * self.window.height <= self.kept_bytes
 
-        def adjoint(field: Floats) -> Floats:
-            return PIXELS * operator.adjoint((field * self.inverse)[part])[inside]
+    def _spread(self, values: Floats, rows: slice) -> NDArray[np.float32]:
+        """256 A^T of a field: analysis pixels of a strip."""
+        return np.asarray(self._pixels.adjoint(PIXELS * values * self.inverse, rows), np.float32)
 
-        total = np.maximum(adjoint(np.ones(self.window.shape)), 1e-6)
-        brightness = adjoint(correction.brightness) / total + _LEAST_BRIGHTNESS
-        light = np.maximum(self.read(tile).astype(np.float64), 0.0)
-        if correction.factor.any():
-            light = light * np.exp(adjoint(correction.factor) / total)
-        if correction.addition.any():
-            light = light + brightness * adjoint(correction.addition)
+    def _mean(self, values: Floats, rows: slice) -> NDArray[np.float32]:
+        """M of a field: its mean over the footprints that see a pixel."""
+        mean = self._spread(values, rows)
+        mean /= np.maximum(self._spread(np.ones(self.window.shape), rows), np.float32(1e-6))
+        return mean
+
+    def _estimate(self, correction: Correction, rows: slice) -> NDArray[np.float32]:
+        """The prior times its factor."""
+        if not correction.factor.any():
+            return self._prior(rows).copy()
+        factor = self._mean(correction.factor, rows)
+        np.exp(factor, out=factor)
+        factor *= self._prior(rows)
+        return factor
+
+    def _nothing_seen(self) -> Floats:
+        return np.zeros((self.window.height + 2 * self._pixels.margin, self.window.width))
+
+    def _observe(self, light: NDArray[np.float32], rows: slice, into: Floats) -> None:
+        """Add what VIIRS sees of the ``light`` of a strip to ``into``, which has a margin north and south."""
+        into[rows.start : rows.stop + 2 * self._pixels.margin] += self._pixels.forward(light, rows)
+
+    def _inner(self, seen: Floats) -> Floats:
+        margin = self._pixels.margin
+        return seen[margin : margin + self.window.height]
+
+
+@dataclass(frozen=True)
+class LitScene:
+    """An estimate of the light, to which multiples of the brightness around are added.
+
+    Attributes
+    ----------
+    scene:
+        What was estimated.
+    correction:
+        What makes the estimate, and the brightness.
+    """
+
+    scene: Scene
+    correction: Correction
+    _kept: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=dict)
+
+    def light(self, addition: Floats) -> Light:
+        """The light with ``addition``, as the solver needs it."""
+        scene = self.scene
+        seen, energy, freedom = scene._nothing_seen(), 0.0, []
+        for rows in scene._strips():
+            radiance, brightness = self._corrected(addition, rows)
+            freedom.append(cell_sums(brightness * (radiance >= 0)))
+            light = np.maximum(np.nan_to_num(radiance, copy=False), 0, out=radiance)
+            scene._observe(light, rows, seen)
+            light *= light
+            light /= brightness
+            energy += float(light.sum(dtype=np.float64)) / 2
+        return Light(scene._inner(seen) * scene.inverse, energy, np.concatenate(freedom))
+
+    def blocks(self, addition: Floats) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+        """The light with ``addition``: (tile, float32 of shape (16 height, 16 width)), NaN where missing."""
+        window = self.scene.window
+        for rows in self.scene._strips():
+            light, _ = self._corrected(addition, rows)
+            across = replace(window, row=window.row + rows.start, height=rows.stop - rows.start)
+            for tile in across.tiles(self.scene.tile_size, self.scene.tile_size):
+                yield tile, np.maximum(light[tile.fine_slices_in(across)], 0)
+
+    def _corrected(self, addition: Floats, rows: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Light before what is below 0 is cut off, and brightness, of a strip."""
+        kept = self._kept.get(rows.start)
+        if kept is None:
+            brightness = self.scene._mean(self.correction.brightness, rows) + np.float32(_LEAST_BRIGHTNESS)
+            kept = self.scene._estimate(self.correction, rows), brightness
+            if self.scene.fits:
+                self._kept[rows.start] = kept
+        estimate, brightness = kept
+        if not addition.any():
+            return estimate.copy(), brightness
+        light = self.scene._spread(addition, rows)
+        light *= brightness
+        light += estimate
         return light, brightness
-
-    def _observe(self, light: Floats, tile: Window, reach: Window, into: Floats) -> None:
-        """Add what VIIRS sees of ``light``, that of ``tile``, to ``into``, shape (height, width)."""
-        around = np.zeros(reach.fine_shape)
-        around[tile.fine_slices_in(reach)] = light
-        into[reach.slices_in(self.window)] += ObservationOperator(reach, self.point_spread).forward(around)
-
-
-_LEAST_BRIGHTNESS = 1e-3

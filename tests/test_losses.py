@@ -92,6 +92,15 @@ def test_footprint_loss_is_the_mean_square_over_weighted_pixels() -> None:
     assert float(footprint_loss(seen, measured, weights, TRANSFORM)) == pytest.approx(expected, rel=1e-5)
 
 
+def test_footprint_huber_counts_large_differences_linearly() -> None:
+    seen, measured = np.sinh([[[0.2, 2.0, 7.0]]]) * 2, np.zeros((1, 1, 3))
+    weights = np.array([[[1.0, 1.0, 0.0]]])
+    found = float(footprint_loss(seen, measured, weights, TRANSFORM, "footprint Huber"))
+    assert found == pytest.approx((0.02 + 0.5 * 1.75) / 2, rel=1e-5)
+    with pytest.raises(ValueError, match="pixel Huber is not a footprint loss"):
+        footprint_loss(seen, measured, weights, TRANSFORM, "pixel Huber")
+
+
 def test_the_square_root_transform_has_a_finite_slope_at_no_light() -> None:
     import tensorflow as tf
 

@@ -10,6 +10,7 @@ import pytest
 from learning_samples import TINY_NETWORK, learnable_dataset
 from numpy.typing import NDArray
 
+from nightlights.bands import Scaling
 from nightlights.commands.train import choice
 from nightlights.datasets import Dataset
 from nightlights.errors import Cancelled, DatasetError, ModelError, SettingsError
@@ -286,6 +287,24 @@ def test_learned_matrices_begin_as_the_fixed_ones(fwhm_m: float) -> None:
     largest = float(footprints.across_rows.max())
     np.testing.assert_allclose(across, footprints.across_rows, rtol=0, atol=1e-5 * largest)
     np.testing.assert_allclose(along, footprints.along_rows(rows), rtol=0, atol=1e-5 * largest)
+
+
+def test_a_wide_point_spread_leaves_no_footprint_out_of_the_score(dataset: Dataset) -> None:
+    from nightlights.training.steps import Trainer
+
+    settings = ONE_STEP.model_copy(update={"point_spread": "learned"})
+    patches = PatchSampler(dataset, ["north"], 64, 1, 0.2, dataset.folder / ".cache").fixed(2, 1)
+    footprints = PatchFootprints(PointSpread(742.0), 64)
+    scaling = Scaling.study(dataset.manifest.bands)
+    arrays = BatchMaker(scaling, TINY_NETWORK.transform, footprints, settings).for_scoring(patches)
+    trainer = Trainer(build("tiny", 2, 1), TINY_NETWORK, settings, footprints)
+    width = next(each for each in trainer.state["weight"] if each.name == "point_spread")
+    found = [trainer.score([arrays])]
+    width.assign(5.0)
+    found.append(trainer.score([arrays]))
+    assert trainer.fwhm_m == pytest.approx(1989, abs=1)
+    assert found[0].pixels == found[1].pixels == 8
+    assert found[0].rmse != found[1].rmse
 
 
 def test_the_learned_width_finds_the_one_that_made_the_measurement() -> None:

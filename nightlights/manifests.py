@@ -317,7 +317,7 @@ class PredictionRequest(Record):
     region: str = Field(description="name of a region of the run's dataset")
     dataset: Name | None = Field(default=None, description="the run's own dataset unless given")
     prediction: Name
-    sharpen: bool = Field(default=False, description="also make the layer sharpened, which takes long")
+    sharpen: bool = Field(default=True, description="also make the layer sharpened")
     overwrite: bool = False
 
 

@@ -40,8 +40,8 @@ def predict(
     ] = "prediction",
     sharpen: Annotated[
         bool,
-        typer.Option("--sharpen", help="Also correct the prediction so that VIIRS agrees with it; slow."),
-    ] = False,
+        typer.Option(help="Also correct the prediction so that VIIRS agrees with it."),
+    ] = True,
     overwrite: OverwriteOption = False,
     background: BackgroundOption = False,
     workspace: WorkspaceOption = None,
@@ -93,7 +93,7 @@ def _copy(folder: Path, layers: dict[str, str], layer: str, target: Path) -> Non
     from nightlights.files import replacing
 
     if layer not in layers:
-        remedy = "Add --sharpen." if layer == "sharpened" else f"Choose one of {', '.join(layers)}."
+        remedy = "Leave out --no-sharpen." if layer == "sharpened" else f"Choose one of {', '.join(layers)}."
         raise SettingsError(f"The prediction has no layer {layer[:80]!r}.", remedy)
     with replacing(target) as partial:
         shutil.copyfile(folder / layers[layer], partial)

@@ -103,6 +103,8 @@ def test_a_region_that_errs_more_shows_in_its_own_coverage() -> None:
     held = held_out_cover(features, errors, groups, 0.9)
     assert held[groups == 2].mean() < 0.6
     assert held[groups != 2].mean() > 0.88
+    made = fit_intervals(features, errors, groups, 0.9)
+    assert made.hold(features[groups == 2], errors[groups == 2]).mean() > held[groups == 2].mean() + 0.05
     with pytest.raises(ValueError, match="one group"):
         fit_intervals(features, errors, np.zeros(3_000, int), 0.9)
 

@@ -103,10 +103,20 @@ def test_a_refused_connection_has_its_own_sentence_and_remedy(
     assert connect(settings_of(server)).local
 
 
-def test_no_network_is_told_within_the_deadline(server: EarthEngineServer) -> None:
+def test_a_local_server_that_is_gone_is_told_within_the_deadline(server: EarthEngineServer) -> None:
     settings = settings_of(server, earthengine_url="http://127.0.0.1:9", request_deadline_s=0.3)
     with pytest.raises(EarthEngineError) as told:
         connect(settings)
+    assert "The server at http://127.0.0.1:9, " in told.value.message
+    assert "./run earthengine-server" in told.value.remedy and "network" not in told.value.remedy
+
+
+def test_no_network_is_told() -> None:
+    def unreachable() -> None:
+        raise transport.trouble_error("unreachable", 1)
+
+    with pytest.raises(EarthEngineError) as told, clear_earthengine_errors(Settings()):
+        unreachable()
     assert told.value.message == "Earth Engine cannot be reached over the network."
     assert "network connection" in told.value.remedy
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from nightlights.errors import EarthEngineError, NightlightsError
 from nightlights.redaction import redact
 from nightlights.settings import Settings
-from nightlights.sources.earthengine.transport import trouble_error
+from nightlights.sources.earthengine.transport import TroubleError, trouble_error
 
 _LONGEST_QUOTE: Final = 300
 SIGN_IN: Final = "Run `earthengine authenticate` in a terminal, or name a service account's key file."
@@ -134,14 +134,30 @@ def clear_earthengine_errors(settings: Settings) -> Iterator[None]:
     """
     try:
         yield
+    except TroubleError as error:
+        if error.trouble != "unreachable" or settings.earthengine_url is None:
+            raise
+        translated: EarthEngineError = _server_gone(error, settings.earthengine_url)
     except NightlightsError:
         raise
     except _known_kinds() as error:
         translated = translate(error, settings)
+        if isinstance(translated, TroubleError) and translated.trouble == "unreachable":
+            url = settings.earthengine_url
+            translated = translated if url is None else _server_gone(translated, url)
     else:
         return
     # A traceback would otherwise print the original too, with its addresses and names.
     raise translated from None
+
+
+def _server_gone(error: TroubleError, url: str) -> EarthEngineError:
+    """Of a server that stands in the place of Google's, the network is not to blame."""
+    return TroubleError(
+        error.trouble,
+        f"The server at {url}, which stands in the place of Earth Engine, cannot be reached.",
+        "Start it (./run earthengine-server), or remove NIGHTLIGHTS_EARTHENGINE_URL for the real one.",
+    )
 
 
 def _known_kinds() -> tuple[type[Exception], ...]:

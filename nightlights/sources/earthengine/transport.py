@@ -27,12 +27,19 @@ from requests.adapters import HTTPAdapter
 
 from nightlights.errors import Cancelled, EarthEngineError
 
+Trouble = Literal["unreachable", "broken", "slow", "busy", "unavailable"]
+
 
 class TroubleError(EarthEngineError):
-    """A request was not answered; it, or one like it, may succeed later."""
+    """A request was not answered; it, or one like it, may succeed later.
 
+    ``trouble`` tells why.
+    """
 
-Trouble = Literal["unreachable", "broken", "slow", "busy", "unavailable"]
+    def __init__(self, trouble: Trouble, message: str, remedy: str) -> None:
+        super().__init__(message, remedy)
+        self.trouble = trouble
+
 
 _NOT_REPEATABLE: Final = re.compile(r"/(image|table):(import|importExternal)(\?|$)")
 _LONGEST_CONNECT_S: Final = 30.0
@@ -226,4 +233,4 @@ def trouble_error(trouble: Trouble, limit_s: float) -> TroubleError:
         ),
         "unavailable": (f"Earth Engine was not available {within}.", kept),
     }[trouble]
-    return TroubleError(message, remedy)
+    return TroubleError(trouble, message, remedy)

@@ -78,10 +78,11 @@ def parallel_coordinates(record: SweepRecord) -> go.Figure:
     return go.Figure(
         go.Parcoords(
             dimensions=[*axes, last],
-            line={"color": errors, "colorscale": [[0.0, LINES[0]], [1.0, "#4a5a86"]]},
-            labelside="bottom",
+            line={"color": errors, "colorscale": [[0.0, LINES[0]], [1.0, LINES[1]]]},
+            # The ends of the axes would be written over their titles.
+            rangefont={"size": 1, "color": "rgba(0,0,0,0)"},
         )
-    ).update_layout(margin={"l": 56, "r": 56, "t": 28, "b": 56})
+    ).update_layout(margin={"l": 72, "r": 56, "t": 56, "b": 24})
 
 
 def evaluation_curves(trials: Sequence[Trial]) -> go.Figure:
@@ -142,7 +143,8 @@ def _named_ticks(values: Sequence[float]) -> dict[str, Any]:
 
 def _decades(smallest: float, largest: float) -> list[float]:
     first, last = math.floor(math.log10(smallest)), math.ceil(math.log10(largest))
-    return [10.0**power for power in range(first, last + 1) if smallest <= 10.0**power <= largest]
+    within = [10.0**power for power in range(first, last + 1) if 1.5 * smallest < 10.0**power < largest / 1.5]
+    return [float(f"{smallest:.2g}"), *within, float(f"{largest:.2g}")]
 
 
 def _words(record: SweepRecord) -> str:

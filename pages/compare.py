@@ -5,8 +5,15 @@ import streamlit as st
 from nightlights.errors import NightlightsError
 from nightlights.interface import compare_map
 from nightlights.interface.choices import chosen, chosen_before
+from nightlights.interface.first_look import (
+    choose_first_look,
+    first_look_model,
+    first_look_target,
+    offer_first_look,
+)
 from nightlights.interface.imagery_layer import ShownImagery
 from nightlights.interface.job_list import jobs_to_show, show_job
+from nightlights.interface.layer_choice import choose_layers
 from nightlights.interface.legends import radiance_legend
 from nightlights.interface.map_parts import Outline, View
 from nightlights.interface.map_view import base_map, show_map
@@ -23,6 +30,7 @@ from nightlights.palettes import ROLE_COLOURS
 READ_FROM_MAP = ["last_clicked"]
 
 space, store = workspace(), job_store()
+choose_first_look()
 runs = {run.name: run for run in usable_runs(space)}
 shown = chosen_before("run", list(runs))
 page_header(
@@ -36,6 +44,8 @@ def choose_target() -> tuple[RunRecord, Target]:
     """Ask which run and which region."""
     run = runs[chosen("Run", list(runs), key="run")]
     found = {target.key: target for target in targets(space, run)}
+    if not found and newcomer:
+        return run, first_look_target()
     if not found:
         st.info("No dataset has the bands of this run any more. Export one with the same bands.")
         st.stop()
@@ -65,27 +75,14 @@ def predict_button(run: RunRecord, target: Target) -> None:
         help="Also corrects the prediction so that VIIRS agrees with it to 1 %; takes several times as long.",
     )
     label = "Predict again" if target.prediction else "Predict"
-    if st.button(label, type="secondary" if target.prediction else "primary", width="stretch"):
+    first = not target.prediction and newcomer is None
+    if st.button(label, type="primary" if first else "secondary", width="stretch"):
         try:
             request = request.model_copy(update={"sharpen": sharpen})
             store.submit("predict", request, f"Predict {target.region} with {run.name}")
             st.rerun()
         except NightlightsError as error:
             show_error(error)
-
-
-def choose_layers(record: PredictionRecord) -> tuple[list[compare_map.LayerChoice], float]:
-    """Ask for one layer or two to swipe between, and the opacity."""
-    choices = compare_map.layer_choices(record)
-    titles = list(choices)
-    first = titles.index("Predicted") if "Predicted" in titles else 0
-    layer = st.radio("Layer", titles, index=first, key="layer", bind="query-params")
-    others = [title for title in titles if title != layer]
-    other = st.selectbox(
-        "Swipe against", others, index=None, placeholder="Nothing", key="swipe", bind="query-params"
-    )
-    opacity = st.slider("Opacity (%)", 0, 100, 100, 5, key="opacity", persist_state="session")
-    return [choices[title] for title in (layer, other) if title], opacity / 100
 
 
 def draw_empty(target: Target) -> None:
@@ -138,16 +135,21 @@ if not runs:
     st.info("There is no trained network yet. Train one, then predict any region with it here.")
     page_link("train", "Train a network")
     st.stop()
+newcomer = first_look_model()
 picture, controls = st.columns([3, 1], gap="large")
 with controls:
+    if newcomer:
+        offer_first_look(newcomer)
     run, target = choose_target()
     picked, opacity = choose_layers(target.prediction) if target.prediction else ([], 1.0)
-    predict_button(run, target)
+    if target.version or target.prediction:
+        predict_button(run, target)
     above = publish_panel(target.prediction) if target.prediction else ShownImagery()
 with picture:
     try:
         if target.prediction is None:
-            st.info(f"**{target.region}** has not been predicted with **{run.name}** yet. Click **Predict**.")
+            click = "Predict" if target.version else "Show me a prediction"
+            st.info(f"**{target.region}** has not been predicted with **{run.name}** yet. Click **{click}**.")
             draw_empty(target)
         else:
             draw(target.prediction, picked, opacity, above)

@@ -253,6 +253,15 @@ def add_run(
     return record
 
 
+def ship_run(workspace: Workspace, root: Path, name: str = "daytime") -> None:
+    """Make a shipped model in ``root`` of a run that leaves the workspace."""
+    add_run(workspace, "gone")
+    folder = root / name
+    root.mkdir(parents=True, exist_ok=True)
+    workspace.run_folder("gone").rename(folder)
+    (folder / "card.md").write_text("# Card")
+
+
 def add_prediction(
     workspace: Workspace, run: str = "first", region: str = "abuja", dataset: str = "cities"
 ) -> PredictionRecord:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from pages_workspace import PLACES, add_dataset, add_job, add_prediction, add_run, app, submitted
+from pages_workspace import PLACES, add_dataset, add_job, add_prediction, add_run, app, ship_run, submitted
 
 from nightlights.interface import compare_map
 from nightlights.interface.map_parts import SIMULATED
@@ -192,3 +192,57 @@ def test_a_tile_of_an_eighth_of_the_world_costs_no_more_than_one_of_a_street(spa
     before = time.process_time()
     assert tile_png(path, 4, 3, 3, colours, TileStyle())
     assert time.process_time() - before < 5
+
+
+@pytest.fixture
+def ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """An empty workspace beside a shipped model."""
+    monkeypatch.setenv("NIGHTLIGHTS_MODELS", str(tmp_path / "models"))
+    workspace = Workspace.open(tmp_path / "fresh")
+    ship_run(workspace, tmp_path / "models")
+    return workspace
+
+
+def test_a_newcomer_gets_a_first_prediction_by_one_button(
+    app: Any, ships: Workspace, maps: Any, submitted: list[Any]
+) -> None:
+    page = app("compare", ships)
+    (button,) = [button for button in page.button if button.label == "Show me a prediction"]
+    assert "Kinshasa on the simulated planet" in page.caption[0].value
+    west, south, east, north = maps[-1]["view"].bounds
+    assert west < 15.31 < east and south < -4.33 < north
+    button.click().run()
+    ((kind, request),) = submitted
+    assert (kind, request.run) == ("first look", "shipped-daytime")
+
+
+def test_the_first_look_is_shown_once_it_is_there_whatever_was_chosen(
+    app: Any, ships: Workspace, maps: Any, submitted: list[Any]
+) -> None:
+    add_dataset(ships)
+    page = app("compare", ships)
+    assert page.selectbox(key="run").value == "shipped-daytime"
+    page.selectbox(key="region").set_value("accra").run()
+    next(button for button in page.button if button.label == "Show me a prediction").click().run()
+    made = add_prediction(ships, "shipped-daytime", "kinshasa", "first-look")
+    ships.prediction_folder(made.name).rename(ships.prediction_folder("first-look"))
+    record = ships.prediction_folder("first-look") / "prediction.json"
+    record.write_text(record.read_text().replace(made.name, "first-look"))
+    page.run()
+    assert page.selectbox(key="region").value == "first-look/kinshasa"
+    assert [layer.name for layer in maps[-1]["layers"]] == ["Predicted"]
+    # Whoever has a prediction is no newcomer.
+    assert not [button for button in page.button if button.label == "Show me a prediction"]
+
+
+def test_a_shipped_model_predicts_any_dataset_with_its_bands(
+    app: Any, ships: Workspace, space: Workspace, maps: Any, submitted: list[Any]
+) -> None:
+    add_run(space)
+    page = app("compare", space)
+    assert page.selectbox(key="run").options == ["first", "shipped-daytime"]
+    page.selectbox(key="run").set_value("shipped-daytime").run()
+    page.selectbox(key="region").set_value("kinshasa").run()
+    next(button for button in page.button if button.label == "Predict").click().run()
+    ((kind, request),) = submitted
+    assert (kind, request.run, request.dataset) == ("predict", "shipped-daytime", "cities")

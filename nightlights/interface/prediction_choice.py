@@ -16,6 +16,7 @@ from nightlights.manifests import (
     read_record,
 )
 from nightlights.names import MAXIMUM_LENGTH, suggested_name
+from nightlights.shipped import shipped_models, usable_model
 from nightlights.workspace import Workspace
 
 _ROLE_ORDER: tuple[Role, ...] = ("evaluate", "predict", "train")
@@ -41,14 +42,16 @@ class Target:
 
 
 def usable_runs(workspace: Workspace) -> list[RunRecord]:
-    """The runs that have a model, newest first; a run that cannot be read is left out."""
+    """The runs that have a model, newest first, then what ships; what cannot be read is left out."""
     runs = []
     for name in workspace.run_names():
         folder = workspace.run_folder(name)
         with suppress(NightlightsError):
             if (folder / "model.keras").exists() and (folder / "config.json").exists():
                 runs.append(read_record(folder / "run.json", RunRecord))
-    return sorted(runs, key=lambda run: run.created, reverse=True)
+    runs.sort(key=lambda run: run.created, reverse=True)
+    names = {run.name for run in runs}
+    return runs + [model.run for model in shipped_models() if model.run.name not in names]
 
 
 def targets(workspace: Workspace, run: RunRecord) -> list[Target]:
@@ -108,6 +111,6 @@ def _predictions(workspace: Workspace, run: str) -> Sequence[PredictionRecord]:
 
 def _bands(workspace: Workspace, run: str) -> list[str]:
     with suppress(NightlightsError):
-        config = read_record(workspace.run_folder(run) / "config.json", ModelConfig)
+        config = read_record(usable_model(workspace, run)[0] / "config.json", ModelConfig)
         return [band.name for band in config.bands]
     return []

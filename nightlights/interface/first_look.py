@@ -1,0 +1,53 @@
+"""At first start, one button that shows what a prediction is: by the model that ships."""
+
+import streamlit as st
+
+from nightlights.errors import NightlightsError
+from nightlights.firstlook import REGION, first_look_region
+from nightlights.interface.job_list import jobs_to_show, show_job
+from nightlights.interface.prediction_choice import Target
+from nightlights.interface.state import job_store, show_error, workspace
+from nightlights.jobs.kinds import FIRST_LOOK, FirstLookRequest
+from nightlights.shipped import ShippedModel, first_shipped
+
+_AWAITED = "first-look-awaited"
+
+
+def first_look_model() -> ShippedModel | None:
+    """The model that makes the first prediction; None once there is a prediction, or without such a model."""
+    return None if workspace().prediction_names() else first_shipped()
+
+
+def first_look_target() -> Target:
+    """The square that it predicts, before anything of it exists."""
+    bounds = first_look_region().window.bounds
+    return Target(f"{FIRST_LOOK}/{REGION}", FIRST_LOOK, REGION, "predict", bounds, simulated=True)
+
+
+def choose_first_look() -> None:
+    """Once the first prediction is there, make it what the page shows; before its choices are drawn."""
+    if st.session_state.get(_AWAITED) and FIRST_LOOK in workspace().prediction_names():
+        st.session_state["run"] = st.session_state.pop(_AWAITED)
+        st.session_state["region"] = f"{FIRST_LOOK}/{REGION}"
+
+
+def offer_first_look(model: ShippedModel) -> None:
+    """The button, or the job that it has started."""
+    store = job_store()
+    jobs = store.list("first look")
+    for job in jobs_to_show(jobs, []):
+        show_job(job)
+    if any(job.active for job in jobs):
+        return
+    st.caption(
+        "Half a minute, in the background: nine bands of a tenth of a degree of Kinshasa on the simulated "
+        "planet, the light that the model which ships sees in them, and what VIIRS would measure there."
+    )
+    if st.button("Show me a prediction", type="primary", width="stretch", icon=":material/auto_awesome:"):
+        try:
+            request = FirstLookRequest(run=model.run.name)
+            store.submit("first look", request, f"Predict Kinshasa with {model.run.name}")
+            st.session_state[_AWAITED] = model.run.name
+            st.rerun()
+        except NightlightsError as error:
+            show_error(error)

@@ -1,0 +1,20 @@
+"""Which layers of a prediction to look at."""
+
+import streamlit as st
+
+from nightlights.interface import compare_map
+from nightlights.manifests import PredictionRecord
+
+
+def choose_layers(record: PredictionRecord) -> tuple[list[compare_map.LayerChoice], float]:
+    """Ask for one layer or two to swipe between, and the opacity."""
+    choices = compare_map.layer_choices(record)
+    titles = list(choices)
+    first = titles.index("Predicted") if "Predicted" in titles else 0
+    layer = st.radio("Layer", titles, index=first, key="layer", bind="query-params")
+    others = [title for title in titles if title != layer]
+    other = st.selectbox(
+        "Swipe against", others, index=None, placeholder="Nothing", key="swipe", bind="query-params"
+    )
+    opacity = st.slider("Opacity (%)", 0, 100, 100, 5, key="opacity", persist_state="session")
+    return [choices[title] for title in (layer, other) if title], opacity / 100

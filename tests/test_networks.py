@@ -22,7 +22,7 @@ from nightlights.networks import NETWORKS, build
 # TensorFlow's own conversion to numpy.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-OURS = ["unet-small", "unet-medium", "unet", "unet-convnext", "segformer"]
+OURS = ["unet-small", "unet-medium", "unet", "unet-convnext", "segformer", "pixel"]
 BANDS = LANDSAT_BANDS[:3]
 
 

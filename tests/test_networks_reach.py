@@ -41,7 +41,9 @@ def narrow(layout: Layout) -> Layout:
     return replace(layout, base_filters=4)
 
 
-EVERY = {name: narrow(info.layout) for name, info in NETWORKS.items() if name != "unet-medium"} | {
+EVERY = {
+    name: narrow(info.layout) for name, info in NETWORKS.items() if info.reach and name != "unet-medium"
+} | {
     "convnext of two blocks": ConvNextUNetLayout(depth=2, base_filters=4, blocks=2, output="linear"),
     "windows of several sides": WindowedSegFormerLayout(
         (Stage(4, 2, 1, 4, 2), Stage(8, 1, 2, 4, 1)), 6, 4, 0.9, "linear"
@@ -75,8 +77,20 @@ def test_known_margins() -> None:
         "unet": (32, 190, 192),
         "unet-convnext": (16, 142, 144),
         "segformer": (128, 354, 384),
+        "pixel": (1, 0, 0),
         "study-unet": (32, 190, 192),
     }
+
+
+def test_the_pixel_network_knows_nothing_but_the_pixel() -> None:
+    layout = NETWORKS["pixel"].layout
+    scene = image(1, 6, 8, 3)
+    model = settled(layout, 3, scene)
+    order = np.random.default_rng(2).permutation(48)
+    mixed = scene.reshape(48, 3)[order].reshape(scene.shape)
+    light, mixed_light = (np.asarray(model(bands)).ravel() for bands in (scene, mixed))
+    np.testing.assert_allclose(mixed_light, light[order], atol=1e-5)
+    assert np.ptp(light) > 0.1
 
 
 def test_the_algebra_on_networks_worked_out_by_hand() -> None:

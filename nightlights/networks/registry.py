@@ -9,6 +9,7 @@ from nightlights.manifests import Schedule, TrainingSettings
 from nightlights.networks.base import Layout
 from nightlights.networks.convnext import ConvNextUNetLayout
 from nightlights.networks.layout import UNetLayout
+from nightlights.networks.pixel import PixelLayout
 from nightlights.networks.segformer import Stage, WindowedSegFormerLayout
 
 STUDY_BAND_COUNT = 9
@@ -248,8 +249,24 @@ _SEGFORMER = NetworkInfo(
     ),
 )
 
+_PIXEL = NetworkInfo(
+    name="pixel",
+    title="Pixel network",
+    description=(
+        "Looks at each pixel by itself: 1,500 weights. Knows little by day alone, but learns where within a "
+        "footprint of VIIRS the light comes from, so it is the one to sharpen with."
+    ),
+    layout=PixelLayout(layers=3, base_filters=24, momentum=0.9, output="softplus"),
+    transform=_TRANSFORM,
+    study_scaling=False,
+    schedule="cosine",
+    clipped_gradients=True,
+    suits_cpu=True,
+    settings=TrainingSettings(network="pixel"),
+)
+
 NETWORKS: dict[str, NetworkInfo] = {
-    info.name: info for info in (_SMALL, _MEDIUM, _LARGE, _CONVNEXT, _SEGFORMER, _STUDY)
+    info.name: info for info in (_SMALL, _MEDIUM, _LARGE, _CONVNEXT, _SEGFORMER, _PIXEL, _STUDY)
 }
 """The networks by name, the default first."""
 

@@ -36,7 +36,7 @@ JobKind = Literal[
     "cross-validate",
     "sweep",
     "standard",
-    "first look",
+    "first-look",
     "predict",
     "publish",
 ]

@@ -213,7 +213,7 @@ def test_a_newcomer_gets_a_first_prediction_by_one_button(
     assert west < 15.31 < east and south < -4.33 < north
     button.click().run()
     ((kind, request),) = submitted
-    assert (kind, request.run) == ("first look", "shipped-daytime")
+    assert (kind, request.run) == ("first-look", "shipped-daytime")
 
 
 def test_the_first_look_is_shown_once_it_is_there_whatever_was_chosen(

@@ -13,9 +13,11 @@ from nightlights import cli, training
 from nightlights.commands.standard_targets import print_targets
 from nightlights.errors import Cancelled, NightlightsError
 from nightlights.grid import Window
-from nightlights.jobs.kinds import StandardRequest
-from nightlights.manifests import read_record
+from nightlights.jobs import JobStore
+from nightlights.jobs.kinds import FIRST_LOOK, FirstLookRequest, StandardRequest
+from nightlights.manifests import PredictionRecord, read_record
 from nightlights.progress import NoProgress
+from nightlights.promotion import BLANK, draft_card, promote
 from nightlights.sources.simulated import SimulatedSource
 from nightlights.standard import cities_of
 from nightlights.standard.cities import City
@@ -266,6 +268,22 @@ def test_everything_is_trained_scored_kept_and_told(
     printed = " ".join(capfd.readouterr().out.split())
     assert "Recorded with program" in printed and "Scored now with program" in printed
     assert {file: file.stat().st_mtime_ns for file in stamps} == stamps
+
+    # Promoted, it is scored now; in a new workspace it makes a newcomer's first prediction.
+    card = draft_card(workspace, "standard-daytime-africa")
+    card.write_text(card.read_text().replace(BLANK, "(written"))
+    promote(workspace, "standard-daytime-africa")
+    assert cli.main(["evaluate", "--standard", "--json", *place]) == 0
+    again = StandardTable.model_validate(json.loads(capfd.readouterr().out))
+    live = again.method("daytime-africa")
+    assert live is not None and not live.recorded and live.cities == african.cities
+    assert live.run is not None and live.run.settings.seed == 3
+    fresh = Workspace.open(tmp_path / "fresh")
+    look = FirstLookRequest(run="shipped-daytime-africa")
+    JobStore(fresh).run_in_foreground("first-look", look, NoProgress(), "First look")
+    record = read_record(fresh.prediction_folder(FIRST_LOOK) / "prediction.json", PredictionRecord)
+    assert record.run == look.run and record.source.simulated and {"lower", "upper"} <= set(record.layers)
+    assert record.window.window.width in (24, 25)
 
 
 def _refuse(*_: object, **__: object) -> None:

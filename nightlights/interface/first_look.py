@@ -34,7 +34,7 @@ def choose_first_look() -> None:
 def offer_first_look(model: ShippedModel) -> None:
     """The button, or the job that it has started."""
     store = job_store()
-    jobs = store.list("first look")
+    jobs = store.list("first-look")
     for job in jobs_to_show(jobs, []):
         show_job(job)
     if any(job.active for job in jobs):
@@ -46,7 +46,7 @@ def offer_first_look(model: ShippedModel) -> None:
     if st.button("Show me a prediction", type="primary", width="stretch", icon=":material/auto_awesome:"):
         try:
             request = FirstLookRequest(run=model.run.name)
-            store.submit("first look", request, f"Predict Kinshasa with {model.run.name}")
+            store.submit("first-look", request, f"Predict Kinshasa with {model.run.name}")
             st.session_state[_AWAITED] = model.run.name
             st.rerun()
         except NightlightsError as error:

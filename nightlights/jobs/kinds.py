@@ -250,7 +250,7 @@ KINDS: dict[JobKind, Kind] = {
         writes=_standard_writes,
         reads=lambda _, __: [],
     ),
-    "first look": Kind(
+    "first-look": Kind(
         FirstLookRequest,
         "nightlights.firstlook:run_first_look",
         target=lambda request: FIRST_LOOK,

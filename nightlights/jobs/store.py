@@ -51,7 +51,7 @@ _TITLES: dict[JobKind, str] = {
     "cross-validate": "Cross-validate",
     "sweep": "Sweep",
     "standard": "Standard table",
-    "first look": "First look",
+    "first-look": "First look",
     "predict": "Predict",
     "publish": "Publish prediction",
 }

@@ -9,6 +9,7 @@ import pytest
 from learning_samples import TINY_NETWORK, learnable_dataset
 
 from nightlights import cli, pipeline, promotion
+from nightlights.commands import demo
 from nightlights.datasets import Dataset
 from nightlights.errors import ModelError
 from nightlights.manifests import (
@@ -207,3 +208,20 @@ def test_an_incomplete_folder_is_not_listed(space: Workspace) -> None:
     model = promote(space, "standard-tiny")
     (model.folder / "card.md").unlink()
     assert shipped_models() == []
+
+
+def test_the_demo_scores_the_shipped_model_for_reference(space: Workspace) -> None:
+    loop = demo._Loop(space, 1, 1)
+    loop.name = "sample"
+    assert loop.reference_scores() == []
+    promote(space, "standard-tiny")
+    east, pooled = loop.reference_scores()
+    own = pipeline.predict(
+        space, PredictionRequest(run="standard-tiny", region="east", prediction="own"), NoProgress()
+    ).score
+    assert own is not None and (east.method, east.region, east.rmse) == ("shipped-tiny", "east", own.rmse)
+    assert (pooled.region, pooled.pixels) == ("all regions", east.pixels)
+    other = east.model_copy(update={"rmse": 3 * east.rmse, "bias": -1.0, "pixels": 3 * east.pixels})
+    both = demo._pooled([east, other])
+    assert both.rmse == pytest.approx(east.rmse * 7**0.5) and both.pixels == 4 * east.pixels
+    assert both.bias == pytest.approx((east.bias - 3) / 4) and both.r2 is None

@@ -1,7 +1,7 @@
 """``nightlights demo``: the whole loop on the simulated planet, without a browser."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,8 +61,13 @@ def demo(
         what = step()
         seconds[title] = round(time.monotonic() - begun, 1)
         say(f"{title}: {what} ({seconds[title]:.0f} s)")
-    total = time.monotonic() - started
     scores = loop.held_out_scores()
+    begun = time.monotonic()
+    reference = loop.reference_scores()
+    if reference:
+        seconds["Reference"] = round(time.monotonic() - begun, 1)
+        say(f"Reference: {reference[0].method} on the held-out cities ({seconds['Reference']:.0f} s)")
+    total = time.monotonic() - started
     better, verdict = _verdict(scores)
     if json:
         print_json(
@@ -71,10 +76,11 @@ def demo(
                 "better_than_baselines": better,
                 "seconds": {**seconds, "total": round(total, 1)},
                 "scores": [score.model_dump(mode="json") for score in scores],
+                "reference": [score.model_dump(mode="json") for score in reference],
             }
         )
     else:
-        _print(scores, loop.workspace.root)
+        _print([*scores, *reference], loop.workspace.root)
     say(f"{verdict} All of it took {total:.0f} s.")
     if not better:
         raise typer.Exit(_NOT_BETTER)
@@ -155,6 +161,41 @@ class _Loop:
 
         return [score for score in scores_of(self.workspace, self.name).scores if score.role == "evaluate"]
 
+    def reference_scores(self) -> "list[Score]":
+        """The model that ships in the same held-out cities; empty where none does."""
+        from nightlights.manifests import (
+            DatasetManifest,
+            PredictionRecord,
+            PredictionRequest,
+            now,
+            read_record,
+        )
+        from nightlights.shipped import first_shipped
+
+        model = first_shipped()
+        if model is None:
+            return []
+        manifest = read_record(self.workspace.dataset_folder(self.name) / "dataset.json", DatasetManifest)
+        scores = []
+        for region in (region.name for region in manifest.regions if region.role == "evaluate"):
+            name = f"{self.name}-{region}-reference"
+            request = record_of(
+                PredictionRequest,
+                run=model.run.name,
+                dataset=self.name,
+                region=region,
+                prediction=name,
+                overwrite=True,
+            )
+            path = self.workspace.prediction_folder(name) / "prediction.json"
+            known = read_record(path, PredictionRecord) if path.is_file() else None
+            if known is None or known.run != model.run.name or known.created <= (model.run.finished or now()):
+                self._job("predict", request)
+            found = read_record(path, PredictionRecord)
+            if found.score:
+                scores.append(found.score.model_copy(update={"method": model.run.name}))
+        return [*scores, _pooled(scores)] if scores else []
+
     def _settings(self) -> "TrainingSettings":
         from nightlights.manifests import TrainingSettings
         from nightlights.networks.registry import network_info
@@ -173,6 +214,28 @@ class _Loop:
             follow_job(self.workspace, store.resume(left[0].id).id)
         else:
             run_job(self.workspace, kind, request)
+
+
+def _pooled(scores: "list[Score]") -> "Score":
+    """RMSE, MAE and bias over the pixels of all regions, from those of each."""
+    from nightlights.metrics import ALL_REGIONS
+
+    pixels = sum(score.pixels for score in scores)
+
+    def mean(values: Iterable[float]) -> float:
+        return sum(value * score.pixels for value, score in zip(values, scores, strict=True)) / pixels
+
+    # What does not follow from the figures of the regions is left out.
+    figures: dict[str, Any] = {"r2": None, "log_rmse": None, "spearman": None, "intervals": None}
+    figures |= {"classes": None, "fine": None, "region": ALL_REGIONS, "pixels": pixels}
+    figures |= {
+        "rmse": mean(score.rmse**2 for score in scores) ** 0.5,
+        "mae": mean(score.mae for score in scores),
+        "bias": mean(score.bias for score in scores),
+        "mean_predicted": mean(score.mean_predicted for score in scores),
+        "mean_measured": mean(score.mean_measured for score in scores),
+    }
+    return scores[0].model_copy(update=figures)
 
 
 def _verdict(scores: "list[Score]") -> tuple[bool, str]:
@@ -201,5 +264,7 @@ def _print(scores: "list[Score]", folder: Path) -> None:
             (score.region, score.method, *figures_of(score))
             for score in sorted(scores, key=lambda score: (score.region == ALL_REGIONS, score.region))
         ),
-        f"All imagery is simulated. Look at it: nightlights app --workspace {folder}",
+        "shipped-...: the model that ships with the project, for reference; its settings were chosen on "
+        "validation cities, of which these are some. All imagery is simulated. Look at it: nightlights app "
+        f"--workspace {folder}",
     )

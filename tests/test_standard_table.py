@@ -15,7 +15,7 @@ from nightlights.errors import Cancelled, NightlightsError
 from nightlights.grid import Window
 from nightlights.jobs import JobStore
 from nightlights.jobs.kinds import FIRST_LOOK, FirstLookRequest, StandardRequest
-from nightlights.manifests import PredictionRecord, read_record
+from nightlights.manifests import PredictionRecord, read_record, write_record
 from nightlights.progress import NoProgress
 from nightlights.promotion import BLANK, draft_card, promote
 from nightlights.sources.simulated import SimulatedSource
@@ -26,7 +26,7 @@ from nightlights.standard.recipes import RECIPES
 from nightlights.standard.table import PlaceTraps, StandardTable
 from nightlights.standard.targets import LISTED_BASELINES, TargetRow, target_rows
 from nightlights.standard.traps import TRAPS, TrapSum, trap_masks, trap_places, trap_sums
-from nightlights.standard.work import make_table, table_folder
+from nightlights.standard.work import keep_record, make_table, shipped_record, table_folder
 from nightlights.workspace import Workspace
 
 GROUPS = ("Africa", "United States")
@@ -288,6 +288,31 @@ def test_everything_is_trained_scored_kept_and_told(
 
 def _refuse(*_: object, **__: object) -> None:
     raise AssertionError("nothing is to be trained")
+
+
+def test_a_record_is_kept_when_it_is_whole_and_read_where_nothing_was_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTLIGHTS_MODELS", str(tmp_path / "models"))
+    workspace = Workspace.open(tmp_path / "w")
+    with pytest.raises(NightlightsError, match="no table"):
+        keep_record(workspace)
+    folder = table_folder(workspace, "test")
+    folder.mkdir(parents=True)
+    known = full(0.5)
+    write_record(folder / "standard-table.json", known)
+    with pytest.raises(NightlightsError, match="lacks daytime"):
+        keep_record(workspace)
+    known = table(*known.methods, method("daytime", figures()))
+    write_record(folder / "standard-table.json", known)
+    assert cli.main(["standard", "record", "--workspace", str(workspace.root)]) == 0
+    elsewhere = Workspace.open(tmp_path / "other")
+    assert shipped_record(elsewhere, "test") == known
+    assert shipped_record(elsewhere, "validation") is None
+    # Figures of other cities or of another planet are none of this table's.
+    old = known.model_copy(update={"versions": known.versions.model_copy(update={"standard": 1})})
+    write_record(tmp_path / "models" / "standard" / "standard-table.json", old)
+    assert shipped_record(elsewhere, "test") is None
 
 
 def test_an_unknown_recipe_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,6 +67,17 @@ def show(
 
 
 @app.command()
+def record(workspace: WorkspaceOption = None) -> None:
+    """Keep this workspace's table of the test cities in the project's models.
+
+    There, evaluate --standard reads the figures of what does not ship: the study's networks and the oracle.
+    """
+    from nightlights.standard.work import keep_record
+
+    typer.echo(keep_record(writable_workspace(workspace)))
+
+
+@app.command()
 def recipes(json: JsonOption = False) -> None:
     """List the models of the table: network, loss, training cities."""
     from nightlights.commands.output import print_table

@@ -260,6 +260,31 @@ class _Work:
         yield from table.methods if table else ()
 
 
+def keep_record(workspace: Workspace, split: str = "test") -> Path:
+    """Copy the workspace's table into the project's models, where the scores of what does not ship are read.
+
+    Raises
+    ------
+    ModelError
+        When there is no table of this version, or a recipe's figures are missing.
+    """
+    table = _record(table_folder(workspace, split) / TABLE_FILE, split)
+    if table is None:
+        raise ModelError(
+            f"There is no table of the {split} cities of this version.", "Make it: nightlights standard train"
+        )
+    missing = [key for key in RECIPES if table.method(key) is None]
+    if missing:
+        raise ModelError(
+            f"The table lacks {', '.join(missing)}.",
+            f"Train them: nightlights standard train --only {','.join(missing)}",
+        )
+    target = models_folder() / "standard" / TABLE_FILE
+    make_folder(target.parent)
+    write_record(target, table)
+    return target
+
+
 def shipped_record(workspace: Workspace, split: str) -> StandardTable | None:
     """The figures that the retraining of everything gave: the project's record, or the workspace's own."""
     for path in (models_folder() / "standard" / TABLE_FILE, table_folder(workspace, split) / TABLE_FILE):

@@ -61,18 +61,13 @@ class Convolution(Step):
 
 @dataclass(frozen=True, slots=True)
 class Enlargement(Step):
-    """Every pixel becomes ``factor`` pixels; ``bilinear`` ones lie between the two nearest pixels."""
+    """Every pixel becomes ``factor`` pixels."""
 
     factor: int
-    bilinear: bool = False
 
     def needed(self, low: int, high: int) -> Interval:
         """See :meth:`Step.needed`."""
-        if not self.bilinear:
-            return low // self.factor, high // self.factor
-        # The centre of output pixel p lies at (p + 1/2) / factor - 1/2 of the input.
-        twice = 2 * self.factor
-        return (2 * low + 1 - self.factor) // twice, -((self.factor - 2 * high - 1) // twice)
+        return low // self.factor, high // self.factor
 
     def scale(self, before: int) -> int:
         """See :meth:`Step.scale`."""

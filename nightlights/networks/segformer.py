@@ -97,9 +97,9 @@ class WindowedSegFormerLayout(Layout):
             )
             block = Chain.of(residual(Windows(stage.window)), residual(Convolution(3)))
             encoder = Chain.of(encoder, embedding, *(block,) * stage.blocks)
-            enlarged = Enlargement(2**index, bilinear=True) if index else ITSELF
+            enlarged = _smooth_enlargement(2**index) if index else ITSELF
             branches.append(Chain.of(encoder, enlarged))
-        decoder = Chain.of(Parallel(tuple(branches)), Enlargement(_FIRST_STRIDE, bilinear=True))
+        decoder = Chain.of(Parallel(tuple(branches)), _smooth_enlargement(_FIRST_STRIDE))
         return Chain.of(Parallel.of(Convolution(3), decoder), Convolution(3))
 
     def parameters(self, band_count: int) -> int:
@@ -146,15 +146,13 @@ class WindowedSegFormerLayout(Layout):
             tensor = _encoded(tensor, stage, index)
             decoded = layers.Conv2D(self.decoder_filters, 1, name=f"decoder{index}_projected")(tensor)
             if index:
-                decoded = layers.UpSampling2D(
-                    2**index, interpolation="bilinear", name=f"decoder{index}_enlarged"
-                )(decoded)
+                decoded = _enlarged(decoded, 2**index, f"decoder{index}")
             tokens.append(decoded)
         joined = layers.Concatenate(name="decoder_joined")(tokens)
         joined = layers.Conv2D(self.decoder_filters, 1, use_bias=False, name="decoder_mixed")(joined)
         joined = rectified(joined, "decoder")
         joined = layers.Conv2D(self.base_filters, 1, name="decoder_narrowed")(joined)
-        joined = layers.UpSampling2D(_FIRST_STRIDE, interpolation="bilinear", name="decoder_enlarged")(joined)
+        joined = _enlarged(joined, _FIRST_STRIDE, "decoder")
         fine = layers.Conv2D(self.base_filters, 3, padding="same", use_bias=False, name="fine")(inputs)
         tensor = layers.Concatenate(name="fine_joined")([rectified(fine, "fine"), joined])
         tensor = layers.Conv2D(self.base_filters, 3, padding="same", use_bias=False, name="last")(tensor)
@@ -163,6 +161,23 @@ class WindowedSegFormerLayout(Layout):
         model = keras.Model(inputs, outputs, name=name.replace("-", "_"))
         draw_kernels(model, np.random.default_rng(seed))
         return model
+
+
+def _smooth_enlargement(factor: int) -> Step:
+    return Chain.of(Enlargement(factor), Convolution(factor + 1))
+
+
+def _enlarged(tensor: Any, factor: int, label: str) -> Any:
+    """Repeat every pixel ``factor`` times along both axes, then even out the steps.
+
+    Keras's bilinear enlargement wants to know the size of the image when the network is compiled.
+    """
+    import keras
+
+    tensor = keras.layers.UpSampling2D(factor, name=f"{label}_enlarged")(tensor)
+    return keras.layers.AveragePooling2D(factor + 1, strides=1, padding="same", name=f"{label}_smoothed")(
+        tensor
+    )
 
 
 def _block_parameters(stage: Stage) -> int:

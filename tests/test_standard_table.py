@@ -1,6 +1,7 @@
 """The table of targets: what its rows are made of, and its way from recipes to a printed table."""
 
 import json
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from nightlights.manifests import PredictionRecord, read_record, write_record
 from nightlights.progress import NoProgress
 from nightlights.promotion import BLANK, draft_card, promote
 from nightlights.sources.simulated import SimulatedSource
-from nightlights.standard import cities_of
+from nightlights.standard import cities_of, recipes
 from nightlights.standard.cities import City
 from nightlights.standard.measuring import Candidate, Ground, measure
 from nightlights.standard.recipes import RECIPES
@@ -27,6 +28,7 @@ from nightlights.standard.table import PlaceTraps, StandardTable
 from nightlights.standard.targets import LISTED_BASELINES, TargetRow, target_rows
 from nightlights.standard.traps import TRAPS, TrapSum, trap_masks, trap_places, trap_sums
 from nightlights.standard.work import keep_record, make_table, shipped_record, table_folder
+from nightlights.training_settings import FOOTPRINT_LOSSES
 from nightlights.workspace import Workspace
 
 GROUPS = ("Africa", "United States")
@@ -217,6 +219,7 @@ def test_models_that_are_compared_see_the_same_patches_and_no_test_city() -> Non
         assert len(ours.train_regions or []) == 16
     for recipe in RECIPES.values():
         settings = recipe.settings(0.1)
+        assert settings.label != "truth" or settings.loss not in FOOTPRINT_LOSSES
         assert not judged & {*(settings.train_regions or []), *(settings.evaluate_regions or [])}
         assert settings.patches_per_region == round(0.1 * recipe.settings().patches_per_region)
         assert (settings.label == "truth") == (recipe.key == "oracle")
@@ -313,6 +316,20 @@ def test_a_record_is_kept_when_it_is_whole_and_read_where_nothing_was_trained(
     old = known.model_copy(update={"versions": known.versions.model_copy(update={"standard": 1})})
     write_record(tmp_path / "models" / "standard" / "standard-table.json", old)
     assert shipped_record(elsewhere, "test") is None
+
+
+def test_a_recipe_that_cannot_be_trained_is_told_before_any_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shrink(monkeypatch)
+    oracle = recipes.RECIPES["oracle"]
+    wrong = replace(oracle, given={**oracle.given, "loss": "footprint squared error"})
+    monkeypatch.setitem(recipes.RECIPES, "oracle", wrong)
+    workspace = Workspace.open(tmp_path)
+    request = StandardRequest(train=True, only=["daytime-africa", "oracle"])
+    with pytest.raises(NightlightsError, match="compares VIIRS pixels"):
+        make_table(workspace, request, NoProgress())
+    assert workspace.run_names() == [] and "standard-training-1" in workspace.dataset_names()
 
 
 def test_an_unknown_recipe_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

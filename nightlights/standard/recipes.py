@@ -54,8 +54,11 @@ SHARPENING: Final[dict[str, Any]] = {
 }
 """Ours from VIIRS and the daytime bands, whose prediction is sharpened."""
 
-ORACLE: Final[dict[str, Any]] = {**SHARPENING, "label": "truth"}
-"""As :data:`SHARPENING`, trained on the hidden truth: what sharpening could reach at best."""
+ORACLE: Final[dict[str, Any]] = {**SHARPENING, "label": "truth", "loss": "pixel squared error"}
+"""As :data:`SHARPENING`, trained on the hidden truth: what sharpening could reach at best.
+
+The truth is known for every analysis pixel, so its loss is one of pixels.
+"""
 
 ORIENTATIONS: Final[Orientations] = 8
 """In how many orientations a network sees the imagery to tell how sure it is."""

@@ -19,6 +19,7 @@ from nightlights.jobs.kinds import StandardRequest
 from nightlights.manifests import ModelConfig, RunRecord, TrainingRequest, now, read_record, write_record
 from nightlights.models import CONFIG_FILE
 from nightlights.names import suggested_name
+from nightlights.networks import network_info
 from nightlights.progress import Progress
 from nightlights.shipped import models_folder, shipped_models
 from nightlights.standard import recipes
@@ -29,6 +30,7 @@ from nightlights.standard.measuring import Candidate, Ground, measure
 from nightlights.standard.recipes import RECIPES, Recipe
 from nightlights.standard.table import TABLE_FILE, MethodFigures, StandardTable, Versions
 from nightlights.standard.traps import trap_places
+from nightlights.training.choices import check_combination, check_patch_size
 from nightlights.uncertainty import load_calibration
 from nightlights.uncertainty.calibration import calibrate
 from nightlights.workspace import Workspace
@@ -178,6 +180,11 @@ class _Work:
             name = f"standard-{self.request.split}-traps-{seed}"
             self.traps[seed] = simulated_dataset(self.workspace, name, seed, regions, progress)
         self.ground = Ground(self.request.split, self.cities, self.traps)
+        # What cannot be trained is told before hours are spent on what can.
+        for recipe in self.recipes if self.request.train else ():
+            settings = recipe.settings(self.request.scale)
+            check_patch_size(settings, network_info(settings.network))
+            check_combination(self.training_data.manifest, settings)
 
     def _training(self, recipe: Recipe) -> Callable[[Progress], None]:
         def work(progress: Progress) -> None:

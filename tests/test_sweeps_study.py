@@ -11,10 +11,19 @@ from learning_samples import TINY_NETWORK, learnable_dataset
 
 from nightlights import training
 from nightlights.datasets import Dataset
-from nightlights.manifests import TrainingRequest, TrainingSettings
+from nightlights.errors import SettingsError
+from nightlights.manifests import TrainingRequest, TrainingSettings, now
 from nightlights.networks import NETWORKS
 from nightlights.patches import PatchSampler
 from nightlights.progress import NoProgress
+from nightlights.sweeps.study import (
+    StudyComparison,
+    StudyOutcome,
+    StudyRecord,
+    StudyRegions,
+    StudyScale,
+    answers,
+)
 from nightlights.sweeps.study_table import STUDY_ROWS, study_regions
 from nightlights.training.run import _Run
 from nightlights.training.study_loader import BUFFER_SIZE, StudyLoader, StudyPlan, regions_read, shuffled
@@ -164,3 +173,50 @@ def test_regions_stand_in_the_order_that_the_loader_counts_by() -> None:
         assert len(train) == row.regions == len(set(train))
         assert [region.name for region in regions if region.role == "evaluate"] == ["abuja", "nairobi"]
         assert row.samples % row.regions == 0
+
+
+def test_scaling_keeps_the_steps_of_an_epoch_and_the_recipe() -> None:
+    best = STUDY_ROWS[9]
+    whole = StudyScale().settings(best, "study")
+    assert (whole.network, whole.patch_size, whole.patches_per_region) == ("study-unet", 256, 100)
+    assert (whole.batch_size, whole.epochs, whole.learning_rate) == (16, 20, 0.01)
+    assert (whole.loss, whole.schedule, whole.gradient_norm) == ("pixel squared error", "constant", 0)
+    assert not (whole.rotate or whole.mirror)
+    for row in STUDY_ROWS:
+        small = StudyScale(0.01, "unet-small", 96).settings(row, "study mended")
+        assert small.patches_per_region == pytest.approx(row.patches_per_region / 10, abs=0.5)
+        assert small.epochs == max(1, round(row.epochs / 10))
+        # Batches are whole patches, so the number of steps is kept as far as one of a few can be.
+        steps = small.patches_per_region * row.regions // small.batch_size
+        assert steps == pytest.approx(row.samples // row.batch_size, rel=0.25)
+    with pytest.raises(SettingsError, match="above 0"):
+        StudyScale(0.0)
+
+
+def test_the_answers_are_those_of_the_runs() -> None:
+    def comparison(row: int, defect: float, mended: float | None) -> StudyComparison:
+        outcomes = [
+            StudyOutcome(run="r", train_rmse=1, last_rmse=2, evaluation_rmse=rmse)
+            for rmse in (defect, mended)
+        ]
+        return StudyComparison(
+            row=row, patches=8, batch_size=1, epochs=1, defect=outcomes[0], mended=outcomes[1]
+        )
+
+    record = StudyRecord(
+        created=now(),
+        work=0.5,
+        network="unet",
+        patch_size=96,
+        seed=1,
+        planet_seed=1,
+        rows=[comparison(11, 8.0, 4.0), comparison(7, 6.0, 1.5), comparison(8, 5.0, None)],
+        regions=[StudyRegions(dataset="d", train={"a": 9.0, "b": 0.5}, evaluate={"abuja": 3, "nairobi": 4})],
+    )
+    ten_times, ratio, cities = answers(record)
+    assert "row 11 to row 7" in ten_times
+    assert "with the defect 8.00 to 6.00, without it 4.00 to 1.50 nW/cm²/sr" in ten_times
+    # 4/8 and 1.5/6; the row without a figure does not count.
+    assert "0.38 times that with it (median of 2 rows, 0.25 to 0.50)" in ratio
+    assert "that of b alone" in cities
+    assert "that of nairobi alone, 4.00" in cities

@@ -28,6 +28,7 @@ from nightlights.records import SCHEMA_VERSION, Record
 from nightlights.region_files import save_collection
 from nightlights.regions import RegionCollection
 from nightlights.sweeps.study_table import STUDY_ROWS, RegionSize, StudyRow, study_regions
+from nightlights.wording import counted
 from nightlights.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -253,8 +254,8 @@ def answers(record: StudyRecord) -> list[str]:
     if ratios:
         said.append(
             f"Without the defect the RMSE in Abuja and Nairobi is {median(ratios):.2f} times that with it "
-            f"(median of {len(ratios)} rows, {min(ratios):.2f} to {max(ratios):.2f}); it is lower in "
-            f"{sum(ratio < 1 for ratio in ratios)} of them."
+            f"(median of {counted(len(ratios), 'row')}, {min(ratios):.2f} to {max(ratios):.2f}); it is lower "
+            f"in {sum(ratio < 1 for ratio in ratios)} of them."
         )
     for each in record.regions:
         (read, deviation), (judge, other) = list(each.train.items())[-1], list(each.evaluate.items())[-1]

@@ -57,7 +57,7 @@ def show_sweeps(names: Sequence[str]) -> None:
     if len(scored) > 1:
         left, right = st.columns(2, gap="large")
         with left:
-            st.markdown("##### Settings and RMSE", help="A line is a run; drag along an axis to pick some.")
+            st.markdown("##### Settings and RMSE", help="A line is a run, the best in amber.")
             show_chart(parallel_coordinates(record), key=f"parallel-{name}", height=360)
         with right:
             st.markdown("##### Evaluation RMSE while training", help=f"Of the best {CURVES} runs.")

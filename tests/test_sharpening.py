@@ -156,6 +156,11 @@ def test_noise_far_from_the_equator_bends_the_light_little_and_agreement_is_give
     assert np.sqrt(np.mean((found - truth) ** 2)) < 0.3 * truth.std()
 
 
+def test_noise_burns_no_dark_holes_into_a_lit_town() -> None:
+    noisy = measured_of(town(WINDOW, 15), WINDOW, 16, noise=0.05)
+    assert sharpen(np.full(WINDOW.fine_shape, 10.0), noisy, WINDOW).min() > 0
+
+
 def test_missing_viirs_keeps_the_prior_scaled_as_its_neighbours() -> None:
     truth = town(WINDOW, 9)
     measured = observe(truth, WINDOW)

@@ -82,6 +82,11 @@ class _Dual:
     stiffness: float
 
     @property
+    def _beyond(self) -> Floats:
+        """What was measured less what is kept of the estimate."""
+        return self.measured - self.lit.kept[self.asked]
+
+    @property
     def scene(self) -> Scene:
         return self.lit.scene
 
@@ -124,7 +129,7 @@ class _Dual:
         total = self._total(multipliers, total)
         light = self.lit.light(self.field(multipliers))
         penalty = self._penalty(multipliers - total * self.areas)[0].sum()
-        value = light.energy / PIXELS - float(multipliers @ self.measured) + float(penalty)
+        value = light.energy / PIXELS - float(multipliers @ self._beyond) + float(penalty)
         return _Point(multipliers, total, value, light)
 
     def _along(self, point: _Point, step: Floats, descent: float) -> _Point | None:

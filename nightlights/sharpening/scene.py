@@ -18,6 +18,8 @@ PIXELS = FINE_PER_VIIRS**2
 _LEAST_COVERAGE = 0.5
 """As in :func:`nightlights.observation.observe`: of a footprint that is less known nothing is asked."""
 _LEAST_BRIGHTNESS = 1e-3
+KEPT_SHARE = 0.2
+"""Share of the estimate below which nothing is taken away: noise must not burn dark holes into a town."""
 _STRIP_PIXELS = 1_000_000
 """Analysis pixels that are worked on at once, where a strip as high as a tile would hold more."""
 KEPT_BYTES = 512 * 2**20
@@ -60,7 +62,8 @@ class Light:
     observed:
         As VIIRS would see it, in nW/cm2/sr, shape (height, width); 0 where too little is known.
     energy:
-        Half the sum of light squared over brightness, in nW/cm2/sr times analysis pixels.
+        Half the sum, over brightness, of the squared light beyond what is kept of the estimate, in nW/cm2/sr
+        times analysis pixels.
     freedom:
         Brightness of the pixels that are free to change, summed over cells, shape (4 height, 4 width).
     """
@@ -199,41 +202,49 @@ class LitScene:
     correction: Correction
     _kept: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=dict)
 
+    @cached_property
+    def kept(self) -> Floats:
+        """What VIIRS sees of the part of the estimate that is never taken away, shape (height, width)."""
+        return KEPT_SHARE * self.scene.observed(self.correction)
+
     def light(self, addition: Floats) -> Light:
         """The light with ``addition``, as the solver needs it."""
         scene = self.scene
         seen, energy, freedom = scene._nothing_seen(), 0.0, []
         for rows in scene._strips():
-            radiance, brightness = self._corrected(addition, rows)
-            freedom.append(cell_sums(brightness * (radiance >= 0)))
-            light = np.maximum(np.nan_to_num(radiance, copy=False), 0, out=radiance)
+            beyond, _, brightness = self._corrected(addition, rows)
+            freedom.append(cell_sums(brightness * (beyond >= 0)))
+            light = np.maximum(np.nan_to_num(beyond, copy=False), 0, out=beyond)
             scene._observe(light, rows, seen)
             light *= light
             light /= brightness
             energy += float(light.sum(dtype=np.float64)) / 2
-        return Light(scene._inner(seen) * scene.inverse, energy, np.concatenate(freedom))
+        return Light(scene._inner(seen) * scene.inverse + self.kept, energy, np.concatenate(freedom))
 
     def blocks(self, addition: Floats) -> Iterator[tuple[Window, NDArray[np.float32]]]:
         """The light with ``addition``: (tile, float32 of shape (16 height, 16 width)), NaN where missing."""
         window = self.scene.window
         for rows in self.scene._strips():
-            light, _ = self._corrected(addition, rows)
+            beyond, estimate, _ = self._corrected(addition, rows)
+            light = np.maximum(beyond, 0) + np.float32(KEPT_SHARE) * estimate
             across = replace(window, row=window.row + rows.start, height=rows.stop - rows.start)
             for tile in across.tiles(self.scene.tile_size, self.scene.tile_size):
-                yield tile, np.maximum(light[tile.fine_slices_in(across)], 0)
+                yield tile, light[tile.fine_slices_in(across)]
 
-    def _corrected(self, addition: Floats, rows: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Light before what is below 0 is cut off, and brightness, of a strip."""
-        kept = self._kept.get(rows.start)
-        if kept is None:
+    def _corrected(
+        self, addition: Floats, rows: slice
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Of a strip: light beyond what is kept, before it is cut off at 0; the estimate; brightness."""
+        known = self._kept.get(rows.start)
+        if known is None:
             brightness = self.scene._mean(self.correction.brightness, rows) + np.float32(_LEAST_BRIGHTNESS)
-            kept = self.scene._estimate(self.correction, rows), brightness
+            known = self.scene._estimate(self.correction, rows), brightness
             if self.scene.fits:
-                self._kept[rows.start] = kept
-        estimate, brightness = kept
-        if not addition.any():
-            return estimate.copy(), brightness
-        light = self.scene._spread(addition, rows)
-        light *= brightness
-        light += estimate
-        return light, brightness
+                self._kept[rows.start] = known
+        estimate, brightness = known
+        beyond = np.float32(1 - KEPT_SHARE) * estimate
+        if addition.any():
+            light = self.scene._spread(addition, rows)
+            light *= brightness
+            beyond += light
+        return beyond, estimate, brightness

@@ -15,7 +15,7 @@ from nightlights.sharpening.scene import PIXELS, Floats, Light, LitScene, Scene
 
 _SOFTNESS = 1.0
 """Multiplier at which 71 % of a tolerance is used: lower is sharper in theory and slower to solve."""
-_STIFFNESSES = (30.0, 300.0, 3000.0)
+STIFFNESSES = (30.0, 300.0, 3000.0)
 """Multipliers at which a tolerance is exceeded by as much again, rather than the light bent further.
 
 The stiffest is taken whose multipliers stay within :data:`_EFFORT`, or the softest."""
@@ -51,7 +51,7 @@ def agreeing_addition(lit: LitScene, measured: Floats, tolerance: Floats, areas:
         return addition
     weights = areas[asked] / areas.mean()
     point: _Point | None = None
-    for stiffness in _STIFFNESSES:
+    for stiffness in STIFFNESSES:
         dual = _Dual(lit, asked, measured[asked], tolerance[asked], weights, stiffness)
         found = dual.solve(point)
         if point is not None and dual.effort(found) > _EFFORT:

@@ -100,7 +100,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--network", default="unet-small")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--patches", type=int, default=16, help="from each region in an epoch")
-    parser.add_argument("--losses", nargs="*", default=["footprint squared error", "pixel squared error"])
+    parser.add_argument("--losses", nargs="*", default=["footprint squared error"])
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     workspace = Workspace.open(options.workspace)

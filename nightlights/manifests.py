@@ -294,6 +294,7 @@ class RunRecord(Record):
     )
     learned_fwhm_m: float | None = None
     trained_on_truth: bool = False
+    members: list[Name] = Field(default_factory=list, description="of an ensemble: the runs that it averages")
     seconds: float = 0.0
     notes: str = ""
 

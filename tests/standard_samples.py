@@ -30,10 +30,9 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
     for module in (evaluation, work):
         patch.setattr(module, "PLANET_SEEDS", (1,))
     patch.setattr(traps, "_PLACES", {split: places[:1] for split, places in traps._PLACES.items()})
-    patch.setattr(recipes, "PATCHES", TINY)
     patch.setattr(recipes, "ORIENTATIONS", 1)
     for key, recipe in recipes.RECIPES.items():
-        small = replace(recipe, given={**recipe.given, "network": "tiny", "batch_size": 2})
+        small = replace(recipe, given={**recipe.given, **TINY, "network": "tiny", "batch_size": 2})
         patch.setitem(recipes.RECIPES, key, small)
     bicubic = {"bicubic VIIRS": candidates.INTERPOLATIONS["bicubic VIIRS"]}
     patch.setattr(candidates, "INTERPOLATIONS", bicubic)

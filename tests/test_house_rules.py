@@ -58,6 +58,7 @@ FLOORS: dict[str, int] = {
             "networks",
             "losses",
             "measured_input",
+            "ensembles",
             "training",
             "models",
             "prediction",

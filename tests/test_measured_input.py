@@ -37,17 +37,17 @@ def test_even_light_stays_whatever_is_missing() -> None:
     assert not MeasuredInput(np.full(OUTER.shape, np.nan), OUTER, TRANSFORM).part(OUTER).any()
 
 
-def test_a_pixel_keeps_a_twenty_fifth_of_its_own_light() -> None:
-    outer = Window(0, 9000, 41, 41)
+def test_a_pixel_keeps_a_226th_of_its_own_light() -> None:
+    outer = Window(0, 9000, 61, 61)
     measured = np.zeros(outer.shape)
-    measured[20, 20] = 50.0
+    measured[30, 30] = 50.0
     linear = RadianceTransform(kind="linear", scale=1.0)
     found = measured_input(measured, outer, outer, linear)
-    assert found.max() == pytest.approx(50 / (2 * np.pi * 2**2), rel=0.02)
+    assert found.max() == pytest.approx(50 / (2 * np.pi * 6**2), rel=0.02)
     assert found.sum() / 256 == pytest.approx(50, rel=1e-3)
     # Half way between two pixel centres lies the mean of both.
-    centres = found.reshape(41, 16, 41, 16)
-    between = (centres[20, 7:9, 20, 15].mean() + centres[20, 7:9, 21, 0].mean()) / 2
-    kernel = np.exp(-(np.arange(-8, 9) ** 2) / 8)
+    centres = found.reshape(61, 16, 61, 16)
+    between = (centres[30, 7:9, 30, 15].mean() + centres[30, 7:9, 31, 0].mean()) / 2
+    kernel = np.exp(-(np.arange(-24, 25) ** 2) / 72)
     kernel /= kernel.sum()
-    assert between == pytest.approx(50 * kernel[8] * (kernel[8] + kernel[9]) / 2, rel=0.01)
+    assert between == pytest.approx(50 * kernel[24] * (kernel[24] + kernel[25]) / 2, rel=0.01)

@@ -206,7 +206,7 @@ def test_trap_places_share_no_ground_with_any_city_and_splits_share_none() -> No
 def test_models_that_are_compared_see_the_same_patches_and_no_test_city() -> None:
     judged = {city.name for city in cities_of("test")}
     for place in ("africa", "united-states"):
-        ours, study = (RECIPES[f"{kind}-{place}"].settings() for kind in ("daytime", "study"))
+        (ours,), (study,) = (RECIPES[f"{kind}-{place}"].settings() for kind in ("daytime", "study"))
         for name in (
             "seed",
             "epochs",
@@ -217,11 +217,15 @@ def test_models_that_are_compared_see_the_same_patches_and_no_test_city() -> Non
         ):
             assert getattr(ours, name) == getattr(study, name), name
         assert len(ours.train_regions or []) == 16
-    for recipe in RECIPES.values():
-        settings = recipe.settings(0.1)
+    every = [
+        (recipe, settings, whole)
+        for recipe in RECIPES.values()
+        for settings, whole in zip(recipe.settings(0.5), recipe.settings(), strict=True)
+    ]
+    for recipe, settings, whole in every:
         assert settings.label != "truth" or settings.loss not in FOOTPRINT_LOSSES
         assert not judged & {*(settings.train_regions or []), *(settings.evaluate_regions or [])}
-        assert settings.patches_per_region == round(0.1 * recipe.settings().patches_per_region)
+        assert settings.patches_per_region == round(0.5 * whole.patches_per_region)
         assert (settings.label == "truth") == (recipe.key == "oracle")
         assert not (recipe.ships and recipe.key.startswith(("study", "oracle")))
 

@@ -89,20 +89,36 @@ def recipes(json: JsonOption = False) -> None:
             recipe.title,
             settings.network,
             settings.loss,
+            "yes" if settings.viirs_input else "",
             settings.epochs,
+            settings.patches_per_region,
             len(settings.train_regions or []),
         )
         for recipe in RECIPES.values()
-        for settings in [recipe.settings()]
+        for settings in recipe.settings()
     ]
     if json:
-        print_json({recipe.key: recipe.settings().model_dump(mode="json") for recipe in RECIPES.values()})
+        print_json(
+            {
+                recipe.key: [settings.model_dump(mode="json") for settings in recipe.settings()]
+                for recipe in RECIPES.values()
+            }
+        )
         return
     print_table(
         "Models of the table of targets",
-        ("recipe", "what it is", "network", "loss", "epochs", "training cities"),
+        (
+            "recipe",
+            "what it is",
+            "network",
+            "loss",
+            "VIIRS as input",
+            "epochs",
+            "patches a city and epoch",
+            "training cities",
+        ),
         rows,
-        "Trained on the simulated planet alone.",
+        "Several rows of a recipe are members of an ensemble. Trained on the simulated planet alone.",
     )
 
 

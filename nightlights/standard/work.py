@@ -13,11 +13,12 @@ from pathlib import Path
 
 from nightlights import pipeline, training
 from nightlights.datasets import Dataset
+from nightlights.ensembles import combine
 from nightlights.errors import ModelError, WorkspaceError
 from nightlights.files import make_folder
 from nightlights.jobs.kinds import StandardRequest
 from nightlights.manifests import ModelConfig, RunRecord, TrainingRequest, now, read_record, write_record
-from nightlights.models import CONFIG_FILE
+from nightlights.models import CONFIG_FILE, MODEL_FILE
 from nightlights.names import suggested_name
 from nightlights.networks import network_info
 from nightlights.progress import Progress
@@ -170,7 +171,9 @@ class _Work:
             shutil.rmtree(self.folder / "methods", ignore_errors=True)
         if self.request.train and self.request.fresh:
             for recipe in self.recipes:
-                self.workspace.delete(self.workspace.run_folder(run_name(recipe, self.request.scale)))
+                run = run_name(recipe, self.request.scale)
+                for name in (run, *(f"{run}-{index + 1}" for index in range(len(recipe.members)))):
+                    self.workspace.delete(self.workspace.run_folder(name))
 
     def _imagery(self, progress: Progress) -> None:
         self.training_data = standard_dataset(self.workspace, "training", TRAINING_PLANET, progress)
@@ -182,23 +185,18 @@ class _Work:
         self.ground = Ground(self.request.split, self.cities, self.traps)
         # What cannot be trained is told before hours are spent on what can.
         for recipe in self.recipes if self.request.train else ():
-            settings = recipe.settings(self.request.scale)
-            check_patch_size(settings, network_info(settings.network))
-            check_combination(self.training_data.manifest, settings)
+            for settings in recipe.settings(self.request.scale):
+                check_patch_size(settings, network_info(settings.network))
+                check_combination(self.training_data.manifest, settings)
 
     def _training(self, recipe: Recipe) -> Callable[[Progress], None]:
         def work(progress: Progress) -> None:
             run = run_name(recipe, self.request.scale)
-            folder, settings = self.workspace.run_folder(run), recipe.settings(self.request.scale)
-            wanted = TrainingRequest(
-                run=run,
-                dataset=self.training_data.manifest.name,
-                settings=settings,
-                notes=f"Standard recipe: {recipe.title}",
-                overwrite=True,
-            )
-            going_on = _same(folder, wanted, self.training_data)
-            training.train(self.training_data, wanted, folder, progress, going_on)
+            folder = self.workspace.run_folder(run)
+            trained = self._members(recipe, progress)
+            if recipe.members and not _combined(folder, trained):
+                combine(trained, folder, run)
+                (folder / pipeline.SCORES_FILE).unlink(missing_ok=True)
             if not (folder / pipeline.SCORES_FILE).exists():
                 pipeline.evaluate(self.workspace, run, progress, roles=("evaluate",))
             if recipe.ships and not _calibrated(folder):
@@ -212,6 +210,25 @@ class _Work:
                 )
 
         return work
+
+    def _members(self, recipe: Recipe, progress: Progress) -> list[Path]:
+        """Folders of the trained runs of a recipe: its only one, or those of its ensemble."""
+        every, folders = recipe.settings(self.request.scale), []
+        for index, settings in enumerate(every):
+            run = run_name(recipe, self.request.scale) + (f"-{index + 1}" if recipe.members else "")
+            folder = self.workspace.run_folder(run)
+            wanted = TrainingRequest(
+                run=run,
+                dataset=self.training_data.manifest.name,
+                settings=settings,
+                notes=f"Standard recipe: {recipe.title}",
+                overwrite=True,
+            )
+            going_on = _same(folder, wanted, self.training_data)
+            part = _Part(progress, index, 1, len(every), f"member {index + 1} of {len(every)}")
+            training.train(self.training_data, wanted, folder, part if recipe.members else progress, going_on)
+            folders.append(folder)
+        return folders
 
     def _model_step(self, recipe: Recipe, folder: Path) -> _Step:
         def work(progress: Progress) -> None:
@@ -329,6 +346,18 @@ def _calibrated(folder: Path) -> bool:
     """Whether the model's intervals are there and its own."""
     with contextlib.suppress(ModelError):
         return load_calibration(folder) is not None
+    return False
+
+
+def _combined(folder: Path, members: list[Path]) -> bool:
+    """Whether the ensemble in ``folder`` is that of ``members`` as they are."""
+    with contextlib.suppress(WorkspaceError):
+        record = read_record(folder / pipeline.RUN_FILE, RunRecord)
+        last = max((member / MODEL_FILE).stat().st_mtime for member in members)
+        return (
+            record.members == [member.name for member in members]
+            and (folder / MODEL_FILE).stat().st_mtime >= last
+        )
     return False
 
 

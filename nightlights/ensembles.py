@@ -1,0 +1,115 @@
+"""Several trained networks as one model, whose prediction is the mean of theirs.
+
+Networks that were trained from other first weights err in other places, most of all where VIIRS does not
+say which of two predictions is right: within its footprints. Their mean errs less (Hansen and Salamon 1990,
+doi:10.1109/34.58871; Lakshminarayanan et al. 2017, arXiv:1612.01474).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightlights.bands import Scaling
+from nightlights.errors import ModelError
+from nightlights.files import make_folder
+from nightlights.manifests import ModelConfig, RunRecord, read_record, write_record
+from nightlights.models import CONFIG_FILE, load_model, save_model
+
+RUN_FILE = "run.json"
+
+
+def combine(members: Sequence[Path], folder: Path, name: str) -> RunRecord:
+    """Write the mean of trained runs to ``folder`` as a run of its own.
+
+    The mean is taken of transformed radiance. Members with and without VIIRS as an input may be mixed; the
+    model then takes it. Bands come scaled and limited as the last member scales them; each other member's
+    scaling follows by an affine map, so members may have been fitted to other patches.
+
+    Parameters
+    ----------
+    members:
+        Folders of finished runs of one network, on one dataset.
+    name:
+        Of the combined run.
+
+    Returns
+    -------
+    RunRecord
+        That of the last member, with the sum of all weights and seconds, and ``members`` named.
+
+    Raises
+    ------
+    ModelError
+        When a run is not finished, or the members do not go together.
+    WorkspaceError
+        When a record is missing, or the folder cannot be written.
+    """
+    if not members:
+        raise ModelError("An ensemble needs at least one run.", "Name the runs.")
+    records = [read_record(member / RUN_FILE, RunRecord) for member in members]
+    loaded = [load_model(member) for member in members]
+    for record, (_, config) in zip(records, loaded, strict=True):
+        if record.finished is None:
+            raise ModelError(f"The run {record.name} is not finished.", "Resume it first.")
+        if _frame(config) != _frame(loaded[0][1]):
+            raise ModelError(
+                f"{records[0].name} and {record.name} do not go together.",
+                "An ensemble needs runs of one network on one dataset, with the same bands and labels.",
+            )
+    viirs_input = any(config.viirs_input for _, config in loaded)
+    model = _mean(loaded, len(loaded[0][1].bands) + viirs_input)
+    make_folder(folder)
+    # The record comes last: a folder without one is no run.
+    (folder / RUN_FILE).unlink(missing_ok=True)
+    save_model(folder, model)
+    write_record(folder / CONFIG_FILE, loaded[-1][1].model_copy(update={"viirs_input": viirs_input}))
+    record = records[-1].model_copy(
+        update={
+            "name": name,
+            "members": [record.name for record in records],
+            "settings": records[-1].settings.model_copy(update={"viirs_input": viirs_input}),
+            "parameters": sum(record.parameters for record in records),
+            "seconds": sum(record.seconds for record in records),
+            "train_rmse": None,
+            "evaluation_rmse": None,
+            "notes": f"The mean of {', '.join(record.name for record in records)}.",
+        }
+    )
+    write_record(folder / RUN_FILE, record)
+    return record
+
+
+def _frame(config: ModelConfig) -> ModelConfig:
+    """What members share: all but the figures of the scaling and the input of VIIRS."""
+    ones = (1.0,) * len(config.scaling.bands)
+    same = Scaling(bands=config.scaling.bands, center=ones, spread=ones, lower=ones, upper=ones)
+    return config.model_copy(update={"viirs_input": False, "scaling": same})
+
+
+def _mean(loaded: Sequence[tuple[Any, ModelConfig]], channels: int) -> Any:
+    import keras
+
+    scaling = loaded[-1][1].scaling
+    inputs = keras.Input((None, None, channels), name="bands")
+    outputs = []
+    for number, (model, config) in enumerate(loaded, start=1):
+        model.name = f"member{number}"
+        own = len(config.bands) + config.viirs_input
+        given = keras.layers.Conv2D(own, 1, trainable=False, name=f"member{number}_inputs")
+        tensor = given(inputs)
+        given.set_weights(_affine(scaling, config.scaling, channels, own))
+        outputs.append(model(tensor))
+    mean = keras.layers.Average(name="transformed_radiance")(outputs) if len(outputs) > 1 else outputs[0]
+    return keras.Model(inputs, mean, name="ensemble")
+
+
+def _affine(given: Scaling, wanted: Scaling, channels: int, own: int) -> list[NDArray[np.float32]]:
+    """Kernel and bias that turn bands scaled as ``given`` into bands scaled as ``wanted``; the rest stays."""
+    count = len(given.bands)
+    kernel, bias = np.eye(channels, own), np.zeros(own)
+    kernel[range(count), range(count)] = np.divide(given.spread, wanted.spread)
+    bias[:count] = np.subtract(given.center, wanted.center) / np.asarray(wanted.spread)
+    return [kernel[None, None].astype(np.float32), bias.astype(np.float32)]

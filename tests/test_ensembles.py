@@ -1,0 +1,97 @@
+"""Ensembles: the mean of trained runs as one model."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from learning_samples import TINY_NETWORK, learnable_dataset
+
+from nightlights.datasets import Dataset
+from nightlights.ensembles import combine
+from nightlights.errors import ModelError
+from nightlights.manifests import RunRecord, TrainingRequest, TrainingSettings, read_record, write_record
+from nightlights.networks import NETWORKS
+from nightlights.prediction import Predictor
+from nightlights.progress import NoProgress
+from nightlights.training import train
+
+# TensorFlow's own conversion to numpy.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, list[Path]]:
+    """Two runs without VIIRS as an input, and one with."""
+    root = tmp_path_factory.mktemp("ensemble")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(NETWORKS, "tiny", TINY_NETWORK)
+        dataset = learnable_dataset(root)
+        folders = []
+        for seed, viirs_input in ((1, False), (2, False), (3, True)):
+            settings = TrainingSettings(
+                network="tiny",
+                epochs=1,
+                patches_per_region=2,
+                patch_size=64,
+                batch_size=2,
+                evaluation_patches=1,
+                seed=seed,
+                viirs_input=viirs_input,
+            )
+            run = f"run{seed}"
+            request = TrainingRequest(run=run, dataset="sample", settings=settings)
+            train(dataset, request, root / "runs" / run, NoProgress())
+            folders.append(root / "runs" / run)
+    return dataset, folders
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(NETWORKS, "tiny", TINY_NETWORK)
+
+
+def predicted(folder: Path, dataset: Dataset) -> Any:
+    """Transformed radiance of a whole region."""
+    predictor = Predictor.load(folder)
+    region = dataset.manifest.regions[-1]
+    window = region.window.window
+    light = np.full(window.fine_shape, np.nan, np.float32)
+    for tile, radiance in predictor.blocks(dataset, region.name, NoProgress()):
+        light[tile.fine_slices_in(window)] = radiance
+    return predictor.config.transform.forward(light)
+
+
+def test_an_ensemble_predicts_the_mean_of_its_members(
+    trained: tuple[Dataset, list[Path]], tmp_path: Path
+) -> None:
+    dataset, folders = trained
+    record = combine(folders, tmp_path / "mean", "mean")
+    single = [predicted(folder, dataset) for folder in folders]
+    assert np.abs(single[0] - single[2]).max() > 0.01
+    np.testing.assert_allclose(predicted(tmp_path / "mean", dataset), np.mean(single, axis=0), atol=1e-4)
+    assert record.members == ["run1", "run2", "run3"] and record.settings.viirs_input
+    own = [read_record(folder / "run.json", RunRecord).parameters for folder in folders]
+    assert record.parameters == sum(own)
+    # Its figures would be those of one member.
+    assert record.train_rmse is None and record.evaluation_rmse is None
+
+
+def test_what_does_not_go_together_is_refused(trained: tuple[Dataset, list[Path]], tmp_path: Path) -> None:
+    _, (first, second, _) = trained
+    with pytest.raises(ModelError, match="at least one"):
+        combine([], tmp_path / "none", "none")
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in ("model.keras", "config.json", "run.json"):
+        (other / name).write_bytes((second / name).read_bytes())
+    record = read_record(other / "run.json", RunRecord)
+    write_record(other / "run.json", record.model_copy(update={"finished": None}))
+    with pytest.raises(ModelError, match="run2 is not finished"):
+        combine([first, other], tmp_path / "mean", "mean")
+    write_record(other / "run.json", record)
+    config = (other / "config.json").read_text()
+    (other / "config.json").write_text(config.replace('"dataset_sha256": "', '"dataset_sha256": "f'))
+    with pytest.raises(ModelError, match="do not go together"):
+        combine([first, other], tmp_path / "mean", "mean")
+    assert not (tmp_path / "mean").exists()

@@ -13,7 +13,7 @@ from nightlights.interface.first_look import (
 )
 from nightlights.interface.imagery_layer import ShownImagery
 from nightlights.interface.job_list import jobs_to_show, show_job
-from nightlights.interface.layer_choice import choose_layers
+from nightlights.interface.layer_choice import choose_layers, choose_sharpening
 from nightlights.interface.legends import radiance_legend
 from nightlights.interface.map_parts import Outline, View
 from nightlights.interface.map_view import base_map, show_map
@@ -68,12 +68,7 @@ def predict_button(run: RunRecord, target: Target) -> None:
         return
     if not target.prediction:
         st.caption("Tile by tile, written as Cloud Optimized GeoTIFFs: seconds to a few minutes.")
-    sharpen = st.checkbox(
-        "Sharpen too",
-        key="sharpen",
-        persist_state="session",
-        help="Also corrects the prediction so that VIIRS agrees with it to 1 %; takes several times as long.",
-    )
+    sharpen = choose_sharpening()
     label = "Predict again" if target.prediction else "Predict"
     first = not target.prediction and newcomer is None
     if st.button(label, type="primary" if first else "secondary", width="stretch"):

@@ -55,12 +55,13 @@ def test_a_region_without_prediction_is_shown_with_viirs_and_can_be_predicted(
     assert "has not been predicted" in page.info[0].value
     assert [(layer.name, layer.attribution) for layer in maps[-1]["layers"]] == [("VIIRS", SIMULATED)]
     page.selectbox(key="region").set_value("kinshasa").run()
-    page.checkbox(key="sharpen").check().run()
     next(button for button in page.button if button.label == "Predict").click().run()
-    ((kind, request),) = submitted
+    page.checkbox(key="sharpen").uncheck().run()
+    next(button for button in page.button if button.label == "Predict").click().run()
+    (kind, request), (_, plain) = submitted
     assert kind == "predict"
     assert (request.run, request.region, request.dataset) == ("first", "kinshasa", "cities")
-    assert request.sharpen
+    assert request.sharpen and not plain.sharpen
     assert not request.overwrite
 
 

@@ -140,7 +140,15 @@ def test_the_whole_pass_is_the_network_on_the_image_continued_by_its_edges(
 def test_the_layers_agree_with_each_other_and_say_what_they_are(
     dataset: Dataset, folder: Path, tmp_path: Path
 ) -> None:
-    result = predict_region(dataset, "town", folder, tmp_path, tile_size=128, sharpen=True)
+    told: list[float] = []
+
+    class Sharpening:
+        def update(self, done: float, total: float, *, unit: str = "", message: str = "") -> None:
+            if message == "Sharpening":
+                told.append(done / total)
+
+    result = predict_region(dataset, "town", folder, tmp_path, Sharpening(), tile_size=128, sharpen=True)
+    assert told == sorted(told) and 0.5 in told and told[-1] == 1
     layers = {"daytime", "viirs", "truth", "prediction", "observed", "difference", "sharpened"}
     assert set(result.layers) == layers
     read = {layer: cog.read(tmp_path / file) for layer, file in result.layers.items()}

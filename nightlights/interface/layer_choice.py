@@ -1,4 +1,4 @@
-"""Which layers of a prediction to look at."""
+"""Which layers of a prediction to make and to look at."""
 
 import streamlit as st
 
@@ -18,3 +18,15 @@ def choose_layers(record: PredictionRecord) -> tuple[list[compare_map.LayerChoic
     )
     opacity = st.slider("Opacity (%)", 0, 100, 100, 5, key="opacity", persist_state="session")
     return [choices[title] for title in (layer, other) if title], opacity / 100
+
+
+def choose_sharpening() -> bool:
+    """Ask whether to make the layer that VIIRS agrees with, as is usual."""
+    return st.checkbox(
+        "Sharpen too",
+        value=True,
+        key="sharpen",
+        persist_state="session",
+        help="Also corrects the prediction so that VIIRS agrees with it, to 1 % where light can explain it; "
+        "takes less time than predicting.",
+    )

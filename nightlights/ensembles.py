@@ -19,6 +19,7 @@ from nightlights.manifests import ModelConfig, RunRecord, read_record, write_rec
 from nightlights.models import CONFIG_FILE, load_model, save_model
 
 RUN_FILE = "run.json"
+_OF_AN_OLDER_RUN = ("metrics.json", "history.csv", "uncertainty.json")
 
 
 def combine(members: Sequence[Path], folder: Path, name: str) -> RunRecord:
@@ -62,8 +63,9 @@ def combine(members: Sequence[Path], folder: Path, name: str) -> RunRecord:
     viirs_input = any(config.viirs_input for _, config in loaded)
     model = _mean(loaded, len(loaded[0][1].bands) + viirs_input)
     make_folder(folder)
-    # The record comes last: a folder without one is no run.
-    (folder / RUN_FILE).unlink(missing_ok=True)
+    # The record comes last: a folder without one is no run. What an older run left says nothing of this one.
+    for stale in (RUN_FILE, *_OF_AN_OLDER_RUN):
+        (folder / stale).unlink(missing_ok=True)
     save_model(folder, model)
     write_record(folder / CONFIG_FILE, loaded[-1][1].model_copy(update={"viirs_input": viirs_input}))
     record = records[-1].model_copy(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from learning_samples import TINY_NETWORK, learnable_dataset
 
+from nightlights import cli
 from nightlights.datasets import Dataset
 from nightlights.ensembles import combine
 from nightlights.errors import ModelError
@@ -75,6 +76,30 @@ def test_an_ensemble_predicts_the_mean_of_its_members(
     assert record.parameters == sum(own)
     # Its figures would be those of one member.
     assert record.train_rmse is None and record.evaluation_rmse is None
+
+
+def test_the_command_makes_a_run_and_keeps_what_is_there(
+    trained: tuple[Dataset, list[Path]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, folders = trained
+    runs = folders[0].parent
+    place = ["--workspace", str(runs.parent)]
+    assert cli.main(["models", "combine", "both", "run1", "run2", *place]) == 0
+    assert read_record(runs / "both" / "run.json", RunRecord).members == ["run1", "run2"]
+    (runs / "both" / "metrics.json").write_text("{}")
+    capsys.readouterr()
+    for arguments, reason in (
+        (["both", "run1", "run3"], "a run both already"),
+        (["run1", "run1", "run2", "--overwrite"], "one of the runs to combine"),
+        (["other", "run1", "absent"], "no run absent"),
+        (["../other", "run1"], "cannot be a run"),
+    ):
+        assert cli.main(["models", "combine", *arguments, *place]) == 2
+        assert reason in capsys.readouterr().err
+    assert (runs / "both" / "metrics.json").exists() and not (runs / "other").exists()
+    assert cli.main(["models", "combine", "both", "run1", "run3", "--overwrite", *place]) == 0
+    assert read_record(runs / "both" / "run.json", RunRecord).members == ["run1", "run3"]
+    assert not (runs / "both" / "metrics.json").exists()
 
 
 def test_what_does_not_go_together_is_refused(trained: tuple[Dataset, list[Path]], tmp_path: Path) -> None:

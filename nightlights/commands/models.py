@@ -62,6 +62,33 @@ def list_models(
 
 
 @app.command()
+def combine(
+    name: Annotated[str, typer.Argument(help="Name of the run to make.")],
+    runs: Annotated[list[str], typer.Argument(help="Finished runs of one network on one dataset.")],
+    overwrite: OverwriteOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Make a run whose prediction is the mean of several runs: it errs less than each."""
+    from nightlights.ensembles import combine as make
+    from nightlights.errors import ModelError
+    from nightlights.names import checked_name
+    from nightlights.pipeline import read_run
+
+    place = writable_workspace(workspace)
+    members = [place.run_folder(read_run(place, run).name) for run in runs]
+    folder = place.run_folder(checked_name(name, "run"))
+    if folder in members:
+        raise ModelError(f"{name} is one of the runs to combine.", "Choose another name.")
+    if folder.exists() and not overwrite:
+        raise ModelError(
+            f"There is a run {name} already.", "Choose another name, or allow it to be overwritten."
+        )
+    record = make(members, folder, name)
+    say(f"{name} is the mean of {', '.join(record.members)}. Score it: nightlights evaluate --run {name}")
+    typer.echo(folder)
+
+
+@app.command()
 def card(
     run: Annotated[str, typer.Argument(help="Name of the run.")],
     overwrite: OverwriteOption = False,

@@ -9,7 +9,7 @@ import numpy as np
 
 from nightlights.errors import DatasetError, ModelError, WorkspaceError
 from nightlights.files import replacing_folder, write_text
-from nightlights.manifests import ModelConfig, RunRecord, Score, Scores, read_record
+from nightlights.manifests import ModelConfig, RunRecord, Score, Scores, read_record, write_record
 from nightlights.models import CONFIG_FILE, MODEL_FILE, load_model
 from nightlights.names import checked_name
 from nightlights.networks import network_info
@@ -95,7 +95,14 @@ def promote(
     with replacing_folder(target) as unfinished:
         for each in names:
             shutil.copyfile(folder / each, unfinished / each)
+        record = record.model_copy(update={"device": _kind_of_device(record)})
+        write_record(unfinished / RUN_FILE, record)
     return ShippedModel(own, target, record, config)
+
+
+def _kind_of_device(record: RunRecord) -> str:
+    """GPU or CPU: whose machine it was is nobody's business."""
+    return record.device.split(":")[0].split(".")[0]
 
 
 def _check_finished(folder: Path, record: RunRecord) -> None:
@@ -187,9 +194,12 @@ def _card(folder: Path, record: RunRecord, config: ModelConfig) -> Iterator[str]
     yield f"Digest of the dataset: `{config.dataset_sha256}`."
     yield ""
     yield "## Settings"
+    if record.members:
+        yield f"The mean of {len(record.members)} runs: {', '.join(record.members)}. Those of the last:"
+        yield ""
     for key, value in settings.model_dump(exclude={"train_regions", "evaluate_regions"}).items():
         yield f"- {key.replace('_', ' ')}: {value}"
-    yield f"- epochs done: {record.epochs_done}, on {record.device or 'an unknown device'}"
+    yield f"- epochs done: {record.epochs_done}, on {_kind_of_device(record) or 'an unknown device'}"
     yield ""
     yield "## Scores"
     yield from _scores(folder)

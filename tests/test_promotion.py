@@ -204,6 +204,19 @@ def test_a_name_in_use_is_kept_unless_it_is_to_be_replaced(space: Workspace, tmp
     assert "Another line." in (root / "mine" / "card.md").read_text()
 
 
+def test_the_machine_is_named_nowhere(space: Workspace) -> None:
+    path = folder_of(space) / "run.json"
+    record = read_record(path, RunRecord)
+    write_record(path, record.model_copy(update={"device": "CPU: Somebody's Own (8 cores). Slow"}))
+    draft_card(space, "standard-tiny", overwrite=True)
+    card_of(space).write_text(card_of(space).read_text().replace(BLANK, "(written"))
+    model = promote(space, "standard-tiny")
+    assert model.run.device == "CPU"
+    for name in ("run.json", "card.md"):
+        text = (model.folder / name).read_text()
+        assert "CPU" in text and "Somebody" not in text
+
+
 def test_an_incomplete_folder_is_not_listed(space: Workspace) -> None:
     model = promote(space, "standard-tiny")
     (model.folder / "card.md").unlink()

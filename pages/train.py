@@ -67,7 +67,7 @@ def choose_curves(names: list[str], active: list[str]) -> list[str]:
     begun = [name for name in active if name in names and name not in followed]
     followed.update(begun)
     st.session_state[key] = [*picked, *(name for name in begun if name not in picked)]
-    return st.multiselect("Runs in the chart", names, key=key, persist_state="session")
+    return st.multiselect("Runs in the chart", names, key=key, persist_state="session", wrap=True)
 
 
 def watch(names: list[str], following: str | None, known: list[str]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pages_workspace import add_dataset, add_job, add_prediction, add_regions, add_run, app
+from pages_workspace import add_dataset, add_job, add_prediction, add_regions, add_run, app, ship_run
 
 from nightlights.files import write_text
 from nightlights.interface.overview import look_at, next_step
@@ -38,6 +38,21 @@ def test_an_empty_workspace_leads_to_drawing(app: Any, space: Workspace) -> None
     assert "Simulated planet (seed 1)" in said
     assert "GiB of memory" in said
     assert str(space.root) in said
+
+
+def test_a_newcomer_may_look_at_a_prediction_first(
+    app: Any, space: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTLIGHTS_MODELS", str(tmp_path / "models"))
+
+    def offered() -> bool:
+        return any("look at a prediction" in link.label for link in app("home", space).get("page_link"))
+
+    assert not offered()
+    ship_run(space, tmp_path / "models")
+    assert offered()
+    add_prediction(space)
+    assert not offered()
 
 
 def test_the_next_step_follows_the_loop(space: Workspace) -> None:

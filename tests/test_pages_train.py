@@ -101,6 +101,8 @@ def test_every_advanced_setting_reaches_the_request(
     words = {"loss": "mixture", "point_spread": "learned", "schedule": "plateau", "loader": "study mended"}
     for name, word in words.items():
         page.selectbox(key=f"train_{name}").set_value(word)
+    assert page.slider(key="train_footprint_share").disabled
+    page.run()
     page.slider(key="train_footprint_share").set_value(0.25)
     page.checkbox(key="train_viirs_input").set_value(True)
     page.run()
@@ -231,4 +233,7 @@ def test_a_first_epoch_that_was_far_off_does_not_flatten_the_curves(first: float
         )
         for number, rmse in ((1, first), (2, 2.0), (3, 1.5))
     ]
-    assert rmse_chart({"first": epochs}).layout.yaxis.type == axis
+    layout = rmse_chart({"first": epochs}).layout
+    assert layout.yaxis.type == axis
+    # Three epochs get three ticks, not one at each half.
+    assert layout.xaxis.dtick == 1

@@ -82,16 +82,37 @@ def test_a_sweep_is_shown_best_first_with_its_charts(app: Any, space: Workspace)
     assert list(sweep_rows(record)[0]) == list(table.columns)
 
 
-def test_parallel_coordinates_have_an_axis_a_setting_and_one_of_the_error(space: Workspace) -> None:
+def test_parallel_coordinates_have_an_axis_a_setting_that_differs_and_one_of_the_error(
+    space: Workspace,
+) -> None:
     (trace,) = parallel_coordinates(add_sweep(space, add_run(space, "first"))).data
-    rate, loss, epochs, rmse = trace.dimensions
+    rate, rmse = trace.dimensions
     # A hundred to one is drawn on a logarithmic axis, with the values themselves at its ticks.
     assert rate.values == (-2.0, -4.0)
     assert rate.ticktext == ("0.0001", "0.01")
-    assert loss.ticktext == ("mixture",)
-    assert epochs.values == (6, 6)
     assert rmse.values == (2.1, 2.5)
     assert "nW/cm²/sr" in rmse.label
+
+
+def test_values_beside_an_axis_are_not_written_over_each_other(space: Workspace) -> None:
+    record = add_sweep(space, add_run(space, "first"))
+    scored = record.trials[0]
+    trials = [
+        scored.model_copy(update={"evaluation_rmse": rmse, "values": {**scored.values, "loss": loss}})
+        for rmse, loss in (
+            (1.0, "mixture"),
+            (1.02, "mixture"),
+            (3.0, "pixel Huber"),
+            (9.99, "mixture"),
+            (10.0, "mixture"),
+        )
+    ]
+    figure = parallel_coordinates(record.model_copy(update={"trials": trials}))
+    loss, rmse = figure.data[0].dimensions
+    assert rmse.ticktext == ("1", "3", "10")
+    assert loss.ticktext == ("mixture", "pixel Huber")
+    # Beside the first axis there is room for the longest word of it.
+    assert figure.layout.margin.l >= 6 * len("pixel Huber")
 
 
 def test_the_form_begins_a_sweep_and_says_how_many_runs_and_how_long(

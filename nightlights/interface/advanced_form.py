@@ -30,6 +30,7 @@ def _compared() -> dict[str, object]:
         step=0.05,
         key="train_footprint_share",
         persist_state="session",
+        disabled=st.session_state.get("train_loss") != "mixture",
         help="Of the loss called mixture: this share of the footprint squared error, the rest of the pixel "
         "squared error.",
     )

@@ -40,8 +40,8 @@ def offer_first_look(model: ShippedModel) -> None:
     if any(job.active for job in jobs):
         return
     st.caption(
-        "Half a minute, in the background: nine bands of a tenth of a degree of Kinshasa on the simulated "
-        "planet, the light that the model which ships sees in them, and what VIIRS would measure there."
+        "Half a minute, in the background: a square of 0.1 degrees (11 km) of Kinshasa on the simulated "
+        "planet, predicted by a model that ships, beside what VIIRS would measure there."
     )
     if st.button("Show me a prediction", type="primary", width="stretch", icon=":material/auto_awesome:"):
         try:

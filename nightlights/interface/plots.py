@@ -54,6 +54,11 @@ def show_chart(figure: go.Figure, key: str, *, height: int = 340) -> None:
 _WIDE: Final = 20.0
 """Ratio of the largest to the smallest RMSE from which a chart has a logarithmic axis."""
 
+_DECADES_ALONE: Final = 1000.0
+"""The same from which there is room for powers of ten alone beside that axis."""
+
+_FEW_EPOCHS: Final = 10
+
 
 def rmse_chart(histories: Mapping[str, Sequence[EpochRecord]]) -> go.Figure:
     """RMSE against epoch of one or several runs: training dotted, evaluation solid, a colour for each run.
@@ -83,11 +88,15 @@ def rmse_chart(histories: Mapping[str, Sequence[EpochRecord]]) -> go.Figure:
                 hovertemplate=f"{name}, {said}<br>epoch %{{x}}: %{{y:.3f}} {RADIANCE_UNIT}<extra></extra>",
             )
     figure.update_xaxes(title="Epoch", rangemode="tozero", tickformat="d")
-    figure.update_yaxes(title=f"RMSE ({RADIANCE_UNIT})", rangemode="tozero")
+    # Between few epochs there would be ticks at halves, written as whole numbers.
+    if max((len(epochs) for epochs in histories.values()), default=0) <= _FEW_EPOCHS:
+        figure.update_xaxes(dtick=1)
+    figure.update_yaxes(title=f"RMSE ({RADIANCE_UNIT})", rangemode="tozero", tickformat=",~r")
     # After a first epoch that was far off, the later ones could not be told from each other.
     shown = [value for trace in figure.data for value in trace.y if value and np.isfinite(value)]
     if shown and max(shown) > _WIDE * min(shown):
-        figure.update_yaxes(type="log", dtick="D2", rangemode="normal")
+        steps = "D2" if max(shown) < _DECADES_ALONE * min(shown) else 1
+        figure.update_yaxes(type="log", dtick=steps, rangemode="normal")
     return figure
 
 

@@ -134,6 +134,7 @@ def ask_for_run(
         regions["train"],
         default=regions["train"],
         key=f"train_on_{manifest.name}",
+        wrap=True,
         persist_state="session",
     )
     evaluate = st.multiselect(
@@ -141,6 +142,7 @@ def ask_for_run(
         regions["evaluate"],
         default=regions["evaluate"],
         key=f"evaluate_on_{manifest.name}",
+        wrap=True,
         persist_state="session",
         help="Never trained on: their RMSE tells how well the network does elsewhere.",
     )

@@ -11,7 +11,7 @@ from nightlights.manifests import RunRecord, TrainingSettings
 from nightlights.networks.registry import NETWORKS
 from nightlights.sweeps.estimate import SweepPlan, plan_sweep
 from nightlights.sweeps.records import SweepRequest
-from nightlights.sweeps.variations import choices, parse_variation, words_of
+from nightlights.sweeps.variations import choices, parse_variation, setting_title, words_of
 
 Search = Literal["grid", "random"]
 
@@ -37,12 +37,13 @@ def sweep_form(runs: Sequence[RunRecord]) -> None:
         "Settings to vary",
         list(TrainingSettings.model_fields),
         default=["learning_rate"],
-        format_func=lambda field: field.replace("_", " "),
+        format_func=setting_title,
+        wrap=True,
         key="sweep_fields",
     )
     texts = {
         field: st.text_input(
-            field.replace("_", " ").capitalize(),
+            setting_title(field)[:1].upper() + setting_title(field)[1:],
             suggested(field, base.settings, search),
             key=f"sweep-{search}-{base.name}-{field}",
             help=_HELP,

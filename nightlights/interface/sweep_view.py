@@ -1,7 +1,8 @@
 """Sweeps on the page: which settings gave which error, the curves of the best runs, a table best first."""
 
 import math
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import plotly.graph_objects as go
@@ -15,7 +16,7 @@ from nightlights.interface.plots import LINES, rmse_chart, show_chart
 from nightlights.interface.state import flash, job_store, show_error, workspace
 from nightlights.sweeps.records import SweepRecord, Trial
 from nightlights.sweeps.search import delete_sweep, read_sweep
-from nightlights.sweeps.variations import words_of
+from nightlights.sweeps.variations import setting_title, words_of
 from nightlights.wording import counted
 
 CURVES: Final = len(LINES)
@@ -26,6 +27,12 @@ _FEW: Final = 6
 
 _WIDE: Final = 20.0
 """Ratio of the largest to the smallest value from which an axis is logarithmic."""
+
+_APART: Final = 0.06
+"""Share of an axis that two values beside it need between them, or one is written over the other."""
+
+_LETTER, _LINE = 6, 14
+"""Width and height of a letter beside an axis, in pixels."""
 
 
 def show_sweep_jobs() -> None:
@@ -67,22 +74,26 @@ def show_sweeps(names: Sequence[str]) -> None:
 
 
 def parallel_coordinates(record: SweepRecord) -> go.Figure:
-    """An axis for each varied setting and one for the evaluation RMSE; a line for each scored run."""
+    """An axis for each setting that differs and one for the evaluation RMSE; a line for each scored run."""
     scored = [trial for trial in record.trials if trial.evaluation_rmse is not None]
     errors = [trial.evaluation_rmse or 0.0 for trial in scored]
+    settings = {each.field: [trial.values[each.field] for trial in scored] for each in record.vary}
     axes = [
-        _axis(variation.field.replace("_", " "), [trial.values[variation.field] for trial in scored])
-        for variation in record.vary
+        _axis(setting_title(field), values)
+        for field, values in settings.items()
+        if len(set(map(words_of, values))) > 1
     ]
-    last = _axis(f"RMSE<br>({record.unit})", errors)
+    axes.append(_axis(f"RMSE ({record.unit})", errors))
+    beside = max(len(str(tick)) for tick in axes[0].get("ticktext", [""]))
+    lines = max(axis["label"].count("<br>") for axis in axes) + 1
     return go.Figure(
         go.Parcoords(
-            dimensions=[*axes, last],
+            dimensions=axes,
             line={"color": errors, "colorscale": [[0.0, LINES[0]], [1.0, LINES[1]]]},
             # The ends of the axes would be written over their titles.
             rangefont={"size": 1, "color": "rgba(0,0,0,0)"},
         )
-    ).update_layout(margin={"l": 72, "r": 56, "t": 56, "b": 24})
+    ).update_layout(margin={"l": max(72, 16 + _LETTER * beside), "r": 56, "t": 28 + _LINE * lines, "b": 24})
 
 
 def evaluation_curves(trials: Sequence[Trial]) -> go.Figure:
@@ -99,7 +110,7 @@ def sweep_rows(record: SweepRecord) -> list[dict[str, Any]]:
     return [
         {
             "Run": trial.run,
-            **{each.field.replace("_", " "): words_of(trial.values[each.field]) for each in record.vary},
+            **{setting_title(each.field): words_of(trial.values[each.field]) for each in record.vary},
             f"Evaluation RMSE ({record.unit})": _rounded(trial.evaluation_rmse),
             f"Training RMSE ({record.unit})": _rounded(trial.train_rmse),
             "Training time (s)": round(trial.seconds) if trial.seconds else None,
@@ -111,10 +122,12 @@ def sweep_rows(record: SweepRecord) -> list[dict[str, Any]]:
 
 def _axis(label: str, values: Sequence[Any]) -> dict[str, Any]:
     """An axis of numbers, logarithmic where they span much, or one of words."""
+    label = "<br>".join(textwrap.wrap(label, 12))
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         smallest, largest = min(values), max(values)
         if smallest > 0 and largest >= _WIDE * smallest:
             ticks = sorted({*values} if len({*values}) <= _FEW else _decades(smallest, largest))
+            ticks = _legible(ticks, math.log10)
             return {
                 "label": label,
                 "values": [math.log10(value) for value in values],
@@ -138,7 +151,21 @@ def _named_ticks(values: Sequence[float]) -> dict[str, Any]:
     different = sorted({*values})
     if len(different) > _FEW:
         return {}
-    return {"tickvals": different, "ticktext": [f"{tick:.4g}" for tick in different]}
+    ticks = _legible(different, float)
+    return {"tickvals": ticks, "ticktext": [f"{tick:.4g}" for tick in ticks]}
+
+
+def _legible(ticks: Sequence[float], scale: Callable[[float], float]) -> list[float]:
+    """Those of ``ticks``, in order, that can be written beside an axis: both ends, and what lies apart."""
+    if len(ticks) < 2:
+        return list(ticks)
+    first, last = ticks[0], ticks[-1]
+    least = _APART * (scale(last) - scale(first))
+    kept = [first]
+    for tick in ticks[1:-1]:
+        if min(scale(tick) - scale(kept[-1]), scale(last) - scale(tick)) >= least:
+            kept.append(tick)
+    return [*kept, last]
 
 
 def _decades(smallest: float, largest: float) -> list[float]:

@@ -16,6 +16,7 @@ _CSS: Final = """
 .nl-header p { margin: 0; opacity: 0.72; }
 [data-testid="stMetricValue"] { font-variant-numeric: tabular-nums; }
 [data-testid="stBaseButton-primary"]:not(:disabled) { font-weight: 600; color: var(--nl-on-accent); }
+[data-testid="stMultiSelectTagsContainer"] [data-tag] * { color: var(--nl-on-accent); }
 .nl-badge {
   display: inline-block; border-radius: 0.25rem; padding: 0.05rem 0.45rem; font-size: 0.72rem;
   font-weight: 650; letter-spacing: 0.06em;

@@ -12,6 +12,11 @@ from nightlights.sweeps.trials import checked_values
 FORMS: Final = "NAME=VALUE,VALUE or NAME=log:LOW:HIGH or NAME=linear:LOW:HIGH"
 _SCALES: Final[dict[str, Literal["linear", "logarithmic"]]] = {"log": "logarithmic", "linear": "linear"}
 _NOTHING: Final = "none"
+_TITLES: Final = {
+    "maximum_missing_share": "largest missing share",
+    "patch_size": "patch size (pixels)",
+    "viirs_input": "VIIRS input",
+}
 
 
 def parse_variation(text: str, settings: TrainingSettings) -> Variation:
@@ -72,6 +77,11 @@ def choices(field: str) -> list[Any]:
         (kind for kind in (annotation, *get_args(annotation)) if get_origin(kind) is Literal), None
     )
     return [*get_args(literal)] if literal is not None else []
+
+
+def setting_title(field: str) -> str:
+    """What a training setting is called in forms, tables and beside axes."""
+    return _TITLES.get(field, field.replace("_", " "))
 
 
 def words_of(value: Any) -> str:

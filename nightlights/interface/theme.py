@@ -22,7 +22,7 @@ _CSS: Final = """
   font-weight: 650; letter-spacing: 0.06em;
   border: 1px solid currentColor; white-space: nowrap;
 }
-.nl-simulated { color: #ff8f5a; }
+.nl-simulated { color: var(--nl-simulated); }
 .nl-role { display: inline-block; width: 0.7em; height: 0.7em; border-radius: 2px; margin-right: 0.4em; }
 @media (max-width: 640px) {
   .block-container, [data-testid="stMainBlockContainer"] { padding-left: 0.8rem; padding-right: 0.8rem; }
@@ -35,7 +35,9 @@ def style() -> None:
     """Lay the style sheet over the page; once a run."""
     # Streamlit writes white on the accent, which cannot be read on the amber of the night theme.
     on_accent = {"dark": "#14110b", "light": "#ffffff"}[theme_name()]
-    st.html(_CSS.replace("<style>", f"<style>:root {{ --nl-on-accent: {on_accent}; }}", 1))
+    simulated = {"dark": "#ff8f5a", "light": "#b3430f"}[theme_name()]
+    colours = f"--nl-on-accent: {on_accent}; --nl-simulated: {simulated};"
+    st.html(_CSS.replace("<style>", f"<style>:root {{ {colours} }}", 1))
 
 
 def theme_name() -> Literal["light", "dark"]:

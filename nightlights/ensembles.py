@@ -19,7 +19,7 @@ from nightlights.manifests import ModelConfig, RunRecord, read_record, write_rec
 from nightlights.models import CONFIG_FILE, load_model, save_model
 
 RUN_FILE = "run.json"
-_OF_AN_OLDER_RUN = ("metrics.json", "history.csv", "uncertainty.json")
+_OF_AN_OLDER_RUN = ("metrics.json", "history.csv", "uncertainty.json", "card.md")
 
 
 def combine(members: Sequence[Path], folder: Path, name: str) -> RunRecord:
@@ -39,7 +39,8 @@ def combine(members: Sequence[Path], folder: Path, name: str) -> RunRecord:
     Returns
     -------
     RunRecord
-        That of the last member, with the sum of all weights and seconds, and ``members`` named.
+        That of the last member, with the sum of all weights and seconds, every region that a member was
+        trained on, and ``members`` named.
 
     Raises
     ------
@@ -68,11 +69,14 @@ def combine(members: Sequence[Path], folder: Path, name: str) -> RunRecord:
         (folder / stale).unlink(missing_ok=True)
     save_model(folder, model)
     write_record(folder / CONFIG_FILE, loaded[-1][1].model_copy(update={"viirs_input": viirs_input}))
+    seen = list(dict.fromkeys(region for record in records for region in record.train_regions))
     record = records[-1].model_copy(
         update={
             "name": name,
             "members": [record.name for record in records],
             "settings": records[-1].settings.model_copy(update={"viirs_input": viirs_input}),
+            "train_regions": seen,
+            "evaluate_regions": [region for region in records[-1].evaluate_regions if region not in seen],
             "parameters": sum(record.parameters for record in records),
             "seconds": sum(record.seconds for record in records),
             "train_rmse": None,

@@ -21,6 +21,7 @@ from nightlights.scores import Interval as Interval
 from nightlights.scores import Score as Score
 from nightlights.scores import ScoreIntervals as ScoreIntervals
 from nightlights.scores import Scores as Scores
+from nightlights.training_settings import VIIRS_SMOOTHING
 from nightlights.training_settings import Loss as Loss
 from nightlights.training_settings import Optimizer as Optimizer
 from nightlights.training_settings import Resampling as Resampling
@@ -269,6 +270,9 @@ class ModelConfig(Record):
     dataset_sha256: str
     simulated: bool
     viirs_input: bool = Field(default=False, description="smoothed VIIRS follows the bands as an input")
+    viirs_smoothing: float = Field(
+        default=VIIRS_SMOOTHING, gt=0, le=100, description="of that input: standard deviation in VIIRS pixels"
+    )
     trained_on_truth: bool = Field(default=False, description="its labels were the hidden radiance")
 
 

@@ -4,6 +4,11 @@ The measurement is smoothed before it becomes an input. A network that saw the m
 could copy them, and would then be scored on what it was given: its daytime bands would have nothing to
 explain. Smoothed, the input says how bright the neighbourhood is and leaves the detail to the bands;
 sharpening brings the measured pixels in afterwards, where they belong.
+
+Smoothed by 6 VIIRS pixels, a pixel keeps a 226th of its own weight. On the validation cities of planet 1
+(simulated), with the pixel network and the footprint loss for 500 steps, 2 pixels gave a fine RMSE of
+14.3 nW/cm2/sr after sharpening and 6 pixels 12.9: with 2, a footprint's own light shows through, and bands
+have less to explain.
 """
 
 from typing import Any, Final
@@ -14,13 +19,7 @@ from scipy.ndimage import gaussian_filter
 
 from nightlights.bands import RadianceTransform
 from nightlights.grid import FINE_PER_VIIRS, Window
-
-SMOOTHING: Final = 6.0
-"""Standard deviation of the smoothing, in VIIRS pixels; a pixel keeps a 226th of its own weight.
-
-On the validation cities of planet 1, with the pixel network and the footprint loss for 500 steps, 2 pixels
-gave a fine RMSE of 14.3 nW/cm2/sr after sharpening and 6 pixels 12.9 (simulated): with 2, a footprint's own
-light shows through, and the bands have less to explain."""
+from nightlights.training_settings import VIIRS_SMOOTHING
 
 _LEAST_WEIGHT: Final = 1e-6
 
@@ -40,10 +39,16 @@ class MeasuredInput:
         The region's window.
     transform:
         Of the network that reads it.
+    smoothing:
+        Standard deviation in VIIRS pixels.
     """
 
     def __init__(
-        self, measured: NDArray[np.floating[Any]], outer: Window, transform: RadianceTransform
+        self,
+        measured: NDArray[np.floating[Any]],
+        outer: Window,
+        transform: RadianceTransform,
+        smoothing: float = VIIRS_SMOOTHING,
     ) -> None:
         if measured.shape != outer.shape:
             raise ValueError(f"VIIRS of shape {measured.shape} does not cover a window of {outer.shape}")
@@ -51,7 +56,7 @@ class MeasuredInput:
         known = np.isfinite(measured)
         values = transform.forward(np.where(known, measured, 0.0).astype(np.float64))
         light, weight = (
-            gaussian_filter(array, SMOOTHING, mode="constant") for array in (values, known.astype(np.float64))
+            gaussian_filter(array, smoothing, mode="constant") for array in (values, known.astype(np.float64))
         )
         # Far from every measurement there is nothing to say; 0 is no light.
         smoothed = np.where(weight > _LEAST_WEIGHT, light / np.maximum(weight, _LEAST_WEIGHT), 0.0)

@@ -1,6 +1,6 @@
 """What a training run depends on besides its dataset."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,13 @@ TRAINED_ON_TRUTH = "trained on the hidden truth"
 Schedule = Literal["constant", "cosine", "plateau"]
 Optimizer = Literal["SGD", "Adam", "AdamW"]
 Resampling = Literal["nearest", "bilinear"]
+
+
+VIIRS_SMOOTHING: Final = 6.0
+"""Standard deviation in VIIRS pixels by which VIIRS is smoothed before it becomes an input.
+
+See :mod:`nightlights.measured_input`. A model keeps the one that it was trained with.
+"""
 
 
 class TrainingSettings(Record):

@@ -102,6 +102,22 @@ def test_the_command_makes_a_run_and_keeps_what_is_there(
     assert not (runs / "both" / "metrics.json").exists()
 
 
+def test_what_any_member_has_seen_is_not_held_out(
+    trained: tuple[Dataset, list[Path]], tmp_path: Path
+) -> None:
+    _, (first, second, _) = trained
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in ("model.keras", "config.json"):
+        (other / name).write_bytes((first / name).read_bytes())
+    record = read_record(first / "run.json", RunRecord)
+    changed = {"train_regions": ["elsewhere", *record.evaluate_regions], "evaluate_regions": []}
+    write_record(other / "run.json", record.model_copy(update=changed))
+    combined = combine([other, second], tmp_path / "mean", "mean")
+    assert {"elsewhere", *record.evaluate_regions, *record.train_regions} == {*combined.train_regions}
+    assert combined.evaluate_regions == [] and record.evaluate_regions
+
+
 def test_what_does_not_go_together_is_refused(trained: tuple[Dataset, list[Path]], tmp_path: Path) -> None:
     _, (first, second, _) = trained
     with pytest.raises(ModelError, match="at least one"):
@@ -117,6 +133,9 @@ def test_what_does_not_go_together_is_refused(trained: tuple[Dataset, list[Path]
     write_record(other / "run.json", record)
     config = (other / "config.json").read_text()
     (other / "config.json").write_text(config.replace('"dataset_sha256": "', '"dataset_sha256": "f'))
+    with pytest.raises(ModelError, match="do not go together"):
+        combine([first, other], tmp_path / "mean", "mean")
+    (other / "config.json").write_text(config.replace('"viirs_smoothing": 6', '"viirs_smoothing": 2'))
     with pytest.raises(ModelError, match="do not go together"):
         combine([first, other], tmp_path / "mean", "mean")
     assert not (tmp_path / "mean").exists()

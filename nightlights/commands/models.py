@@ -68,7 +68,7 @@ def combine(
     overwrite: OverwriteOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Make a run whose prediction is the mean of several runs: it errs less than each."""
+    """Make a run whose prediction is the mean of several runs: mostly it errs less than each."""
     from nightlights.ensembles import combine as make
     from nightlights.errors import ModelError
     from nightlights.names import checked_name

@@ -150,7 +150,9 @@ class Predictor:
         if not self.config.viirs_input:
             return None
         outer = dataset.region(region).window.window
-        return MeasuredInput(dataset.read_nighttime(region), outer, self.config.transform)
+        return MeasuredInput(
+            dataset.read_nighttime(region), outer, self.config.transform, self.config.viirs_smoothing
+        )
 
     def radiance(
         self, image: NDArray[np.float32], measured: NDArray[np.float32] | None = None

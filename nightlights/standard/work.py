@@ -32,6 +32,7 @@ from nightlights.standard.recipes import RECIPES, Recipe
 from nightlights.standard.table import TABLE_FILE, MethodFigures, StandardTable, Versions
 from nightlights.standard.traps import trap_places
 from nightlights.training.choices import check_combination, check_patch_size
+from nightlights.training_settings import VIIRS_SMOOTHING
 from nightlights.uncertainty import load_calibration
 from nightlights.uncertainty.calibration import calibrate
 from nightlights.workspace import Workspace
@@ -366,5 +367,7 @@ def _same(folder: Path, wanted: TrainingRequest, dataset: Dataset) -> bool:
     with contextlib.suppress(WorkspaceError):
         record = read_record(folder / pipeline.RUN_FILE, RunRecord)
         config = read_record(folder / CONFIG_FILE, ModelConfig)
-        return (record.settings, config.dataset_sha256) == (wanted.settings, dataset.sha256)
+        smoothed = not config.viirs_input or config.viirs_smoothing == VIIRS_SMOOTHING
+        same = (record.settings, config.dataset_sha256) == (wanted.settings, dataset.sha256)
+        return smoothed and same
     return False

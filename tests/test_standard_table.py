@@ -66,7 +66,7 @@ def full(ours: float) -> StandardTable:
 
 def test_a_perfect_method_gives_ratios_of_0_and_closes_all_of_the_gap() -> None:
     rows = target_rows(full(0.0))
-    ratios = [each for each in rows if each.unit == "x"]
+    ratios = [each for each in rows if each.unit == "x" and "one radiance" not in each.task]
     assert len(ratios) == 6 + 2 + 4 and all(each.measured == 0 for each in ratios)
     assert row(rows, "share closed").measured == 1
     assert all(each.reached for each in rows if each.highest is not None and "uncertainty" not in each.task)
@@ -94,6 +94,16 @@ def test_means_count_cities_and_ratios_are_of_means() -> None:
     assert found.measured == 0.5 and found.reached is None
     # The row of both continents waits for the other one.
     assert row(target_rows(table(ours, study)), "same continent").measured is None
+
+
+def test_a_rival_that_has_learned_less_than_a_constant_is_told() -> None:
+    for constant, told in ((0.9, True), (1.1, False)):
+        flat = method("constant mean", *(figures(group=group, rmse=constant) for group in GROUPS))
+        known = full(0.5)
+        rows = target_rows(known.model_copy(update={"methods": [*known.methods, flat]}))
+        assert ("proves little" in row(rows, "same continent").detail) == told
+        reference = next(each for each in rows if "one radiance" in each.task)
+        assert reference.measured == pytest.approx(constant) and reference.reached is None
 
 
 def test_coverage_and_agreement_are_judged_on_both_sides() -> None:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nightlights.baselines import LINEAR_REGRESSION, Baseline, fit_linear_regression
+from nightlights.baselines import (
+    CONSTANT_MEAN,
+    LINEAR_REGRESSION,
+    Baseline,
+    fit_constant_mean,
+    fit_linear_regression,
+)
 from nightlights.datasets import Dataset
 from nightlights.files import sha256
 from nightlights.grid import Window
@@ -95,6 +101,7 @@ def fitted_candidates(training: Dataset) -> Iterator[Candidate]:
     fits: dict[str, Callable[[], Baseline]] = {
         LINEAR_REGRESSION: lambda: fit_linear_regression(training, regions),
         GRADIENT_BOOSTING: lambda: fit_gradient_boosting(training, regions, seed=SEED),
+        CONSTANT_MEAN: lambda: fit_constant_mean(training, regions),
     }
     for name, fit in fits.items():
         yield Candidate(name, name, training.sha256, _Fitted(fit), traps=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from nightlights.baselines import LINEAR_REGRESSION
+from nightlights.baselines import CONSTANT_MEAN, LINEAR_REGRESSION
 from nightlights.sharpening.boosting import GRADIENT_BOOSTING
 from nightlights.sharpening.interpolation import INTERPOLATIONS
 from nightlights.standard.cities import Group
@@ -103,11 +103,29 @@ def _daytime(table: StandardTable) -> Iterator[TargetRow]:
         ]
         ours = [_group_mean(table, f"daytime-{_KEYS[own]}", tested) for own, tested in pairs]
         study = [_group_mean(table, f"study-{_KEYS[own]}", tested) for own, tested in pairs]
+        constant = _mean([_group_mean(table, CONSTANT_MEAN, tested) for _, tested in pairs])
         methods = tuple(f"{kind}-{_KEYS[own]}" for own in CONTINENTS for kind in ("daytime", "study"))
         task, figure = f"daytime bands only, {where}", "RMSE at the VIIRS grid against the study's recipe"
         first, second = _mean(ours), _mean(study)
         yield TargetRow(
-            task, figure, None, limit, _ratio(first, second), "x", methods, _against(first, second)
+            task,
+            figure,
+            None,
+            limit,
+            _ratio(first, second),
+            "x",
+            methods,
+            _against(first, second) + _unlearned(second, constant),
+        )
+        yield TargetRow(
+            "  one radiance everywhere, the mean of the training cities",
+            figure,
+            None,
+            None,
+            _ratio(constant, second),
+            "x",
+            (CONSTANT_MEAN, *methods),
+            _against(constant, second),
         )
         for (own, tested), mine, theirs in zip(pairs, ours, study, strict=True):
             yield TargetRow(
@@ -124,6 +142,16 @@ def _daytime(table: StandardTable) -> Iterator[TargetRow]:
 
 def _against(first: float | None, second: float | None) -> str:
     return "" if first is None or second is None else f"{first:.3g} against {second:.3g} nW/cm²/sr"
+
+
+def _unlearned(study: float | None, constant: float | None) -> str:
+    """A warning where what ours is held against is worse than no network at all."""
+    if study is None or constant is None or study <= constant:
+        return ""
+    return (
+        f"; one radiance everywhere gives {constant:.3g}: in so few steps the study's recipe has learned less, "
+        "so this ratio proves little"
+    )
 
 
 def best_baseline(table: StandardTable) -> tuple[str, bool, float] | None:
@@ -238,6 +266,17 @@ def _traps(table: StandardTable) -> Iterator[TargetRow]:
             methods,
             _against(ours, study),
         )
+    constant = _trap_mean([table.method(CONSTANT_MEAN)], TRAPS)
+    yield TargetRow(
+        "  one radiance everywhere, the mean of the training cities",
+        "mean predicted radiance against the study's recipe",
+        None,
+        None,
+        _ratio(constant, mean("study", TRAPS)),
+        "x",
+        (CONSTANT_MEAN, *methods),
+        _against(constant, mean("study", TRAPS)),
+    )
 
 
 def _trap_mean(methods: Sequence[MethodFigures | None], chosen: Sequence[Trap]) -> float | None:

@@ -149,8 +149,8 @@ def _unlearned(study: float | None, constant: float | None) -> str:
     if study is None or constant is None or study <= constant:
         return ""
     return (
-        f"; one radiance everywhere gives {constant:.3g}: in so few steps the study's recipe has learned less, "
-        "so this ratio proves little"
+        f"; one radiance everywhere gives {constant:.3g}: in so few steps the study's recipe has learned "
+        "less, so this ratio proves little"
     )
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from nightlights.commands.train import choice
 from nightlights.datasets import Dataset
 from nightlights.errors import Cancelled, DatasetError, ModelError, SettingsError
 from nightlights.grid import Window
-from nightlights.manifests import EpochRecord, RunRecord, TrainingRequest, TrainingSettings
+from nightlights.manifests import EpochRecord, RunRecord, TrainingRequest, TrainingSettings, read_record
 from nightlights.models import load_model
 from nightlights.networks import NETWORKS, build
 from nightlights.observation import ObservationOperator, PointSpread
@@ -28,6 +29,7 @@ from nightlights.training.batches import BatchMaker
 from nightlights.training.footprints import PatchFootprints
 from nightlights.training.history import read_history
 from nightlights.training.learning_rates import plateau_factor
+from nightlights.training.run import RUN_FILE, _Run
 from nightlights.training.stopping import kept_epoch, stops
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -216,6 +218,71 @@ def test_a_stopped_run_resumes_to_the_same_averages_rates_and_width(
     assert [epoch.learning_rate for epoch in rows[0]] == [0.03, 0.03, 0.03, 0.015]
     assert record.learned_fwhm_m == resumed.learned_fwhm_m == load_model(stopped)[1].point_spread_fwhm_m
     assert record.learned_fwhm_m is not None and 1 < abs(record.learned_fwhm_m - 742) < 500
+
+
+@pytest.mark.parametrize(
+    ("changes", "stopped_at"),
+    [
+        ({"epochs": 2}, 2),
+        # The best epoch is the one before the stop: those after it change no figure of the record.
+        ({"epochs": 40, "early_stopping": 2, "learning_rate": 0.05, "point_spread": "learned"}, "kept"),
+        ({"epochs": 40, "early_stopping": 2, "learning_rate": 0.05, "point_spread": "learned"}, "last"),
+    ],
+)
+def test_a_run_stopped_between_checkpoint_and_record_ends_with_the_record_of_an_uninterrupted_one(
+    dataset: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    stopped_at: int | str,
+) -> None:
+    request = TrainingRequest(run="r", dataset="sample", settings=SEVERAL.model_copy(update=changes))
+
+    def ended(folder: str) -> RunRecord:
+        seconds = iter(range(1_000_000))
+        return train(
+            dataset,
+            request,
+            tmp_path / folder,
+            NoProgress(),
+            resume=True,
+            clock=lambda: datetime(2026, 1, 2, tzinfo=UTC),
+            timer=lambda: float(next(seconds)),
+        )
+
+    whole = ended("whole")
+    assert whole.seconds > 0 and whole.train_rmse is not None
+    epoch = {"kept": whole.kept_epoch, "last": whole.epochs_done}.get(str(stopped_at), stopped_at)
+    update = _Run._update
+
+    def killed(run: _Run, **figures: Any) -> None:
+        if figures.get("epochs_done") == epoch:
+            raise Cancelled
+        update(run, **figures)
+
+    monkeypatch.setattr(_Run, "_update", killed)
+    with pytest.raises(Cancelled):
+        ended("stopped")
+    monkeypatch.undo()
+    assert ended("stopped") == whole
+    assert read_record(tmp_path / "stopped" / RUN_FILE, RunRecord) == whole
+
+
+def test_a_run_trained_anew_keeps_nothing_that_was_said_of_the_older_model(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    about = ["card.md", "uncertainty.json", "standard-test.json", "standard-validation.json", "metrics.json"]
+    for name in [*about, "notes.txt"]:
+        (tmp_path / name).write_text("of the older model")
+    request = TrainingRequest(run="first", dataset="sample", settings=ONE_STEP, overwrite=True)
+    train(dataset, request, tmp_path, NoProgress())
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "notes.txt",
+        "run.json",
+        "config.json",
+        "history.csv",
+        "model.keras",
+    }
 
 
 def test_the_average_of_the_weights_is_what_is_saved_and_scored(

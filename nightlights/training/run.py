@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 RUN_FILE = "run.json"
 SCORES_FILE = "metrics.json"
+_FILES_ABOUT_A_MODEL = (SCORES_FILE, "card.md", "uncertainty.json", "standard-*.json")
 CACHE_FOLDER = ".cache"
 _UPDATE_SECONDS = 0.5
 _SCALING_PATCHES = 64
@@ -181,7 +182,9 @@ class _Run:
         history = read_history(self.folder)[:done]
         write_history(self.folder, history)
         weights = sum(math.prod(weight.shape) for weight in model.trainable_weights)
-        self._update(device=ready.backend.description, parameters=weights, epochs_done=done)
+        # A run may have been stopped between its checkpoint and its record.
+        reached = self._reached(history) if len(history) == done else {"epochs_done": done}
+        self._update(device=ready.backend.description, parameters=weights, **reached)
         workers = min(_MOST_WORKERS, max(1, (os.cpu_count() or 1) // 2))
         steps = range(done * plan.steps, settings.epochs * plan.steps)
         with (
@@ -194,30 +197,33 @@ class _Run:
                 losses = [record.loss for record in history]
                 history.append(self._epoch(epoch, plan, trainer, batches, scored, losses))
                 write_history(self.folder, history)
-                changes = self._keep(history, trainer, ready.config)
+                self._keep(history, trainer, ready.config)
                 write_checkpoint(self.folder, trainer.state, epoch + 1)
-                self._update(
-                    epochs_done=epoch + 1, seconds=sum(record.seconds for record in history), **changes
-                )
+                self._update(**self._reached(history))
 
-    def _keep(
-        self, history: list[EpochRecord], trainer: "Trainer", config: ModelConfig
-    ) -> dict[str, float | int | None]:
-        """Save the model of the last epoch where it is the one to keep; what the record says of it."""
-        kept = kept_epoch(history, self.settings.early_stopping)
-        if kept is not history[-1]:
-            return {}
+    def _keep(self, history: list[EpochRecord], trainer: "Trainer", config: ModelConfig) -> None:
+        """Save the model of the last epoch where it is the one to keep."""
+        if kept_epoch(history, self.settings.early_stopping) is not history[-1]:
+            return
         with trainer.kept_weights():
             fwhm_m = trainer.fwhm_m
             save_model(self.folder, trainer.model)
         if fwhm_m is not None:
             learned = config.model_copy(update={"point_spread_fwhm_m": fwhm_m})
             write_record(self.folder / CONFIG_FILE, learned)
+
+    def _reached(self, history: list[EpochRecord]) -> dict[str, float | int | None]:
+        """What the record says after the epochs of ``history``, from the files beside it alone."""
+        patience, learned = self.settings.early_stopping, self.settings.point_spread == "learned"
+        kept = kept_epoch(history, patience) if history else None
+        config = read_record(self.folder / CONFIG_FILE, ModelConfig) if kept and learned else None
         return {
-            "train_rmse": kept.train_rmse,
-            "evaluation_rmse": kept.evaluation_rmse,
-            "kept_epoch": None if self.settings.early_stopping is None else kept.epoch,
-            "learned_fwhm_m": fwhm_m,
+            "epochs_done": history[-1].epoch if history else 0,
+            "seconds": sum(record.seconds for record in history),
+            "train_rmse": kept.train_rmse if kept else None,
+            "evaluation_rmse": kept.evaluation_rmse if kept else None,
+            "kept_epoch": kept.epoch if kept and patience is not None else None,
+            "learned_fwhm_m": config.point_spread_fwhm_m if config else None,
         }
 
     def _prepare(self, *, resumed: bool) -> _Preparation:
@@ -378,8 +384,9 @@ class _Run:
 
 def _clear(folder: Path) -> None:
     delete_checkpoint(folder)
-    for name in (RUN_FILE, CONFIG_FILE, HISTORY_FILE, MODEL_FILE, SCORES_FILE):
-        (folder / name).unlink(missing_ok=True)
+    for pattern in (RUN_FILE, CONFIG_FILE, HISTORY_FILE, MODEL_FILE, *_FILES_ABOUT_A_MODEL):
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
 
 
 def _check_finite(values: list[Any], first_step: int) -> None:

@@ -121,6 +121,27 @@ def test_the_record_of_an_older_sweep_is_not_taken_for_this_one(
         sweep(workspace, other, NoProgress(), resume=True)
 
 
+def test_a_sweep_that_takes_the_place_of_a_larger_one_leaves_no_run_of_it(
+    made: tuple[Workspace, SweepRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, _ = made
+    larger = REQUEST.model_copy(update={"name": "fewer", "overwrite": True})
+    smaller = larger.model_copy(update={"vary": [Variation(field="seed", values=[5])]})
+    sweep(workspace, larger, NoProgress())
+    assert {"fewer-001", "fewer-002"} <= set(workspace.run_names())
+    with monkeypatch.context() as busy:
+        busy.setattr(JobStore, "user_of", lambda _, path: path if path == "runs/fewer-002" else None)
+        with pytest.raises(WorkspaceError, match="runs/fewer-002 is in use by a job"):
+            sweep(workspace, smaller, NoProgress())
+    assert len(read_sweep(workspace, "fewer").trials) == 2
+    sweep(workspace, smaller, NoProgress())
+    assert [name for name in workspace.run_names() if name.startswith("fewer")] == ["fewer-001"]
+    # A record that cannot be read keeps nobody from a new sweep.
+    (workspace.sweep_folder("fewer") / "sweep.json").write_text("{")
+    assert len(sweep(workspace, smaller, NoProgress()).trials) == 1
+    delete_sweep(workspace, "fewer", JobStore(workspace))
+
+
 def random_request(**changes: Any) -> SweepRequest:
     vary = [
         Variation(field="learning_rate", low=1e-4, high=1e-2, scale="logarithmic"),

@@ -1,7 +1,8 @@
 """Search training settings: train a run for each combination, and put the runs in order of their score."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 
 from nightlights.errors import DatasetError, ModelError, WorkspaceError
 from nightlights.evaluation import Share
@@ -56,7 +57,14 @@ def sweep(
     path = folder / SWEEP_FILE
     names = run_names(request.name, len(plan.trials))
     if not (resume and path.is_file() and _asked_for(read_record(path, SweepRecord), request)):
-        make_room(workspace, request.name, folder, names, overwrite=request.overwrite)
+        make_room(
+            workspace,
+            request.name,
+            folder,
+            names,
+            overwrite=request.overwrite,
+            older_runs=_older_runs(workspace, path, names) if request.overwrite else (),
+        )
         make_folder(folder)
         record = SweepRecord(
             name=request.name,
@@ -152,6 +160,19 @@ def known_runs(workspace: Workspace, store: JobStore | None = None) -> list[RunR
 def run_sweep(workspace: Workspace, request: SweepRequest, progress: Progress, *, resume: bool) -> None:
     """Handle a sweep job."""
     sweep(workspace, request, progress, resume=resume)
+
+
+def _older_runs(workspace: Workspace, path: Path, names: Sequence[str]) -> list[str]:
+    """Runs of the sweep whose record is at ``path``, none of them but ``names`` used by a job."""
+    try:
+        runs = [trial.run for trial in read_record(path, SweepRecord).trials]
+    except WorkspaceError:
+        return []
+    store = JobStore(workspace)
+    for run in runs:
+        if run not in names and store.user_of(f"runs/{run}") is not None:
+            raise WorkspaceError(f"runs/{run} is in use by a job.", "Wait until it has ended, or cancel it.")
+    return runs
 
 
 def _asked_for(record: SweepRecord, request: SweepRequest) -> bool:

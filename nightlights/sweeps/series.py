@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from nightlights.datasets import Dataset
 
 
-def make_room(workspace: Workspace, name: str, own: Path, runs: Sequence[str], *, overwrite: bool) -> None:
+def make_room(
+    workspace: Workspace,
+    name: str,
+    own: Path,
+    runs: Sequence[str],
+    *,
+    overwrite: bool,
+    older_runs: Sequence[str] = (),
+) -> None:
     """Remove an older series of this name, if that is allowed.
 
     Parameters
@@ -24,6 +32,8 @@ def make_room(workspace: Workspace, name: str, own: Path, runs: Sequence[str], *
         The folder of its record.
     runs:
         Names of its runs.
+    older_runs:
+        Names of the runs of the older series, which may be more.
 
     Raises
     ------
@@ -38,6 +48,10 @@ def make_room(workspace: Workspace, name: str, own: Path, runs: Sequence[str], *
             f"The name {name} is in use: there is {taken} already.",
             "Choose another name, ask for it to be overwritten, or resume the job that was interrupted.",
         )
+    # Before the record, which alone says that they belong to the series.
+    for run in older_runs:
+        if run not in runs:
+            workspace.delete(workspace.run_folder(run))
     # The record goes first: runs without it are made anew, a record without them would not be.
     for folder in (own, *older):
         workspace.delete(folder)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from learning_samples import TINY_NETWORK, learnable_dataset
 
-from nightlights import training
+from nightlights import cli, training
+from nightlights.commands.sweep_study import print_study
 from nightlights.datasets import Dataset
 from nightlights.errors import SettingsError
 from nightlights.manifests import TrainingRequest, TrainingSettings, now
@@ -191,6 +192,58 @@ def test_scaling_keeps_the_steps_of_an_epoch_and_the_recipe() -> None:
         assert steps == pytest.approx(row.samples // row.batch_size, rel=0.25)
     with pytest.raises(SettingsError, match="above 0"):
         StudyScale(0.0)
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        ("7", "patch_size cannot be 7: input should be a multiple of 16"),
+        ("0", "patch_size cannot be 0: input should be greater than or equal to 32"),
+        ("48", "Patches of 48 pixels do not fit"),
+    ],
+)
+def test_patches_that_cannot_be_are_refused_before_anything_is_written(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], size: str, words: str
+) -> None:
+    asked = ["sweep", "study", "--scale", "0.0001", "--rows", "8", "--patch-size", size]
+    assert cli.main([*asked, "--workspace", str(tmp_path / "place")]) == 2
+    said = " ".join(capfd.readouterr().err.split())
+    assert words in said and "Unexpected" not in said
+    assert not (tmp_path / "place").exists()
+
+
+def test_the_printed_table_says_each_rows_own_share_of_the_work(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    scale, outcome, rows = StudyScale(0.004, "unet-small", 96), StudyOutcome(run="r"), []
+    for row in (STUDY_ROWS[4], STUDY_ROWS[6]):
+        ours = scale.settings(row, "study")
+        rows.append(
+            StudyComparison(
+                row=row.row,
+                patches=ours.patches_per_region * row.regions,
+                batch_size=ours.batch_size,
+                epochs=ours.epochs,
+                defect=outcome,
+                mended=outcome,
+            )
+        )
+    record = StudyRecord(
+        created=now(),
+        work=scale.work,
+        network=scale.network,
+        patch_size=96,
+        seed=1,
+        planet_seed=1,
+        rows=rows,
+        regions=[],
+    )
+    print_study(record)
+    said = " ".join(capsys.readouterr().out.split())
+    # Row 5: 504 x 1 of 8,000 x 1; row 7: 504 x 3 of 8,000 x 50.
+    assert "at a scale of 0.004, 0.378 to 6.3 % of its training work" in said
+    assert said.count("6.3 %") == 2 and "0.378 %" in said
 
 
 def test_the_answers_are_those_of_the_runs() -> None:

@@ -17,7 +17,11 @@ _SMALL_PATCH = 96
 
 def study(
     scale: Annotated[
-        float, typer.Option(help="Share of the study's training work: patches and epochs shrink by its root.")
+        float,
+        typer.Option(
+            help="Share of the study's training work to aim at: patches and epochs shrink by its root, "
+            "to one epoch at least."
+        ),
     ] = 1.0,
     rows: Annotated[
         str | None, typer.Option(help="Rows of the table, such as 8,10. Default: all 20.")
@@ -47,7 +51,7 @@ def study(
         numbers = [int(word) for word in rows.split(",")] if rows else None
     except ValueError as error:
         raise SettingsError(f"--rows cannot be {rows!r}.", "List numbers, such as 8,10.") from error
-    size = patch_size or (256 if scale == 1 else _SMALL_PATCH)
+    size = (256 if scale == 1 else _SMALL_PATCH) if patch_size is None else patch_size
     chosen = StudyScale(scale, network, size, seed, planet_seed)
     place = writable_workspace(workspace)
     with TerminalProgress() as progress:
@@ -60,13 +64,14 @@ def study(
 
 def print_study(record: "StudyRecord") -> None:
     """The table, then the answers."""
-    from nightlights.sweeps.study import answers, figure
+    from nightlights.sweeps.study import answers, figure, work_share
     from nightlights.sweeps.study_table import STUDY_ROWS
 
     published = {row.row: row for row in STUDY_ROWS}
     unit = record.unit
+    shares = [100 * work_share(published[ours.row], ours) for ours in record.rows]
     lines = []
-    for ours in record.rows:
+    for ours, share in zip(record.rows, shares, strict=True):
         row, defect, mended = published[ours.row], ours.defect, ours.mended
         lines.append(
             (
@@ -77,6 +82,7 @@ def print_study(record: "StudyRecord") -> None:
                 f"{row.learning_rate:g}",
                 row.optimizer,
                 f"{row.epochs} ({ours.epochs})",
+                f"{share:.3g} %",
                 f"{row.train_rmse:.3f} / {row.evaluation_rmse:.3f}",
                 f"{figure(defect.train_rmse)} / {figure(defect.last_rmse)}",
                 figure(defect.evaluation_rmse),
@@ -85,8 +91,9 @@ def print_study(record: "StudyRecord") -> None:
             )
         )
     print_table(
-        f"Simulated planet: the study's runs at {record.work:g} of its training work, {record.network}, "
-        f"patches of {record.patch_size} pixels; samples, batch and epochs of ours in brackets",
+        f"Simulated planet: the study's runs at a scale of {record.work:g}, {_in_words(shares)} of its "
+        f"training work (patches times epochs), {record.network}, patches of {record.patch_size} pixels; "
+        "samples, batch and epochs of ours in brackets",
         (
             "row",
             "dataset",
@@ -95,6 +102,7 @@ def print_study(record: "StudyRecord") -> None:
             "rate",
             "optimizer",
             "epochs",
+            "share of the work",
             "published: training / evaluation RMSE (unit not given)",
             f"ours with the defect: training (last region) / evaluation (Nairobi) RMSE ({unit})",
             f"ours with the defect: Abuja and Nairobi ({unit})",
@@ -107,3 +115,9 @@ def print_study(record: "StudyRecord") -> None:
     )
     for answer in answers(record):
         typer.echo(f"- {answer}")
+
+
+def _in_words(shares: list[float]) -> str:
+    """From the smallest to the largest percentage."""
+    ends = dict.fromkeys(f"{share:.3g}" for share in (min(shares), max(shares)))
+    return f"{' to '.join(ends)} %"

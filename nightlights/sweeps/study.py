@@ -28,6 +28,8 @@ from nightlights.records import SCHEMA_VERSION, Record
 from nightlights.region_files import save_collection
 from nightlights.regions import RegionCollection
 from nightlights.sweeps.study_table import STUDY_ROWS, RegionSize, StudyRow, study_regions
+from nightlights.sweeps.trials import checked_values
+from nightlights.training.choices import check_patch_size
 from nightlights.wording import counted
 from nightlights.workspace import Workspace
 
@@ -50,8 +52,9 @@ class StudyScale:
     Attributes
     ----------
     work:
-        Share of the study's training work, patches times epochs: both shrink by its square root, and the
-        batch with the patches, so that an epoch keeps its number of steps.
+        Share of the study's training work that is aimed at, patches times epochs: both shrink by its square
+        root, and the batch with the patches, so that an epoch keeps its number of steps. No row has less
+        than one patch a region and one epoch, so that its own share may be larger: :func:`work_share`.
     network:
         See :mod:`nightlights.networks`.
     patch_size:
@@ -69,7 +72,9 @@ class StudyScale:
     def __post_init__(self) -> None:
         if not 0 < self.work <= 1:
             raise SettingsError(f"The scale cannot be {self.work:g}.", "Choose a share above 0, at most 1.")
-        network_info(self.network)
+        values = {"patch_size": self.patch_size, "seed": self.seed}
+        checked_values(TrainingSettings(), values)
+        check_patch_size(self.settings(STUDY_ROWS[0], "study"), network_info(self.network))
 
     def settings(self, row: StudyRow, loader: Literal["study", "study mended"]) -> TrainingSettings:
         """The study's recipe for ``row``: its own loss, labels, optimizer and constant learning rate."""
@@ -265,6 +270,11 @@ def answers(record: StudyRecord) -> list[str]:
             f"training regions it goes from {min(each.train.values()):.2f} to {max(each.train.values()):.2f}."
         )
     return said
+
+
+def work_share(row: StudyRow, ours: StudyComparison) -> float:
+    """Patches times epochs of one training of ours, as a share of the study's in ``row``."""
+    return ours.patches * ours.epochs / (row.samples * row.epochs)
 
 
 def figure(value: float | None) -> str:

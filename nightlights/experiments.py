@@ -23,7 +23,6 @@ from nightlights.metrics import ALL_REGIONS
 from nightlights.models import MODEL_FILE
 from nightlights.pipeline import RUN_FILE, SCORES_FILE, read_run
 from nightlights.training.history import read_history
-from nightlights.training_settings import TRAINED_ON_TRUTH
 from nightlights.workspace import Workspace
 
 __all__ = [
@@ -198,7 +197,7 @@ def _experiment(workspace: Workspace, run: str, job: Job | None) -> Experiment:
     return Experiment(
         name=run,
         state=job.state if job else done,
-        state_text=f"{words}, {TRAINED_ON_TRUTH}" if record.trained_on_truth else words,
+        state_text=f"{words}{record.caveats}",
         job=job.id if job else None,
         record=record,
         scores=read_scores(workspace, run),

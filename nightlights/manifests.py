@@ -21,7 +21,7 @@ from nightlights.scores import Interval as Interval
 from nightlights.scores import Score as Score
 from nightlights.scores import ScoreIntervals as ScoreIntervals
 from nightlights.scores import Scores as Scores
-from nightlights.training_settings import VIIRS_SMOOTHING
+from nightlights.training_settings import READS_VIIRS, TRAINED_ON_TRUTH, VIIRS_SMOOTHING
 from nightlights.training_settings import Loss as Loss
 from nightlights.training_settings import Optimizer as Optimizer
 from nightlights.training_settings import Resampling as Resampling
@@ -301,6 +301,16 @@ class RunRecord(Record):
     members: list[Name] = Field(default_factory=list, description="of an ensemble: the runs that it averages")
     seconds: float = 0.0
     notes: str = ""
+
+    def without_machine(self) -> Self:
+        """With GPU or CPU as the device: whose machine it was is nobody's business."""
+        return self.model_copy(update={"device": self.device.split(":")[0].split(".")[0]})
+
+    @property
+    def caveats(self) -> str:
+        """What keeps its scores from being compared with those of others, after a comma; nothing mostly."""
+        said = {TRAINED_ON_TRUTH: self.trained_on_truth, READS_VIIRS: self.settings.viirs_input}
+        return "".join(f", {words}" for words, true in said.items() if true)
 
 
 class EpochRecord(Record):

@@ -95,14 +95,9 @@ def promote(
     with replacing_folder(target) as unfinished:
         for each in names:
             shutil.copyfile(folder / each, unfinished / each)
-        record = record.model_copy(update={"device": _kind_of_device(record)})
+        record = record.without_machine()
         write_record(unfinished / RUN_FILE, record)
     return ShippedModel(own, target, record, config)
-
-
-def _kind_of_device(record: RunRecord) -> str:
-    """GPU or CPU: whose machine it was is nobody's business."""
-    return record.device.split(":")[0].split(".")[0]
 
 
 def _check_finished(folder: Path, record: RunRecord) -> None:
@@ -199,7 +194,7 @@ def _card(folder: Path, record: RunRecord, config: ModelConfig) -> Iterator[str]
         yield ""
     for key, value in settings.model_dump(exclude={"train_regions", "evaluate_regions"}).items():
         yield f"- {key.replace('_', ' ')}: {value}"
-    yield f"- epochs done: {record.epochs_done}, on {_kind_of_device(record) or 'an unknown device'}"
+    yield f"- epochs done: {record.epochs_done}, on {record.without_machine().device or 'an unknown device'}"
     yield ""
     yield "## Scores"
     yield from _scores(folder)

@@ -22,6 +22,8 @@ PIXEL_LOSSES: frozenset[Loss] = frozenset(
 """Losses that compare analysis pixels with a label; a mixture does both."""
 TRAINED_ON_TRUTH = "trained on the hidden truth"
 """Said of a run wherever runs are listed: no real network can be trained so."""
+READS_VIIRS = "reads VIIRS"
+"""Said of a run wherever runs are listed: what it is scored on is, smoothed, among its inputs."""
 Schedule = Literal["constant", "cosine", "plateau"]
 Optimizer = Literal["SGD", "Adam", "AdamW"]
 Resampling = Literal["nearest", "bilinear"]

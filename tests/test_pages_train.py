@@ -186,6 +186,9 @@ def test_a_run_that_was_trained_on_the_truth_says_so_where_runs_are_listed(space
     write_record(space.run_folder(run.name) / "run.json", told)
     assert list_experiments(space)[0].state_text == f"done, {said}"
     assert list_experiments(space)[0].row()["state"] == f"done, {said}"
+    settings = run.settings.model_copy(update={"viirs_input": True})
+    write_record(space.run_folder(run.name) / "run.json", run.model_copy(update={"settings": settings}))
+    assert list_experiments(space)[0].state_text == "done, reads VIIRS"
 
 
 def test_names_that_are_taken_are_numbered() -> None:

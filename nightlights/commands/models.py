@@ -43,6 +43,9 @@ def list_models(
             ]
         )
         return
+    if not models:
+        say("No model ships yet. Make one: nightlights models promote RUN")
+        return
     print_table(
         "Models that ship",
         ("use as", "network", "weights", "inputs", "trained on", "with"),
@@ -57,7 +60,6 @@ def list_models(
             )
             for model in models
         ),
-        "" if models else "None. Make one: nightlights models promote RUN",
     )
 
 

@@ -124,11 +124,19 @@ def recipes(json: JsonOption = False) -> None:
 
 def _print(place: "Workspace", split: str, scale: float, json: bool) -> None:
     from nightlights.commands.standard_targets import print_targets
+    from nightlights.errors import ModelError
     from nightlights.manifests import read_record
     from nightlights.standard.table import TABLE_FILE, StandardTable
     from nightlights.standard.work import table_folder
 
-    table = read_record(table_folder(place, split, scale) / TABLE_FILE, StandardTable)
+    path = table_folder(place, split, scale) / TABLE_FILE
+    if not path.exists():
+        raise ModelError(
+            f"This workspace has no table of the {split} cities yet.",
+            "Print the one of the models that ship: nightlights evaluate --standard. Train everything anew, "
+            "which takes an hour or more: nightlights standard train",
+        )
+    table = read_record(path, StandardTable)
     if json:
         print_json(table.model_dump(mode="json"))
     else:

@@ -159,7 +159,6 @@ def train(
     """
     from nightlights.manifests import RunRecord, TrainingRequest, TrainingSettings, read_record
     from nightlights.networks.registry import NETWORKS, network_info
-    from nightlights.training_settings import TRAINED_ON_TRUTH
 
     info = network_info(network or next(iter(NETWORKS)))
     given: dict[str, Any] = {
@@ -216,7 +215,7 @@ def train(
     typer.echo(
         f"Run {run}: {counted(record.epochs_done, 'epoch')} of {record.settings.network} "
         f"({record.parameters:,} weights) in {record.seconds:,.0f} s on {record.device}"
-        f"{', ' + TRAINED_ON_TRUTH if record.trained_on_truth else ''}."
+        f"{record.caveats}."
     )
     print_scores(place, run)
 

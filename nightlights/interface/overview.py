@@ -13,7 +13,6 @@ from nightlights.manifests import (
     read_record,
 )
 from nightlights.region_files import load_collection
-from nightlights.training_settings import TRAINED_ON_TRUTH
 from nightlights.wording import counted
 from nightlights.workspace import Workspace
 
@@ -118,10 +117,9 @@ def look_at(workspace: Workspace) -> Overview:
 
 
 def _run_words(run: RunRecord) -> str:
-    truth = f", {TRAINED_ON_TRUTH}" if run.trained_on_truth else ""
     if run.evaluation_rmse is None:
-        return f"{run.name}: {counted(run.epochs_done, 'epoch')}{truth}"
-    return f"{run.name}: RMSE {run.evaluation_rmse:.2f} nW/cm²/sr{truth}"
+        return f"{run.name}: {counted(run.epochs_done, 'epoch')}{run.caveats}"
+    return f"{run.name}: RMSE {run.evaluation_rmse:.2f} nW/cm²/sr{run.caveats}"
 
 
 def next_step(overview: Overview, jobs: Sequence["Job"]) -> NextStep:

@@ -306,7 +306,11 @@ def keep_record(workspace: Workspace, split: str = "test") -> Path:
         )
     target = models_folder() / "standard" / TABLE_FILE
     make_folder(target.parent)
-    write_record(target, table)
+    methods = [
+        method.model_copy(update={"run": method.run and method.run.without_machine()})
+        for method in table.methods
+    ]
+    write_record(target, table.model_copy(update={"methods": methods}))
     return target
 
 

@@ -14,7 +14,7 @@ from nightlights.models import CONFIG_FILE, MODEL_FILE, load_model
 from nightlights.names import checked_name
 from nightlights.networks import network_info
 from nightlights.pipeline import RUN_FILE, SCORES_FILE, read_run
-from nightlights.shipped import CARD_FILE, ShippedModel, models_folder
+from nightlights.shipped import CARD_FILE, PREFIX, ShippedModel, models_folder
 from nightlights.standard.records import StandardScores
 from nightlights.uncertainty import UNCERTAINTY_FILE, load_calibration
 from nightlights.workspace import Workspace
@@ -25,6 +25,8 @@ SECTIONS: Final = ("Intended use", "Data", "Settings", "Scores", "Limits", "Lice
 LARGEST_BYTES: Final = 20_000_000
 """What a model may take in the project's history of versions."""
 STANDARD_PREFIX: Final = "standard-"
+TABLE_FOLDER: Final = "standard"
+"""Among the models, the folder of the recorded table of targets."""
 
 
 def draft_card(workspace: Workspace, run: str, *, overwrite: bool = False) -> Path:
@@ -71,7 +73,7 @@ def promote(
     """
     record = read_run(workspace, run)
     folder = workspace.run_folder(run)
-    own = checked_name(name or run.removeprefix(STANDARD_PREFIX), "name of a model")
+    own = _checked_name(name or run.removeprefix(STANDARD_PREFIX))
     target = (root or models_folder()) / own
     if target.exists() and not overwrite:
         raise ModelError(
@@ -132,10 +134,31 @@ def _check_card(folder: Path, run: str) -> None:
             f"The card of {run} still has {blanks} of its blanks, which begin with {BLANK}.",
             f"Fill them in: {path}",
         )
-    headings = {line.lstrip("#").strip() for line in text.splitlines() if line.startswith("#")}
-    missing = [section for section in SECTIONS if section not in headings]
-    if missing:
-        raise ModelError(f"The card of {run} has no section {missing[0]}.", f"Write it: {path}")
+    written = _sections(text)
+    for section in SECTIONS:
+        if section not in written:
+            raise ModelError(f"The card of {run} has no section {section}.", f"Write it: {path}")
+        if not written[section].strip():
+            raise ModelError(f"The section {section} of the card of {run} is empty.", f"Write it: {path}")
+
+
+def _sections(text: str) -> dict[str, str]:
+    """Heading to what is written below it, down to the next heading."""
+    found: dict[str, str] = {}
+    heading = ""
+    for line in text.splitlines():
+        if line.startswith("#"):
+            heading = line.lstrip("#").strip()
+        found[heading] = found.get(heading, "") + ("" if line.startswith("#") else line + "\n")
+    return found
+
+
+def _checked_name(name: str) -> str:
+    """A name whose use as a run, with the prefix, is one too, and which is no other folder of the models."""
+    checked_name(PREFIX + name, "name of a model, with shipped- before it,")
+    if name == TABLE_FOLDER:
+        raise ModelError(f"{name} is where the recorded table lies.", "Choose another name with --name.")
+    return checked_name(name, "name of a model")
 
 
 def _check_bands(workspace: Workspace, record: RunRecord, config: ModelConfig) -> None:

@@ -11,7 +11,7 @@ from learning_samples import TINY_NETWORK, learnable_dataset
 from nightlights import cli, pipeline, promotion
 from nightlights.commands import demo
 from nightlights.datasets import Dataset
-from nightlights.errors import ModelError
+from nightlights.errors import ModelError, NightlightsError
 from nightlights.manifests import (
     DatasetManifest,
     ModelConfig,
@@ -125,6 +125,11 @@ def without_card(space: Workspace) -> None:
     card_of(space).unlink()
 
 
+def only_headings(space: Workspace) -> None:
+    lines = card_of(space).read_text().splitlines()
+    card_of(space).write_text("\n\n".join(line for line in lines if line.startswith("#")))
+
+
 def without_licence(space: Workspace) -> None:
     card_of(space).write_text(card_of(space).read_text().replace("## Licence", ""))
 
@@ -169,6 +174,7 @@ def broken(space: Workspace) -> None:
         (without_model, "is not finished"),
         (without_card, "has no card"),
         (without_licence, "no section Licence"),
+        (only_headings, "section Intended use of the card of standard-tiny is empty"),
         (trained_on_truth, "trained on the hidden truth"),
         (other_bands, "names the bands"),
         (fewer_bands, "takes 2 bands"),
@@ -181,6 +187,20 @@ def test_what_may_not_ship_is_refused_and_leaves_nothing(
     change(space)
     with pytest.raises(ModelError, match=reason):
         promote(space, "standard-tiny")
+    assert shipped_models() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("x" * 57, "cannot be a name of a model, with shipped-"),
+        ("standard", "recorded table"),
+        ("../x", "cannot be"),
+    ],
+)
+def test_a_name_that_would_not_do_later_is_refused(space: Workspace, name: str, reason: str) -> None:
+    with pytest.raises(NightlightsError, match=reason):
+        promote(space, "standard-tiny", name, overwrite=True)
     assert shipped_models() == []
 
 

@@ -99,9 +99,11 @@ def test_means_count_cities_and_ratios_are_of_means() -> None:
 def test_a_rival_that_has_learned_less_than_a_constant_is_told() -> None:
     for constant, told in ((0.9, True), (1.1, False)):
         flat = method("constant mean", *(figures(group=group, rmse=constant) for group in GROUPS))
-        known = full(0.5)
+        known = full(0.2)
         rows = target_rows(known.model_copy(update={"methods": [*known.methods, flat]}))
         assert ("proves little" in row(rows, "same continent").detail) == told
+        for name in ("same continent", "traps: water"):
+            assert row(rows, name).reached and row(rows, name).doubtful == told
         reference = next(each for each in rows if "one radiance" in each.task)
         assert reference.measured == pytest.approx(constant) and reference.reached is None
 

@@ -46,6 +46,8 @@ def print_targets(table: "StandardTable") -> None:
 
 def _cells(row: "TargetRow", table: "StandardTable") -> tuple[str | None, ...]:
     reached = {True: "yes", False: "NO", None: None}[row.reached]
+    if row.reached and row.doubtful:
+        reached = "proves little"
     if row.measured is None and (row.lowest, row.highest) != (None, None):
         reached = "not measured"
     return (

@@ -43,6 +43,8 @@ class TargetRow:
         Keys of the methods whose figures went in.
     detail:
         What the figure is made of.
+    doubtful:
+        Whether what ours is held against is worse than no network at all, so that nothing is shown.
     """
 
     task: str
@@ -53,6 +55,7 @@ class TargetRow:
     unit: str
     methods: tuple[str, ...]
     detail: str = ""
+    doubtful: bool = False
 
     @property
     def reached(self) -> bool | None:
@@ -116,6 +119,7 @@ def _daytime(table: StandardTable) -> Iterator[TargetRow]:
             "x",
             methods,
             _against(first, second) + _unlearned(second, constant),
+            doubtful=bool(_unlearned(second, constant)),
         )
         yield TargetRow(
             "  one radiance everywhere, the mean of the training cities",
@@ -253,6 +257,8 @@ def _traps(table: StandardTable) -> Iterator[TargetRow]:
         found = [table.method(f"{kind}-{_KEYS[own]}") for own in CONTINENTS]
         return _trap_mean(found, chosen)
 
+    study_rmse = _mean([_group_mean(table, f"study-{_KEYS[own]}", own) for own in CONTINENTS])
+    unlearned = _unlearned(study_rmse, _mean([_group_mean(table, CONSTANT_MEAN, own) for own in CONTINENTS]))
     every: list[tuple[str, Sequence[Trap]]] = [("all of them", TRAPS), *((trap, (trap,)) for trap in TRAPS)]
     for name, chosen in every:
         ours, study = mean("daytime", chosen), mean("study", chosen)
@@ -265,6 +271,7 @@ def _traps(table: StandardTable) -> Iterator[TargetRow]:
             "x",
             methods,
             _against(ours, study),
+            doubtful=bool(unlearned),
         )
     constant = _trap_mean([table.method(CONSTANT_MEAN)], TRAPS)
     yield TargetRow(

@@ -50,9 +50,7 @@ DAYTIME: Final[dict[str, Any]] = {
 }
 """Ours from the daytime bands alone, of one continent.
 
-On the validation cities of planet 1 (simulated; 120 steps, RMSE at the VIIRS grid and at 30 m in nW/cm2/sr):
-footprint loss 6.0 and 32.6, half of it and half of the pixel loss 6.3 and 17.3, pixel loss 8.1 and 18.4. The
-share between the first two is a guess.
+Why a mixture: docs/science.md, "Which loss serves what". The share lies between those tried there.
 """
 
 SHARPENING: Final[dict[str, Any]] = {
@@ -65,11 +63,7 @@ SHARPENING: Final[dict[str, Any]] = {
 }
 """Ours from VIIRS and the daytime bands, whose prediction is sharpened.
 
-On the validation cities of planet 1 (simulated; fine RMSE after sharpening in nW/cm2/sr, bicubic VIIRS 16.1,
-500 steps unless said): the small U-Net with the footprint loss 27 (300 steps), since it puts the light
-anywhere in a footprint; layers of 3 x 3 14.2 (200 steps); the pixel network 12.6; with 0.1 of the pixel loss
-added 12.7; with VIIRS smoothed by 6 pixels as an input 12.9; the mean of the last three 11.8; the pixel
-network trained on the truth 11.1.
+Chosen on validation cities by ``benchmarks/losses.py``; see docs/science.md, "Which loss serves what".
 """
 
 MEMBERS: Final[tuple[dict[str, Any], ...]] = (

@@ -92,7 +92,7 @@ def watch(names: list[str], following: str | None, known: list[str]) -> None:
         st.caption(
             "Both are errors of VIIRS pixels: the predicted light, spread as VIIRS spreads it, against what "
             "VIIRS measured, after each epoch on patches that stay the same. Scores over whole regions "
-            "differ a little; they are on the Experiments page."
+            "differ; they are on the Experiments page."
         )
     elif names:
         st.info("The curve begins after the first epoch.")

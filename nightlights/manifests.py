@@ -12,12 +12,14 @@ from nightlights.errors import WorkspaceError
 from nightlights.files import write_text
 from nightlights.grid import Window
 from nightlights.records import SCHEMA_VERSION as SCHEMA_VERSION
+from nightlights.records import JobKind as JobKind
 from nightlights.records import Record as Record
 from nightlights.records import Role as Role
 from nightlights.records import Share as Share
 from nightlights.scores import ClassScore as ClassScore
 from nightlights.scores import FineScore as FineScore
 from nightlights.scores import Interval as Interval
+from nightlights.scores import MethodFineScore as MethodFineScore
 from nightlights.scores import Score as Score
 from nightlights.scores import ScoreIntervals as ScoreIntervals
 from nightlights.scores import Scores as Scores
@@ -29,18 +31,6 @@ from nightlights.training_settings import Schedule as Schedule
 from nightlights.training_settings import TrainingSettings as TrainingSettings
 
 ROLES: tuple[Role, ...] = ("train", "evaluate", "predict")
-JobKind = Literal[
-    "export",
-    "import",
-    "train",
-    "evaluate",
-    "cross-validate",
-    "sweep",
-    "standard",
-    "first-look",
-    "predict",
-    "publish",
-]
 JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 FileScaling = Literal["study", "physical"]
 
@@ -357,6 +347,9 @@ class PredictionRecord(Record):
     bands: list[Band]
     layers: dict[str, str]
     score: Score | None
+    fine_scores: list[MethodFineScore] = Field(
+        default_factory=list, description="beside interpolated VIIRS, where the true fine radiance is known"
+    )
     total_predicted: float = Field(description="sum over VIIRS pixels of radiance x area, nW/cm2/sr km2")
     total_measured: float
     unit: str = RADIANCE_UNIT

@@ -259,7 +259,7 @@ def predict(
         When the prediction's name is in use, or the disk is full.
     """
     from nightlights.datasets import Dataset
-    from nightlights.prediction import predict_region
+    from nightlights.prediction import layer_fine_scores, predict_region
     from nightlights.uncertainty.layers import write_interval_layers
 
     target = workspace.prediction_folder(request.prediction)
@@ -277,6 +277,9 @@ def predict(
         layers = made.layers | write_interval_layers(
             dataset, region.name, model, unfinished / made.layers["prediction"], progress
         )
+        fine = layer_fine_scores(
+            dataset, region.name, run.settings.network, unfinished, made.layers, progress
+        )
         compared = made.comparison
         known = compared.sums.pixels > 0
         score = compared.score(run.settings.network, region.name, region.role) if known else None
@@ -292,6 +295,7 @@ def predict(
             bands=dataset.manifest.bands,
             layers=layers,
             score=score,
+            fine_scores=fine,
             total_predicted=compared.total_predicted,
             total_measured=compared.total_measured,
         )

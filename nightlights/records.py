@@ -8,6 +8,19 @@ SCHEMA_VERSION: Final = 1
 
 Role = Literal["train", "evaluate", "predict"]
 
+JobKind = Literal[
+    "export",
+    "import",
+    "train",
+    "evaluate",
+    "cross-validate",
+    "sweep",
+    "standard",
+    "first-look",
+    "predict",
+    "publish",
+]
+
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

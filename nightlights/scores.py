@@ -1,11 +1,15 @@
 """The records of scores: how well a method reproduces what was measured, and the truth where it is known."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
 from nightlights.bands import RADIANCE_UNIT
 from nightlights.records import SCHEMA_VERSION, Record, Role, Share
+
+BICUBIC: Final = "bicubic VIIRS"
+KRIGING: Final = "area-to-point kriging"
+"""Names of interpolations in tables."""
 
 
 class ClassScore(Record):
@@ -65,6 +69,22 @@ class FineScore(Record):
     lit_recall: float | None
     lit_from: float
     pixels: int
+
+
+class MethodFineScore(Record):
+    """The score of one method against the true fine radiance of a region; simulated imagery alone.
+
+    ``sharpened`` says that its light was corrected with the VIIRS image of the region.
+    """
+
+    method: str
+    sharpened: bool = False
+    fine: FineScore
+
+    @property
+    def title(self) -> str:
+        """The method in tables."""
+        return f"{self.method}, sharpened" if self.sharpened else self.method
 
 
 class Score(Record):

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,9 @@ from nightlights.manifests import (
     DatasetRegion,
     EpochRecord,
     Failure,
+    FineScore,
     JobProgress,
+    MethodFineScore,
     ModelConfig,
     PredictionRecord,
     RadianceSummary,
@@ -174,6 +176,20 @@ def _score(method: str, region: str, role: manifests.Role, rmse: float) -> Score
     )
 
 
+def _fine(rmse: float) -> FineScore:
+    return FineScore(
+        rmse=rmse,
+        mae=rmse / 2,
+        bias=0.1,
+        ssim=0.5,
+        lit_f1=None,
+        lit_precision=None,
+        lit_recall=None,
+        lit_from=1.0,
+        pixels=256 * SIDE * SIDE,
+    )
+
+
 def add_run(
     workspace: Workspace,
     name: str = "first",
@@ -263,7 +279,12 @@ def ship_run(workspace: Workspace, root: Path, name: str = "daytime") -> None:
 
 
 def add_prediction(
-    workspace: Workspace, run: str = "first", region: str = "abuja", dataset: str = "cities"
+    workspace: Workspace,
+    run: str = "first",
+    region: str = "abuja",
+    dataset: str = "cities",
+    *,
+    fine_rmse: Mapping[tuple[str, bool], float] | None = None,
 ) -> PredictionRecord:
     """Write a prediction of ``region``: the truth with a slight error."""
     role, longitude, latitude = PLACES[region]
@@ -293,6 +314,10 @@ def add_prediction(
         bands=list(LANDSAT_BANDS),
         layers={layer: f"{layer}.tif" for layer in layers},
         score=_score("unet-small", region, role, 1.23),
+        fine_scores=[
+            MethodFineScore(method=method, sharpened=sharpened, fine=_fine(rmse))
+            for (method, sharpened), rmse in (fine_rmse or {}).items()
+        ],
         total_predicted=410.0,
         total_measured=422.0,
     )

@@ -13,6 +13,7 @@ from nightlights.interface import compare_map
 from nightlights.interface.map_parts import SIMULATED
 from nightlights.interface.prediction_choice import request_for, targets, usable_runs
 from nightlights.interface.prediction_view import figures, values_at_point
+from nightlights.interface.scores_table import fine_columns
 from nightlights.maps import Stretch, TileStyle, tile_png
 from nightlights.workspace import Workspace
 
@@ -105,6 +106,25 @@ def test_the_figures_of_the_region_carry_their_units(app: Any, space: Workspace,
     assert shown["R²"] == "0.877"
     assert shown["Sum, VIIRS (nW/cm²/sr · km²)"] == "422"
     assert len(shown) == len(figures(record)) == 8
+
+
+def test_against_the_simulated_truth_every_method_has_a_row_with_units(
+    app: Any, space: Workspace, maps: Any
+) -> None:
+    add_run(space)
+    add_prediction(space)
+    assert any("Predict again to score" in each.value for each in app("compare", space).info)
+    methods = {("unet-small", False): 6.0, ("unet-small", True): 4.0, ("bicubic VIIRS", False): 5.0}
+    add_prediction(space, fine_rmse=methods)
+    page = app("compare", space)
+    assert any("Against the simulated truth" in each.value for each in page.markdown)
+    table = page.dataframe[0].value
+    assert list(table["Method"]) == ["unet-small", "unet-small, sharpened", "bicubic VIIRS"]
+    assert list(table["RMSE"]) == [6.0, 4.0, 5.0]
+    assert list(table["RMSE ratio"]) == pytest.approx([1.2, 0.8, 1.0])
+    columns = fine_columns("bicubic VIIRS")
+    assert columns["RMSE"]["label"] == "RMSE at 29 m (nW/cm²/sr)"
+    assert columns["RMSE ratio"]["label"] == "RMSE / bicubic VIIRS"
 
 
 @pytest.mark.parametrize(("state", "label"), [("running", "Cancel"), ("failed", "Resume")])

@@ -6,12 +6,14 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 from learning_samples import WINDOWS, LearnableSource
+from scipy.ndimage import zoom
 from shapely import box
 
 from nightlights import cog, pipeline
@@ -49,7 +51,7 @@ from nightlights.manifests import (
 from nightlights.metrics import ALL_REGIONS
 from nightlights.models import load_model
 from nightlights.observation import PointSpread, observe
-from nightlights.prediction import Predictor
+from nightlights.prediction import Predictor, layer_fine_scores
 from nightlights.progress import NoProgress
 from nightlights.region_files import save_collection
 from nightlights.regions import Region, RegionCollection
@@ -384,3 +386,34 @@ def test_a_training_job_that_was_killed_ends_with_the_weights_of_an_uninterrupte
     assert all(np.array_equal(*pair) for pair in zip(*weights, strict=True))
     scores = [read_record(made.run_folder(run) / "metrics.json", Scores) for run in ("whole", "killed")]
     assert scores[0] == scores[1]
+
+
+def test_a_prediction_is_scored_at_the_analysis_grid_beside_its_sharpened_form_and_viirs_alone(
+    made: Workspace,
+) -> None:
+    folder = made.prediction_folder("east")
+    record = read_record(folder / "prediction.json", PredictionRecord)
+    light = {layer: cog.read(folder / record.layers[layer])[0].astype(float) for layer in record.layers}
+    cubic = zoom(light["viirs"], 16, order=3, mode="nearest", grid_mode=True).clip(0)
+    wanted = {
+        "unet-small": light["prediction"],
+        "unet-small, sharpened": light["sharpened"],
+        "bicubic VIIRS": cubic,
+    }
+    found = {each.title: each.fine for each in record.fine_scores}
+    assert list(found) == [*wanted, "area-to-point kriging"]
+    for title, radiance in wanted.items():
+        rmse = np.sqrt(np.mean((radiance - light["truth"]) ** 2))
+        assert found[title].rmse == pytest.approx(rmse, rel=1e-5)
+    assert record.score and record.score.fine == found["unet-small"]
+
+
+def test_without_sharpening_or_truth_what_is_unknown_is_not_scored(made: Workspace) -> None:
+    plain = pipeline.predict(made, request_for("south", prediction="plain", sharpen=False), NoProgress())
+    assert [each.sharpened for each in plain.fine_scores] == [False, False, False]
+    dataset = Dataset.open(made, "sample")
+    place = dataset.region("south").model_copy(update={"truth": None})
+    regions = [place if each.name == "south" else each for each in dataset.manifest.regions]
+    unknown = replace(dataset, manifest=dataset.manifest.model_copy(update={"regions": regions}))
+    folder = made.prediction_folder("plain")
+    assert layer_fine_scores(unknown, "south", "tiny", folder, plain.layers) == []

@@ -23,6 +23,8 @@ from nightlights.prediction import (
     Predictor,
     Tiling,
     compare_region,
+    fine_scores,
+    layer_fine_scores,
     observed_blocks,
     predict_region,
 )
@@ -244,3 +246,17 @@ def test_without_being_asked_for_nothing_is_sharpened_and_sharpening_can_be_canc
     other = tmp_path / "sharpened"
     with pytest.raises(Cancelled):
         predict_region(dataset, "town", folder, other, StopAtSharpening(), tile_size=128, sharpen=True)
+
+
+def test_scores_against_the_truth_do_not_depend_on_tiles_and_large_regions_are_not_kriged(
+    dataset: Dataset, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers = predict_region(dataset, "town", folder, tmp_path, tile_size=128, sharpen=True).layers
+    whole = layer_fine_scores(dataset, "town", "unet", tmp_path, layers)
+    assert len({each.fine.pixels for each in whole}) == 1
+    monkeypatch.setattr(fine_scores, "_TILE", 4)
+    monkeypatch.setattr(fine_scores, "LARGEST_KRIGED", 22)
+    tiled = layer_fine_scores(dataset, "town", "unet", tmp_path, layers)
+    assert [each.title for each in whole] == [*(each.title for each in tiled), "area-to-point kriging"]
+    for one, other in zip(whole, tiled, strict=False):
+        assert one.fine.model_dump() == pytest.approx(other.fine.model_dump(), rel=1e-6)

@@ -2,7 +2,7 @@
 
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,9 +13,13 @@ from nightlights.commands.options import (
     WorkspaceOption,
     writable_workspace,
 )
-from nightlights.commands.output import print_json, say
+from nightlights.commands.output import print_json, print_table, say
+from nightlights.commands.scores import SIMULATED, cell
 from nightlights.commands.work import record_of, run_job, start_job
 from nightlights.errors import SettingsError
+
+if TYPE_CHECKING:
+    from nightlights.manifests import PredictionRecord
 
 app = typer.Typer(add_completion=False)
 
@@ -84,9 +88,33 @@ def predict(
     if record.score:
         figures = f"RMSE {record.score.rmse:.3f}, bias {record.score.bias:+.3f} {record.unit}"
         typer.echo(f"{name}: {figures} over {record.score.pixels:,} VIIRS pixels.{note}")
+    if record.fine_scores:
+        _print_fine(record)
     typer.echo(f"Layers {', '.join(record.layers)} in {folder}")
     if target is not None:
         say(f"Wrote {target}.")
+
+
+def _print_fine(record: "PredictionRecord") -> None:
+    """Every method against the truth, which simulated imagery alone has."""
+    print_table(
+        f"Simulated planet: {record.region} at 29 m against the true radiance, in {record.unit}",
+        ("method", "fine RMSE", "MAE", "bias", "SSIM", "lit-area F1", "pixels"),
+        (
+            (
+                each.title,
+                cell(each.fine.rmse),
+                cell(each.fine.mae),
+                f"{each.fine.bias:+z.3f}",
+                cell(each.fine.ssim),
+                cell(each.fine.lit_f1),
+                f"{each.fine.pixels:,}",
+            )
+            for each in record.fine_scores
+        ),
+        "RMSE, MAE and bias are in the unit above; SSIM and F1 have none. What is sharpened or interpolated "
+        f"was made with the VIIRS image of the region. {SIMULATED}",
+    )
 
 
 def _copy(folder: Path, layers: dict[str, str], layer: str, target: Path) -> None:

@@ -11,10 +11,11 @@ from nightlights.bands import RADIANCE_UNIT
 from nightlights.interface.compare_map import RADIANCE_LAYERS
 from nightlights.interface.figures import Figure, figure_row
 from nightlights.interface.gallery import position
-from nightlights.interface.scores_table import meaning_of, more_figures, titled
+from nightlights.interface.scores_table import fine_columns, fine_rows, meaning_of, more_figures, titled
 from nightlights.interface.training_view import size
 from nightlights.manifests import PredictionRecord
 from nightlights.maps import values_at
+from nightlights.scores import BICUBIC
 
 _MEANINGS: dict[str, str] = {
     "viirs": "Measured: the mean over footprints of about 742 m, pixels of about 460 m",
@@ -140,6 +141,30 @@ def show_figures(record: PredictionRecord) -> None:
     """The figures of the region in a row that wraps."""
     st.markdown(f"#### {record.region} by {record.run}", help="At the VIIRS grid, over the whole region.")
     figure_row([Figure(*entry) for entry in figures(record)], key="region")
+
+
+def show_fine_scores(record: PredictionRecord) -> None:
+    """Prediction, sharpened prediction and interpolated VIIRS against the truth, where it is known."""
+    if "truth" not in record.layers:
+        return
+    st.markdown(
+        "#### Against the simulated truth",
+        help="Pixel by pixel at 29 m, over the whole region. Simulated: it says nothing about the Earth.",
+    )
+    if not record.fine_scores:
+        st.info("Predict again to score it and its sharpened form at 29 m beside interpolated VIIRS.")
+        return
+    st.dataframe(
+        fine_rows(record.fine_scores, BICUBIC),
+        column_config=fine_columns(BICUBIC),
+        hide_index=True,
+        height="content",
+        placeholder="–",
+    )
+    words = "Simulated imagery. Sharpening and interpolation use the VIIRS image of this very region."
+    if not any(each.sharpened for each in record.fine_scores):
+        words += " Tick **Sharpen too** and predict again to score the sharpened prediction."
+    st.caption(words)
 
 
 def show_values(record: PredictionRecord, folder: Path, point: tuple[float, float] | None) -> None:

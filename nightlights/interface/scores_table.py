@@ -8,7 +8,7 @@ import streamlit as st
 
 from nightlights.bands import RADIANCE_UNIT
 from nightlights.experiments import Experiment
-from nightlights.manifests import Score, TrainingSettings
+from nightlights.manifests import MethodFineScore, Score, TrainingSettings
 from nightlights.metrics import ALL_REGIONS, BRIGHT_FROM, DIM_FROM, LIT_FROM
 from nightlights.wording import rounded
 
@@ -31,6 +31,7 @@ _MORE_HELP = {
     "Lit F1": f"Agreement of the area lit by {LIT_FROM:g} {RADIANCE_UNIT} or more with the truth at 29 m: "
     "1 is perfect. No unit.",
 }
+_RATIO = "RMSE ratio"
 _HELD_OUT = "All evaluation regions together."
 
 
@@ -162,6 +163,44 @@ def score_rows(scores: Sequence[Score]) -> pd.DataFrame:
     return pd.DataFrame(
         [{title: value for title, value in row.items() if title not in unknown} for row in rows]
     )
+
+
+def fine_rows(scores: Sequence[MethodFineScore], reference: str) -> pd.DataFrame:
+    """A row a method, in the given order; the RMSE also as a share of that of ``reference``."""
+    against = next((each.fine.rmse for each in scores if each.method == reference and not each.sharpened), 0)
+    return pd.DataFrame(
+        {
+            "Method": each.title,
+            "RMSE": each.fine.rmse,
+            _RATIO: each.fine.rmse / against if against else None,
+            "MAE": each.fine.mae,
+            "Bias": rounded(each.fine.bias, 3),
+            "SSIM": rounded(each.fine.ssim, 3),
+            "Lit F1": rounded(each.fine.lit_f1, 3),
+            "Pixels": each.fine.pixels,
+        }
+        for each in scores
+    )
+
+
+def fine_columns(reference: str) -> dict[str, Any]:
+    """How the columns of :func:`fine_rows` are shown."""
+    number = st.column_config.NumberColumn
+    meanings = {
+        "RMSE": "Root mean squared error of single 29 m pixels. Smaller is better.",
+        "MAE": "Mean absolute error of single 29 m pixels. Smaller is better.",
+        "Bias": "Mean of the method minus the simulated truth: above 0, too much light.",
+    }
+    return {
+        "Method": st.column_config.TextColumn("Method", pinned=True),
+        **{
+            title: number(f"{title} at 29 m ({RADIANCE_UNIT})", format="%.3f", help=meaning)
+            for title, meaning in meanings.items()
+        },
+        _RATIO: number(f"RMSE / {reference}", format="%.2f", help=f"RMSE as a share of that of {reference}."),
+        **{title: number(title, format="%.3f", help=_MORE_HELP[title]) for title in ("SSIM", "Lit F1")},
+        "Pixels": number("29 m pixels", format="localized"),
+    }
 
 
 def more_figures(score: Score) -> dict[str, float | str | None]:

@@ -7,6 +7,7 @@ from nightlights.prediction.comparison import (
     observed_blocks,
     pooled_score,
 )
+from nightlights.prediction.fine_scores import layer_fine_scores
 from nightlights.prediction.layers import RegionPrediction, predict_region
 from nightlights.prediction.tiling import Predictor, Tiling
 
@@ -17,6 +18,7 @@ __all__ = [
     "Tiling",
     "compare_fine",
     "compare_region",
+    "layer_fine_scores",
     "observed_blocks",
     "pooled_score",
     "predict_region",

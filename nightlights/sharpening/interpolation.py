@@ -9,6 +9,7 @@ from scipy.ndimage import distance_transform_edt, zoom
 
 from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.observation import PointSpread, observation_matrix
+from nightlights.scores import BICUBIC, KRIGING
 
 Floats = NDArray[np.float64]
 Interpolation = Callable[[Floats, Window, PointSpread], Floats]
@@ -87,8 +88,8 @@ def area_to_point_kriging(measured: Floats, window: Window, point_spread: PointS
 INTERPOLATIONS: Final[dict[str, Interpolation]] = {
     "nearest VIIRS": nearest,
     "bilinear VIIRS": bilinear,
-    "bicubic VIIRS": bicubic,
-    "area-to-point kriging": area_to_point_kriging,
+    BICUBIC: bicubic,
+    KRIGING: area_to_point_kriging,
 }
 """Method, as in tables, to function."""
 

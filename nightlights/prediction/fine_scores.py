@@ -1,0 +1,101 @@
+"""A prediction against the true fine radiance, beside its sharpened form and what VIIRS alone gives."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightlights import cog
+from nightlights.datasets import Dataset
+from nightlights.grid import Window
+from nightlights.manifests import MethodFineScore
+from nightlights.metrics import FineSums
+from nightlights.observation import PointSpread
+from nightlights.prediction.comparison import Read
+from nightlights.prediction.tiling import expanded
+from nightlights.progress import NoProgress, Progress
+from nightlights.scores import BICUBIC, KRIGING
+from nightlights.sharpening.interpolation import area_to_point_kriging, bicubic
+
+LARGEST_KRIGED = 128
+"""Side in VIIRS pixels of the largest region that is kriged: time and memory grow with its third power."""
+
+_TILE = 64
+# A pixel this far away weighs less than a billionth in a cubic spline, so that tiles meet.
+_SPLINE_MARGIN = 16
+
+
+def layer_fine_scores(
+    dataset: Dataset,
+    region: str,
+    network: str,
+    folder: Path,
+    layers: Mapping[str, str],
+    progress: Progress | None = None,
+) -> list[MethodFineScore]:
+    """Score the layers ``prediction`` and ``sharpened``, and interpolated VIIRS, against the truth.
+
+    Every method counts where the prediction is known. Kriging is left out of regions beyond
+    :data:`LARGEST_KRIGED`.
+
+    Parameters
+    ----------
+    network:
+        Name of the method that predicted.
+    folder, layers:
+        Where the layers lie, and their file names.
+
+    Returns
+    -------
+    list
+        Network, network sharpened, bicubic, kriging, as far as they are there; empty where the truth is
+        unknown.
+    """
+    window = dataset.region(region).window.window
+    if dataset.region(region).truth is None:
+        return []
+    predicted = folder / layers["prediction"]
+    methods: dict[tuple[str, bool], Read] = {(network, False): lambda part: cog.read(predicted, part)[0]}
+    if "sharpened" in layers:
+        sharpened = folder / layers["sharpened"]
+        methods[network, True] = lambda part: cog.read(sharpened, part)[0]
+    methods |= {(method, False): read for method, read in _interpolated(dataset, region).items()}
+    sums = dict.fromkeys(methods, FineSums())
+    tiles = list(window.tiles(_TILE, _TILE))
+    for done, tile in enumerate(tiles):
+        (progress or NoProgress()).update(done, len(tiles), unit="tiles", message="Scoring against the truth")
+        # One VIIRS pixel more completes the windows of structural similarity.
+        reach = expanded(tile, 1, window)
+        inner, truth = tile.fine_slices_in(reach), dataset.read_truth(region, reach)
+        if truth is None:
+            continue
+        known = np.isfinite(cog.read(predicted, reach)[0])
+        for method, read in methods.items():
+            sums[method] = sums[method].add(np.where(known, read(reach), np.nan), truth, inner)
+    return [
+        MethodFineScore(method=method, sharpened=corrected, fine=total.score())
+        for (method, corrected), total in sums.items()
+        if total.pixels
+    ]
+
+
+def _interpolated(dataset: Dataset, region: str) -> dict[str, Read]:
+    """What VIIRS alone gives on the analysis grid, by method."""
+    window = dataset.region(region).window.window
+    spread = PointSpread(dataset.manifest.point_spread_fwhm_m)
+    measured = dataset.read_nighttime(region).astype(np.float64)
+
+    def cubic(part: Window) -> NDArray[np.float64]:
+        reach = expanded(part, _SPLINE_MARGIN, window)
+        return bicubic(measured[reach.slices_in(window)], reach, spread)[part.fine_slices_in(reach)]
+
+    @cache
+    def kriged() -> NDArray[np.float64]:
+        return area_to_point_kriging(measured, window, spread)
+
+    found: dict[str, Read] = {BICUBIC: cubic}
+    if max(measured.shape) <= LARGEST_KRIGED:
+        found[KRIGING] = lambda part: kriged()[part.fine_slices_in(window)]
+    return found

@@ -1,6 +1,7 @@
 """The study's loader: what it repeats, and what it never reads; the study's table as data."""
 
 import csv
+import math
 from collections import Counter
 from itertools import chain
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from learning_samples import TINY_NETWORK, learnable_dataset
 
 from nightlights import cli, training
+from nightlights.commands import sweep_study
 from nightlights.commands.sweep_study import print_study
 from nightlights.datasets import Dataset
 from nightlights.errors import SettingsError
@@ -273,3 +275,54 @@ def test_the_answers_are_those_of_the_runs() -> None:
     assert "0.38 times that with it (median of 2 rows, 0.25 to 0.50)" in ratio
     assert "that of b alone" in cities
     assert "that of nairobi alone, 4.00" in cities
+
+
+def test_runs_that_diverged_or_learned_a_constant_are_marked_and_compared_with_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    printed: list[tuple[object, ...]] = []
+    monkeypatch.setattr(sweep_study, "print_table", lambda *parts: printed.extend(parts[2]))
+
+    def outcome(rmse: float) -> StudyOutcome:
+        return StudyOutcome.of("r", 1.0, rmse, rmse)
+
+    def comparison(row: int, defect: StudyOutcome, mended: StudyOutcome) -> StudyComparison:
+        return StudyComparison(row=row, patches=8, batch_size=1, epochs=1, defect=defect, mended=mended)
+
+    record = StudyRecord(
+        created=now(),
+        work=0.5,
+        network="unet",
+        patch_size=96,
+        seed=1,
+        planet_seed=1,
+        rows=[
+            comparison(11, outcome(40.5), outcome(3.95)),
+            comparison(7, outcome(math.nan), outcome(2.0)),
+            comparison(12, outcome(8.0), outcome(2.0)),
+            comparison(8, StudyOutcome(run="r", failure="Training diverged"), StudyOutcome(run="r")),
+        ],
+        # Only Nairobi, which is last, says how well a constant does; row 12 has the regions of row 11.
+        regions=[
+            StudyRegions(
+                dataset="viirs_africa_small", train={"a": 9, "b": 9}, evaluate={"abuja": 1, "nairobi": 4}
+            ),
+            StudyRegions(dataset="viirs_africa", train={"a": 9}, evaluate={"abuja": 1, "nairobi": 4}),
+        ],
+    )
+    rows = {row.row: row for row in STUDY_ROWS}
+    verdicts = [
+        tuple(record.verdict(rows[each.row], run) for run in (each.defect, each.mended))
+        for each in record.rows
+    ]
+    assert verdicts == [
+        ("diverged", "no better"),
+        ("diverged", "better"),
+        ("no better", "better"),
+        ("diverged", "–"),
+    ]
+    print_study(record)
+    assert [cells[-1] for cells in printed] == [" / ".join(pair) for pair in verdicts]
+    ten_times, ratio, *_ = answers(record)
+    assert "Some of these diverged" in ten_times
+    assert "0.25 times" in ratio and "median of 1 row" in ratio and "3 rows in which" in ratio

@@ -88,6 +88,7 @@ def print_study(record: "StudyRecord") -> None:
                 figure(defect.evaluation_rmse),
                 f"{figure(mended.train_rmse)} / {figure(mended.last_rmse)}",
                 figure(mended.evaluation_rmse),
+                " / ".join(record.verdict(row, outcome) for outcome in (defect, mended)),
             )
         )
     print_table(
@@ -108,10 +109,12 @@ def print_study(record: "StudyRecord") -> None:
             f"ours with the defect: Abuja and Nairobi ({unit})",
             f"ours mended: training (all regions) / evaluation (Nairobi) RMSE ({unit})",
             f"ours mended: Abuja and Nairobi ({unit})",
+            "ours in Nairobi, than the best constant there: with the defect / mended",
         ),
         lines,
         "All of ours is simulated. At the VIIRS grid, in inference mode; "
-        f"seeds: training {record.seed}, planet {record.planet_seed}.",
+        f"seeds: training {record.seed}, planet {record.planet_seed}. Diverged: no figure, or an RMSE "
+        "of more than ten times that of the best constant; such figures compare nothing.",
     )
     for answer in answers(record):
         typer.echo(f"- {answer}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
 from statistics import median
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 from pydantic import Field
 
@@ -43,6 +43,12 @@ SIDE_DEGREES: Final[dict[RegionSize, float]] = {"small": 0.2, "large": 0.4}
 
 _LOADERS: Final[dict[Literal["study", "study mended"], str]] = {"study": "defect", "study mended": "mended"}
 _FIXED_PATCHES: Final = 32
+
+Verdict = Literal["–", "diverged", "no better", "better"]
+_DIVERGED: Final = 10.0
+"""Times the RMSE of the best constant from which on light has run away rather than been misplaced."""
+_CONSTANT: Final = 0.98
+"""Times the same from which on a run is no better; below 1, for a constant that is not quite the best."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +130,14 @@ class StudyOutcome(Record):
     evaluation_rmse: float | None = None
     failure: str = Field(default="", description="why there are no figures, such as that training diverged")
 
+    @classmethod
+    def of(cls, run: str, train: float | None, last: float, evaluation: float) -> Self:
+        """The outcome with these figures; a failure where one of them is no number."""
+        figures = (train, last, evaluation)
+        if not all(figure is None or math.isfinite(figure) for figure in figures):
+            return cls(run=run, failure="Training diverged: its predictions are no numbers.")
+        return cls(run=run, train_rmse=train, last_rmse=last, evaluation_rmse=evaluation)
+
 
 class StudyComparison(Record):
     """A row of the study beside ours; the published figures have no unit."""
@@ -165,6 +179,19 @@ class StudyRecord(Record):
     def row(self, number: int) -> StudyComparison | None:
         """Ours for a row of the study, if it was run."""
         return next((each for each in self.rows if each.row == number), None)
+
+    def verdict(self, row: StudyRow, outcome: StudyOutcome) -> Verdict:
+        """What became of a run, by its RMSE in the last evaluation region against the best constant's."""
+        if outcome.last_rmse is None:
+            return "diverged" if outcome.failure else "–"
+        name = row.dataset.removesuffix("_adam")
+        found = [each for each in self.regions if each.dataset.removesuffix("_adam") == name]
+        if not found:
+            return "–"
+        ratio = outcome.last_rmse / max(list(found[0].evaluate.values())[-1], 1e-9)
+        if ratio > _DIVERGED:
+            return "diverged"
+        return "no better" if ratio >= _CONSTANT else "better"
 
 
 def run_study(
@@ -242,6 +269,12 @@ def rows_of(numbers: Sequence[int] | None) -> list[StudyRow]:
 def answers(record: StudyRecord) -> list[str]:
     """What the runs say to the study's two puzzles, in sentences with their numbers."""
     unit, said = record.unit, []
+    published = {row.row: row for row in STUDY_ROWS}
+
+    def ran_away(ours: StudyComparison) -> bool:
+        outcomes = (ours.defect, ours.mended)
+        return any(record.verdict(published[ours.row], outcome) == "diverged" for outcome in outcomes)
+
     for few, many, words in _TEN_TIMES:
         less, more = record.row(few), record.row(many)
         if less and more:
@@ -250,17 +283,21 @@ def answers(record: StudyRecord) -> list[str]:
                 f"{figure(first.evaluation_rmse)} to {figure(second.evaluation_rmse)}"
                 for first, second in pairs
             )
+            doubt = " Some of these diverged, so they say little." if ran_away(less) or ran_away(more) else ""
             said.append(
                 f"Ten times the patches (row {few} to row {many}, {words}): with the defect {with_it}, "
-                f"without it {without} {unit} in Abuja and Nairobi together."
+                f"without it {without} {unit} in Abuja and Nairobi together.{doubt}"
             )
-    both = [(each.mended.evaluation_rmse, each.defect.evaluation_rmse) for each in record.rows]
+    sound = [each for each in record.rows if not ran_away(each)]
+    both = [(each.mended.evaluation_rmse, each.defect.evaluation_rmse) for each in sound]
     ratios = [mended / defect for mended, defect in both if mended and defect]
     if ratios:
+        out = len(record.rows) - len(sound)
+        left_out = f"; {counted(out, 'row')} in which a run diverged left out" if out else ""
         said.append(
             f"Without the defect the RMSE in Abuja and Nairobi is {median(ratios):.2f} times that with it "
-            f"(median of {counted(len(ratios), 'row')}, {min(ratios):.2f} to {max(ratios):.2f}); it is lower "
-            f"in {sum(ratio < 1 for ratio in ratios)} of them."
+            f"(median of {counted(len(ratios), 'row')}, {min(ratios):.2f} to {max(ratios):.2f}{left_out}); "
+            f"it is lower in {sum(ratio < 1 for ratio in ratios)} of them."
         )
     for each in record.regions:
         (read, deviation), (judge, other) = list(each.train.items())[-1], list(each.evaluate.items())[-1]
@@ -317,12 +354,7 @@ def _outcome(
         return StudyOutcome(run=run, failure=str(error))
     method = network_method(settings.network, Predictor.load(folder), folder)
     sums = [method.compare(dataset, name, NoProgress()).sums for name in record.evaluate_regions]
-    return StudyOutcome(
-        run=run,
-        train_rmse=record.train_rmse,
-        last_rmse=sums[-1].rmse,
-        evaluation_rmse=reduce(ScoreSums.merge, sums).rmse,
-    )
+    return StudyOutcome.of(run, record.train_rmse, sums[-1].rmse, reduce(ScoreSums.merge, sums).rmse)
 
 
 def _regions_of(dataset: "Dataset", row: StudyRow) -> StudyRegions:

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from learning_samples import learnable_dataset
 from standard_samples import WHEN, figures, method, shrink, table
 
 from nightlights import cli, training
+from nightlights.bands import RadianceTransform
 from nightlights.commands.standard_targets import print_targets
 from nightlights.errors import Cancelled, NightlightsError
 from nightlights.grid import Window
@@ -20,7 +22,8 @@ from nightlights.manifests import PredictionRecord, read_record, write_record
 from nightlights.progress import NoProgress
 from nightlights.promotion import BLANK, draft_card, promote
 from nightlights.sources.simulated import SimulatedSource
-from nightlights.standard import cities_of, recipes
+from nightlights.standard import calibrating, cities_of, recipes
+from nightlights.standard.calibrating import calibration_cities, calibration_sources, is_calibrated
 from nightlights.standard.cities import City
 from nightlights.standard.measuring import Candidate, Ground, measure
 from nightlights.standard.recipes import RECIPES
@@ -29,6 +32,8 @@ from nightlights.standard.targets import LISTED_BASELINES, TargetRow, target_row
 from nightlights.standard.traps import TRAPS, TrapSum, trap_masks, trap_places, trap_sums
 from nightlights.standard.work import keep_record, make_table, shipped_record, table_folder
 from nightlights.training_settings import FOOTPRINT_LOSSES
+from nightlights.uncertainty import load_calibration
+from nightlights.uncertainty.records import METHOD, CalibratedRegion, Calibration, Weight, feature_names
 from nightlights.workspace import Workspace
 
 GROUPS = ("Africa", "United States")
@@ -275,6 +280,11 @@ def test_everything_is_trained_scored_kept_and_told(
     assert {place.place for place in african.traps} == {"kano", "new-orleans", "atar"}
     assert {city.city for city in african.cities} == {"kano", "new-orleans"}
     assert all(0 < city.interval_pixels >= city.covered for city in african.cities)
+    # One planet alone in this test; two cities of its own continent are too few.
+    made = load_calibration(workspace.run_folder("standard-daytime-africa"))
+    assert made is not None and made.datasets == ["standard-validation-1"]
+    assert {region.name for region in made.regions} == {"abuja", "nairobi", "saint-louis"}
+    assert "has 2 validation cities: too few" in made.remark
 
     # Nothing is scored again, and nothing is trained again.
     stamps = {file: file.stat().st_mtime_ns for file in path.parent.glob("methods/*")}
@@ -303,6 +313,56 @@ def test_everything_is_trained_scored_kept_and_told(
     record = read_record(fresh.prediction_folder(FIRST_LOOK) / "prediction.json", PredictionRecord)
     assert record.run == look.run and record.source.simulated and {"lower", "upper"} <= set(record.layers)
     assert record.window.window.width in (24, 25)
+
+
+def test_intervals_come_from_the_validation_cities_of_every_planet(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Planet(NamedTuple):
+        sha256: str
+
+    sources, note = calibration_sources(RECIPES["sharpening"], [Planet("1"), Planet("2")])  # type: ignore[list-item]
+    every = [city.name for city in cities_of("validation")]
+    assert [(source.sha256, list(names)) for source, names in sources] == [("1", every), ("2", every)]
+    assert note == ""
+    monkeypatch.setattr(calibrating, "ENOUGH_CITIES", 2)
+    chosen, note = calibration_cities(RECIPES["daytime-africa"])
+    assert [city.group for city in chosen] == ["Africa"] * len(chosen) and "own continent alone" in note
+
+
+def test_intervals_of_an_older_kind_or_of_other_imagery_are_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Calibration(
+        method=METHOD,
+        created=WHEN,
+        run="a",
+        datasets=["v"],
+        level=0.9,
+        share=0.9,
+        model_sha256="0" * 64,
+        transform=RadianceTransform(scale=1.0),
+        orientations=1,
+        intercept=0,
+        weights=[Weight(feature=name, center=0, spread=1, weight=0) for name in feature_names(1)],
+        below=1,
+        above=1,
+        held_out="regions",
+        regions=[CalibratedRegion(name="x", dataset="v", dataset_sha256="1", pixels=1, coverage=1)],
+        coverage=1,
+        simulated=True,
+        remark="",
+    )
+
+    class Imagery(NamedTuple):
+        sha256: str
+
+    def known(sha256: str, *names: str, **changed: object) -> bool:
+        monkeypatch.setattr(calibrating, "load_calibration", lambda _: made.model_copy(update=changed))
+        return is_calibrated(tmp_path, [(Imagery(sha256), names)])  # type: ignore[list-item]
+
+    assert known("1", "x")
+    assert not known("1", "x", method=1)
+    assert not known("1", "x", orientations=8)
+    assert not known("2", "x") and not known("1", "x", "y")
 
 
 def _refuse(*_: object, **__: object) -> None:

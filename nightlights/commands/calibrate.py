@@ -16,7 +16,10 @@ app = typer.Typer(add_completion=False)
 def calibrate(
     run: Annotated[str, typer.Option(help="Name of the run whose model is calibrated.")],
     dataset: Annotated[
-        str | None, typer.Option(help="Dataset with regions that it was not trained on. Default: its own.")
+        str | None,
+        typer.Option(
+            help="Datasets with regions that it was not trained on, separated by commas. Default: its own."
+        ),
     ] = None,
     regions: Annotated[
         str | None, typer.Option(help="Names, separated by commas. Default: those of role evaluate.")
@@ -33,12 +36,13 @@ def calibrate(
     Later predictions of the model get the layers lower and upper, between which VIIRS should measure in 90 %
     of the pixels, and uncertainty, their distance in nW/cm²/sr.
     """
+    from nightlights.commands.train import names
     from nightlights.commands.work import TerminalProgress, check_unused
     from nightlights.datasets import Dataset
     from nightlights.errors import DatasetError, WorkspaceError
     from nightlights.pipeline import read_run
     from nightlights.uncertainty.calibration import calibrate as learn
-    from nightlights.uncertainty.calibration import calibration_regions
+    from nightlights.uncertainty.calibration import calibration_sources
 
     if orientations not in (1, 2, 4, 8):
         raise SettingsError(f"--orientations cannot be {orientations}.", "Choose 1, 2, 4 or 8.")
@@ -48,12 +52,10 @@ def calibrate(
     trained = None
     with contextlib.suppress(DatasetError, WorkspaceError):
         trained = Dataset.open(place, record.dataset)
-    chosen = Dataset.open(place, dataset or record.dataset)
-    named = [name.strip() for name in regions.split(",") if name.strip()] if regions else None
-    wanted = calibration_regions(chosen, trained, record, named)
+    chosen = [Dataset.open(place, name) for name in dict.fromkeys(names(dataset) or [record.dataset])]
+    wanted = calibration_sources(chosen, trained, record, names(regions) or None)
     with TerminalProgress() as progress:
         made = learn(
-            chosen,
             wanted,
             record,
             place.run_folder(run),
@@ -67,10 +69,10 @@ def calibrate(
     print_table(
         f"{made.level:.0%} intervals of {run}, each region calibrated without "
         f"{'itself' if made.held_out == 'regions' else 'the block that is scored'}{simulated}",
-        ("region", "VIIRS pixels", "inside (%)"),
+        ("region", "dataset", "VIIRS pixels", "inside (%)"),
         [
-            *((each.name, f"{each.pixels:,}", f"{each.coverage:.1%}") for each in made.regions),
-            ("all", f"{made.pixels:,}", f"{made.coverage:.1%}"),
+            *((each.name, each.dataset, f"{each.pixels:,}", f"{each.coverage:.1%}") for each in made.regions),
+            ("mean over regions", None, f"{made.pixels:,}", f"{made.coverage:.1%}"),
         ],
     )
     typer.echo(made.remark)

@@ -24,8 +24,9 @@ from nightlights.networks import network_info
 from nightlights.progress import Progress
 from nightlights.shipped import models_folder, shipped_models
 from nightlights.standard import recipes
+from nightlights.standard.calibrating import calibration_sources, is_calibrated
 from nightlights.standard.candidates import fitted_candidates, interpolation_candidates, model_candidate
-from nightlights.standard.cities import PLANET_SEEDS, TRAINING_PLANET, cities_of
+from nightlights.standard.cities import PLANET_SEEDS, TRAINING_PLANET
 from nightlights.standard.evaluation import simulated_dataset, standard_dataset
 from nightlights.standard.measuring import Candidate, Ground, measure
 from nightlights.standard.recipes import RECIPES, Recipe
@@ -33,7 +34,6 @@ from nightlights.standard.table import TABLE_FILE, MethodFigures, StandardTable,
 from nightlights.standard.traps import trap_places
 from nightlights.training.choices import check_combination, check_patch_size
 from nightlights.training_settings import VIIRS_SMOOTHING
-from nightlights.uncertainty import load_calibration
 from nightlights.uncertainty.calibration import calibrate
 from nightlights.workspace import Workspace
 
@@ -145,6 +145,7 @@ class _Work:
         )
         self.cities: dict[int, Dataset] = {}
         self.traps: dict[int, Dataset] = {}
+        self.validation: list[Dataset] = []
         self.figures: dict[str, MethodFigures] = {}
 
     def make(self, progress: Progress, *, resume: bool) -> StandardTable:
@@ -184,6 +185,10 @@ class _Work:
             name = f"standard-{self.request.split}-traps-{seed}"
             self.traps[seed] = simulated_dataset(self.workspace, name, seed, regions, progress)
         self.ground = Ground(self.request.split, self.cities, self.traps)
+        if self.request.train:
+            self.validation = [
+                standard_dataset(self.workspace, "validation", seed, progress) for seed in PLANET_SEEDS
+            ]
         # What cannot be trained is told before hours are spent on what can.
         for recipe in self.recipes if self.request.train else ():
             for settings in recipe.settings(self.request.scale):
@@ -200,14 +205,15 @@ class _Work:
                 (folder / pipeline.SCORES_FILE).unlink(missing_ok=True)
             if not (folder / pipeline.SCORES_FILE).exists():
                 pipeline.evaluate(self.workspace, run, progress, roles=("evaluate",))
-            if recipe.ships and not _calibrated(folder):
+            sources, note = calibration_sources(recipe, self.validation)
+            if recipe.ships and not is_calibrated(folder, sources):
                 calibrate(
-                    self.training_data,
-                    [city.name for city in cities_of("validation")],
+                    sources,
                     pipeline.read_run(self.workspace, run),
                     folder,
                     progress,
                     orientations=recipes.ORIENTATIONS,
+                    note=note,
                 )
 
         return work
@@ -345,13 +351,6 @@ def checked_recipes(request: StandardRequest) -> list[Recipe]:
     if unknown:
         raise ModelError(f"There is no recipe {unknown[0]}.", f"Recipes: {', '.join(RECIPES)}.")
     return [recipe for recipe in RECIPES.values() if request.only is None or recipe.key in request.only]
-
-
-def _calibrated(folder: Path) -> bool:
-    """Whether the model's intervals are there and its own."""
-    with contextlib.suppress(ModelError):
-        return load_calibration(folder) is not None
-    return False
 
 
 def _combined(folder: Path, members: list[Path]) -> bool:

@@ -1,4 +1,8 @@
-"""Learning from regions that the network was not trained on how wide its intervals have to be."""
+"""Learning from regions that the network was not trained on how wide its intervals have to be.
+
+The regions may lie in several datasets: cities looked at on two planets, or on two dates, say more of how a
+prediction errs than cities looked at once. The same ground is always held out together.
+"""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -15,9 +19,10 @@ from nightlights.manifests import RunRecord, now, write_record
 from nightlights.models import MODEL_FILE
 from nightlights.progress import Progress
 from nightlights.uncertainty.features import region_features
-from nightlights.uncertainty.intervals import SizeModel, fit_intervals, held_out_cover
+from nightlights.uncertainty.intervals import SizeModel, fit_intervals, group_mean, held_out_cover
 from nightlights.uncertainty.layers import fine_prediction
 from nightlights.uncertainty.records import (
+    METHOD,
     UNCERTAINTY_FILE,
     CalibratedRegion,
     Calibration,
@@ -33,6 +38,9 @@ _FEWEST_REGIONS = 3
 """With fewer, blocks are held out instead: of two regions, one would be left to fit and one to compare."""
 _BLOCK = 16
 """Side of a block in VIIRS pixels, about 7 km: errors of neighbours are alike over a few kilometres."""
+
+Source = tuple[Dataset, Sequence[str]]
+"""A dataset, and which of its regions are calibrated with."""
 
 
 def calibration_regions(
@@ -79,27 +87,55 @@ def calibration_regions(
     return chosen
 
 
+def calibration_sources(
+    datasets: Sequence[Dataset], trained: Dataset | None, run: RunRecord, names: Sequence[str] | None
+) -> list[Source]:
+    """The regions to calibrate with, of several datasets; each as :func:`calibration_regions`.
+
+    Raises
+    ------
+    DatasetError
+        When a named region is in none of them, and as :func:`calibration_regions`.
+    """
+    if len(datasets) == 1 or names is None:
+        return [(each, calibration_regions(each, trained, run, names)) for each in datasets]
+    has = [{region.name for region in each.manifest.regions} for each in datasets]
+    absent = [name for name in names if not any(name in own for own in has)]
+    if absent:
+        raise DatasetError(
+            f"There is no region {absent[0]} in {', '.join(each.manifest.name for each in datasets)}.",
+            f"Regions: {', '.join(sorted(set().union(*has)))}.",
+        )
+    chosen = [
+        (each, [name for name in names if name in own]) for each, own in zip(datasets, has, strict=True)
+    ]
+    return [(each, calibration_regions(each, trained, run, own)) for each, own in chosen if own]
+
+
 def calibrate(
-    dataset: Dataset,
-    regions: Sequence[str],
+    sources: Sequence[Source],
     run: RunRecord,
     model_folder: Path,
     progress: Progress,
     *,
     level: float = 0.9,
     orientations: Orientations = 8,
+    note: str = "",
     clock: Callable[[], datetime] = now,
 ) -> Calibration:
     """Learn the intervals of the model in ``model_folder`` and write them beside it.
 
     Parameters
     ----------
-    regions:
-        Of ``dataset``; the network has not been trained on them, see :func:`calibration_regions`.
+    sources:
+        Datasets and their regions; the network has not been trained on them, see
+        :func:`calibration_sources`.
     level:
-        Share of VIIRS pixels that the intervals are to hold.
+        Share of VIIRS pixels that the intervals are to hold in a new region, in the mean over such regions.
     orientations:
         In how many the network sees the imagery, here and with every prediction; 1 is quickest.
+    note:
+        Why these regions; goes into the remark.
 
     Raises
     ------
@@ -111,9 +147,10 @@ def calibrate(
     from nightlights.prediction import Predictor
 
     predictor = Predictor.load(model_folder)
-    predictor.check(dataset)
     tables, errors, blocks = [], [], []
-    for region in regions:
+    regions = [(dataset, name) for dataset, names in sources for name in names]
+    for dataset, region in regions:
+        predictor.check(dataset)
         with fine_prediction(predictor, dataset, region, progress) as read:
             found = region_features(read, dataset, region, predictor, _TRANSFORM, orientations, progress)
         measured = dataset.read_nighttime(region).astype(np.float64)
@@ -123,27 +160,31 @@ def calibrate(
         errors.append(error[known])
         blocks.append(_blocks(known.shape)[known])
     counts = [len(each) for each in errors]
+    names = ", ".join(dict.fromkeys(name for _, name in regions))
     if sum(counts) < _FEWEST_PIXELS or min(counts) == 0:
         raise DatasetError(
-            f"{sum(counts)} VIIRS pixels are known in {', '.join(regions)}; {_FEWEST_PIXELS} are needed, and "
-            "some in each.",
+            f"{sum(counts)} VIIRS pixels are known in {names}; {_FEWEST_PIXELS} are needed, and some in "
+            "each region.",
             "Choose more or larger regions.",
         )
     numbers = np.repeat(np.arange(len(counts)), counts)
-    by_region = len(counts) >= _FEWEST_REGIONS
-    groups = numbers if by_region else _renumbered(numbers, np.concatenate(blocks))
+    places = np.repeat(_places(regions), counts)
+    by_region = np.unique(places).size >= _FEWEST_REGIONS
+    groups = places if by_region else _renumbered(places, np.concatenate(blocks))
     if np.unique(groups).size < _FEWEST_REGIONS:
         raise DatasetError(
-            f"{', '.join(regions)} are too small to hold parts of them out.", "Choose more or larger regions."
+            f"{names} are too small to hold parts of them out.", "Choose more or larger regions."
         )
     table, error = np.concatenate(tables), np.concatenate(errors)
     made = fit_intervals(table, error, groups, level)
     held = held_out_cover(table, error, groups, level)
     calibration = Calibration(
+        method=METHOD,
         created=clock(),
         run=run.name,
-        dataset=dataset.manifest.name,
+        datasets=list(dict.fromkeys(dataset.manifest.name for dataset, _ in regions)),
         level=level,
+        share=made.share,
         model_sha256=files.sha256(model_folder / MODEL_FILE),
         transform=_TRANSFORM,
         orientations=orientations,
@@ -153,15 +194,32 @@ def calibrate(
         above=made.above,
         held_out="regions" if by_region else "blocks",
         regions=[
-            CalibratedRegion(name=name, pixels=count, coverage=float(held[numbers == number].mean()))
-            for number, (name, count) in enumerate(zip(regions, counts, strict=True))
+            CalibratedRegion(
+                name=name,
+                dataset=dataset.manifest.name,
+                dataset_sha256=dataset.sha256,
+                pixels=count,
+                coverage=float(held[numbers == number].mean()),
+            )
+            for number, ((dataset, name), count) in enumerate(zip(regions, counts, strict=True))
         ],
-        coverage=float(held.mean()),
-        simulated=dataset.manifest.source.simulated,
-        remark=_remark(dataset, run, regions, by_region=by_region),
+        coverage=group_mean(held, places),
+        simulated=all(dataset.manifest.source.simulated for dataset, _ in regions),
+        remark=_remark(sources, run, note, by_region=by_region),
     )
     write_record(model_folder / UNCERTAINTY_FILE, calibration)
     return calibration
+
+
+def _places(regions: Sequence[tuple[Dataset, str]]) -> NDArray[np.int64]:
+    """Number of the ground of every region: the same for regions that share some, wherever they come from."""
+    windows = [dataset.region(name).window.window for dataset, name in regions]
+    numbers = np.arange(len(windows))
+    for index, window in enumerate(windows):
+        for earlier in range(index):
+            if window.intersection(windows[earlier]):
+                numbers[numbers == numbers[index]] = numbers[earlier]
+    return numbers
 
 
 def _weights(sizes: SizeModel, orientations: Orientations) -> list[Weight]:
@@ -184,15 +242,20 @@ def _renumbered(regions: NDArray[np.int64], blocks: NDArray[np.int64]) -> NDArra
     return np.asarray(numbers, np.int64).reshape(-1)
 
 
-def _remark(dataset: Dataset, run: RunRecord, regions: Sequence[str], *, by_region: bool) -> str:
-    source = "simulated imagery" if dataset.manifest.source.simulated else "imagery"
+def _remark(sources: Sequence[Source], run: RunRecord, note: str, *, by_region: bool) -> str:
+    simulated = all(dataset.manifest.source.simulated for dataset, _ in sources)
+    regions = list(dict.fromkeys(name for _, names in sources for name in names))
+    datasets = ", ".join(dict.fromkeys(dataset.manifest.name for dataset, _ in sources))
     said = [
-        f"The intervals hold for pixels that are exchangeable with those of {', '.join(regions)} "
-        f"({source} of the dataset {dataset.manifest.name}); elsewhere they are a guess."
+        f"The intervals hold for regions that are exchangeable with {', '.join(regions)} "
+        f"({'simulated imagery' if simulated else 'imagery'} of {datasets}), in the mean over such regions: "
+        "single ones lie far from it, and elsewhere the intervals are a guess."
     ]
+    if note:
+        said.append(note)
     if not by_region:
         said.append("Blocks of the same regions were held out, not whole regions: expect less elsewhere.")
-    chose = run.settings.early_stopping is not None and set(regions) & set(run.evaluate_regions)
-    if chose and run.dataset == dataset.manifest.name:
+    own = {name for dataset, names in sources if dataset.manifest.name == run.dataset for name in names}
+    if run.settings.early_stopping is not None and own & set(run.evaluate_regions):
         said.append("The same regions chose the epoch, so the intervals may be a little narrow.")
     return " ".join(said)

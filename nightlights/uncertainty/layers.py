@@ -30,7 +30,7 @@ def intervals_of(calibration: Calibration) -> Intervals:
     table = [(each.center, each.spread, each.weight) for each in calibration.weights]
     center, spread, weights = np.array(table, np.float64).T
     sizes = SizeModel(calibration.intercept, center, spread, weights)
-    return Intervals(sizes, calibration.below, calibration.above)
+    return Intervals(sizes, calibration.below, calibration.above, calibration.share)
 
 
 def region_bounds(

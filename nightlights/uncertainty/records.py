@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,9 @@ from nightlights.models import MODEL_FILE
 from nightlights.records import SCHEMA_VERSION, Record, Share
 
 UNCERTAINTY_FILE: Final = "uncertainty.json"
+
+METHOD: Final = 2
+"""Counts changes of how intervals are made. The first had a quantile for each side, and pixels counted."""
 
 Orientations = Literal[1, 2, 4, 8]
 """In how many orientations a network sees the imagery, for the spread of its predictions."""
@@ -40,12 +43,14 @@ class Weight(Record):
 
 
 class CalibratedRegion(Record):
-    """A region whose errors were used.
+    """A region whose errors were used, of a dataset with its digest.
 
-    ``coverage`` is the share of its VIIRS pixels inside of intervals that were made without it.
+    ``coverage`` is the share of its VIIRS pixels inside of intervals that were made without its ground.
     """
 
     name: str
+    dataset: str = ""
+    dataset_sha256: str = ""
     pixels: int = Field(ge=1)
     coverage: Share
 
@@ -58,24 +63,31 @@ class Calibration(Record):
 
     Attributes
     ----------
+    method:
+        Which version of the procedure made it, see :data:`METHOD`.
     level:
-        Share of VIIRS pixels that the intervals are to hold.
+        Share of the VIIRS pixels of a new region that the intervals are to hold, in the mean over regions.
+    share:
+        At which the quantile of the pooled errors was taken to that end; as the level in older records.
     model_sha256:
         Of the ``model.keras`` whose errors were used.
     held_out:
         Errors were scaled by a model fitted without their whole region, or, where there are too few regions,
         without their block.
     coverage:
-        Share of all pixels inside of intervals that were made without their region or block.
+        Share of pixels inside of intervals that were made without their region or block, in the mean over
+        regions that share no ground.
     remark:
         For which imagery the intervals can be expected to hold.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
+    method: int = 1
     created: datetime
     run: Name
-    dataset: Name
+    datasets: list[Name]
     level: float = Field(gt=0, lt=1)
+    share: Share
     model_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     transform: RadianceTransform
     orientations: Orientations
@@ -89,6 +101,15 @@ class Calibration(Record):
     simulated: bool
     remark: str
     unit: str = RADIANCE_UNIT
+
+    @model_validator(mode="before")
+    @classmethod
+    def _was_of_one_dataset(cls, values: Any) -> Any:
+        """Records of the first method knew one dataset, and took the quantile at the level."""
+        if isinstance(values, dict) and "dataset" in values:
+            values = {**values, "datasets": [values["dataset"]], "share": values.get("level")}
+            del values["dataset"]
+        return values
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:

@@ -56,6 +56,11 @@ class TrainingSettings(Record):
         default="random patches", description="the study's reads the patches of the last region alone"
     )
     point_spread: Literal["fixed", "learned"] = "fixed"
+    first_output: Literal["as drawn", "mean radiance"] = Field(
+        default="as drawn",
+        description="before the first step: what the first weights give, or about the mean of VIIRS over "
+        "the training regions, which suits dark countries",
+    )
     viirs_input: bool = Field(default=False, description="VIIRS is an input too: the network is to sharpen")
     schedule: Schedule | None = Field(default=None, description="the network's own unless given")
     gradient_norm: float | None = Field(

@@ -99,6 +99,7 @@ def test_every_advanced_setting_reaches_the_request(
     for name, value in numbers.items():
         page.number_input(key=f"train_{name}").set_value(value)
     words = {"loss": "mixture", "point_spread": "learned", "schedule": "plateau", "loader": "study mended"}
+    words["first_output"] = "mean radiance"
     for name, word in words.items():
         page.selectbox(key=f"train_{name}").set_value(word)
     assert page.slider(key="train_footprint_share").disabled

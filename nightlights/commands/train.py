@@ -116,6 +116,14 @@ def train(
             **_ADVANCED,
         ),
     ] = None,
+    first_output: Annotated[
+        str | None,
+        typer.Option(
+            help="Where training begins: as-drawn, at what the first weights give, or mean-radiance, near "
+            "the mean of VIIRS over the training regions, for dark countries. Default: as-drawn.",
+            **_ADVANCED,
+        ),
+    ] = None,
     schedule: Annotated[
         str | None,
         typer.Option(
@@ -183,6 +191,7 @@ def train(
         "loader": choice("loader", loader),
         "point_spread": choice("point_spread", point_spread),
         "viirs_input": viirs_input,
+        "first_output": choice("first_output", first_output),
         "schedule": choice("schedule", schedule),
         "gradient_norm": gradient_norm,
         "weight_decay": weight_decay,

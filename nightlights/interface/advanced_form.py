@@ -9,6 +9,7 @@ from nightlights.training_settings import Schedule
 _NETWORKS_OWN = "the network's own"
 _LABELS = {"VIIRS": "VIIRS", "truth": "Hidden truth (simulated imagery alone)"}
 _SPREADS = {"fixed": "As in the dataset", "learned": "Learned"}
+_FIRST_OUTPUTS = {"as drawn": "What the first weights give", "mean radiance": "About the mean of VIIRS"}
 _LOADERS = {
     "random patches": "New random patches every epoch",
     "study": "The study's, with its mistake",
@@ -78,6 +79,15 @@ def _compared() -> dict[str, object]:
 
 
 def _descent() -> dict[str, object]:
+    first = st.selectbox(
+        "Training begins at",
+        list(_FIRST_OUTPUTS),
+        key="train_first_output",
+        format_func=lambda name: _FIRST_OUTPUTS[name],
+        persist_state="session",
+        help="Before the first step a network predicts some 4 nW/cm²/sr everywhere. Beginning near the mean "
+        "of the training regions spares dark countries hundreds of steps.",
+    )
     schedule = st.selectbox(
         "Learning rate over time",
         get_args(Schedule),
@@ -120,6 +130,7 @@ def _descent() -> dict[str, object]:
         "averages over about 100 steps; 0 turns it off.",
     )
     return {
+        "first_output": first,
         "schedule": schedule,
         "gradient_norm": norm,
         "weight_decay": decay,

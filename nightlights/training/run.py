@@ -33,6 +33,7 @@ from nightlights.training.backend import Backend, check_memory, prepare
 from nightlights.training.batches import Arrays, BatchMaker, Plan, Sampler
 from nightlights.training.checkpoints import delete_checkpoint, read_checkpoint, write_checkpoint
 from nightlights.training.choices import check_combination, check_patch_size, chosen_regions, make_scaling
+from nightlights.training.first_output import begin_at, mean_radiance
 from nightlights.training.footprints import PatchFootprints
 from nightlights.training.history import HISTORY_FILE, read_history, write_history
 from nightlights.training.learning_rates import learning_rate_at, plateau_factor
@@ -164,6 +165,7 @@ class _Run:
             evaluate_regions=self.regions[1],
             trained_on_truth=self.settings.label == "truth",
             notes=self.request.notes,
+            series=self.request.series,
         )
         self._update()
 
@@ -177,6 +179,9 @@ class _Run:
 
         channels = len(ready.config.bands) + settings.viirs_input
         model = build(settings.network, channels, settings.seed)
+        if settings.first_output == "mean radiance":
+            read = regions_read(self.regions[0], settings.loader)
+            begin_at(model, mean_radiance(self.dataset, read), ready.config.transform)
         trainer = Trainer(model, self.info, settings, plan.maker.footprints)
         done = read_checkpoint(self.folder, trainer.state)
         history = read_history(self.folder)[:done]

@@ -1,0 +1,82 @@
+"""Where a network begins: its first predictions before anything is learned."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from learning_samples import TINY_NETWORK, learnable_dataset
+
+from nightlights.bands import STUDY_TRANSFORM, RadianceTransform
+from nightlights.commands.train import choice
+from nightlights.datasets import Dataset
+from nightlights.manifests import TrainingRequest, TrainingSettings
+from nightlights.models import load_model
+from nightlights.networks import NETWORKS, build
+from nightlights.progress import NoProgress
+from nightlights.training import train
+from nightlights.training.first_output import begin_at
+
+ASINH = RadianceTransform(kind="inverse hyperbolic sine", scale=5.0)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return learnable_dataset(tmp_path_factory.mktemp("first-output"))
+
+
+@pytest.mark.parametrize("radiance", [0.03, 40.0])
+@pytest.mark.parametrize(("network", "transform"), [("pixel", ASINH), ("study-unet", STUDY_TRANSFORM)])
+def test_without_a_last_kernel_a_network_begins_at_the_radiance(
+    network: str, transform: RadianceTransform, radiance: float
+) -> None:
+    model = build(network, 2) if network == "pixel" else _output_layer("sigmoid")
+    begin_at(model, radiance, transform)
+    kernel = model.layers[-1].kernel
+    kernel.assign(np.zeros(kernel.shape))
+    image = np.random.default_rng(1).normal(size=(1, 16, 16, 2)).astype(np.float32)
+    predicted = transform.inverse(np.asarray(model(image)))
+    assert predicted == pytest.approx(radiance, rel=1e-4)
+
+
+def test_linear_outputs_and_countries_without_light_begin_at_a_number() -> None:
+    model = _output_layer("linear")
+    begin_at(model, 10.0, ASINH)
+    assert float(model.layers[-1].bias[0]) == pytest.approx(math.asinh(2))
+    model = _output_layer("softplus")
+    begin_at(model, -0.01, ASINH)
+    assert -10 < float(model.layers[-1].bias[0]) < -5
+
+
+def test_a_run_begins_at_the_mean_of_its_training_regions_where_it_is_asked_to(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(NETWORKS, "tiny", TINY_NETWORK)
+
+    def bias(name: str, **settings: Any) -> float:
+        chosen = TrainingSettings(
+            network="tiny", epochs=1, patches_per_region=1, patch_size=64, evaluation_patches=2, **settings
+        ).model_copy(update={"optimizer": "SGD", "learning_rate": 1e-12})
+        request = TrainingRequest(run=name, dataset="sample", settings=chosen)
+        train(dataset, request, tmp_path / name, NoProgress())
+        return float(load_model(tmp_path / name)[0].layers[-1].bias[0])
+
+    drawn = bias("drawn")
+    assert drawn == pytest.approx(0, abs=1e-6)
+    # The patches, the evaluation region and its light play no part.
+    mean = np.mean([dataset.read_nighttime(name) for name in ("north", "south")])
+    expected = math.log(math.expm1(math.asinh(mean / 5)))
+    assert abs(expected) > 0.01
+    assert bias("mean", first_output="mean radiance") == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_command_knows_both_words() -> None:
+    assert choice("first_output", "mean-radiance") == "mean radiance"
+    assert TrainingSettings().first_output == choice("first_output", "As-Drawn") == "as drawn"
+
+
+def _output_layer(activation: str) -> Any:
+    import keras
+
+    return keras.Sequential([keras.Input((None, None, 2)), keras.layers.Conv2D(1, 1, activation=activation)])

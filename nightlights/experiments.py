@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from nightlights.crossvalidation import read_cross_validation
 from nightlights.errors import WorkspaceError
 from nightlights.jobs import Job, JobStore
 from nightlights.manifests import (
@@ -22,6 +23,7 @@ from nightlights.manifests import (
 from nightlights.metrics import ALL_REGIONS
 from nightlights.models import MODEL_FILE
 from nightlights.pipeline import RUN_FILE, SCORES_FILE, read_run
+from nightlights.sweeps.records import SWEEP_FILE, SweepRecord
 from nightlights.training.history import read_history
 from nightlights.workspace import Workspace
 
@@ -32,6 +34,7 @@ __all__ = [
     "list_experiments",
     "read_history",
     "read_scores",
+    "series_of_runs",
     "set_notes",
     "table_csv",
 ]
@@ -45,10 +48,11 @@ class Experiment(Record):
 
     ``state`` and ``state_text`` are those of the newest job on the run; a run without one is ``done`` when
     it has finished its epochs and ``interrupted`` otherwise. ``last_epoch`` holds the newest point of the
-    curves.
+    curves. ``series`` names the sweep or cross-validation that the run is a part of, if any.
     """
 
     name: str
+    series: str
     state: JobState
     state_text: str
     job: str | None
@@ -85,6 +89,7 @@ class Experiment(Record):
             "epochs done": self.record.epochs_done,
             "train regions": ", ".join(self.record.train_regions),
             "evaluate regions": ", ".join(self.record.evaluate_regions),
+            "part of": self.series,
         }
         settings = self.record.settings.model_dump(exclude={"train_regions", "evaluate_regions"})
         return {
@@ -100,11 +105,11 @@ class Experiment(Record):
 
 def list_experiments(workspace: Workspace, store: JobStore | None = None) -> list[Experiment]:
     """All runs, the newest first; broken folders are left out."""
-    jobs = _newest_jobs(store or JobStore(workspace))
+    jobs, series = _newest_jobs(store or JobStore(workspace)), series_of_runs(workspace)
     found = []
     for name in workspace.run_names():
         with contextlib.suppress(WorkspaceError):
-            found.append(_experiment(workspace, name, jobs.get(name)))
+            found.append(_experiment(workspace, name, jobs.get(name), series.get(name, "")))
     return sorted(found, key=lambda each: (each.record.created, each.name), reverse=True)
 
 
@@ -119,7 +124,22 @@ def get_experiment(workspace: Workspace, run: str, store: JobStore | None = None
         When its record is broken.
     """
     read_run(workspace, run)
-    return _experiment(workspace, run, _newest_jobs(store or JobStore(workspace)).get(run))
+    job = _newest_jobs(store or JobStore(workspace)).get(run)
+    return _experiment(workspace, run, job, series_of_runs(workspace).get(run, ""))
+
+
+def series_of_runs(workspace: Workspace) -> dict[str, str]:
+    """Run to the sweep or cross-validation that made it, as their records tell: older runs do not say it."""
+    found: dict[str, str] = {}
+    for name in workspace.crossvalidation_names():
+        with contextlib.suppress(WorkspaceError):
+            for fold in read_cross_validation(workspace, name).folds:
+                found[fold.run] = f"cross-validation {name}"
+    for name in workspace.sweep_names():
+        with contextlib.suppress(WorkspaceError):
+            record = read_record(workspace.sweep_folder(name) / SWEEP_FILE, SweepRecord)
+            found |= {trial.run: f"sweep {name}" for trial in record.trials}
+    return found
 
 
 def read_scores(workspace: Workspace, run: str) -> list[Score]:
@@ -188,7 +208,7 @@ def _newest_jobs(store: JobStore) -> dict[str, Job]:
     return newest
 
 
-def _experiment(workspace: Workspace, run: str, job: Job | None) -> Experiment:
+def _experiment(workspace: Workspace, run: str, job: Job | None, series: str) -> Experiment:
     folder = workspace.run_folder(run)
     record = read_record(folder / RUN_FILE, RunRecord)
     history = read_history(folder)
@@ -196,6 +216,7 @@ def _experiment(workspace: Workspace, run: str, job: Job | None) -> Experiment:
     words = job.state_text if job else done
     return Experiment(
         name=run,
+        series=record.series or series,
         state=job.state if job else done,
         state_text=f"{words}{record.caveats}",
         job=job.id if job else None,

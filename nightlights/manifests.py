@@ -203,6 +203,7 @@ class TrainingRequest(Record):
     dataset: Name
     settings: TrainingSettings = TrainingSettings()
     notes: str = ""
+    series: str = Field(default="", description="what begins it among others: a sweep or a cross-validation")
     overwrite: bool = False
 
 
@@ -291,6 +292,7 @@ class RunRecord(Record):
     members: list[Name] = Field(default_factory=list, description="of an ensemble: the runs that it averages")
     seconds: float = 0.0
     notes: str = ""
+    series: str = Field(default="", description="the sweep or cross-validation that it is a run of")
 
     def without_machine(self) -> Self:
         """With GPU or CPU as the device: whose machine it was is nobody's business."""

@@ -18,6 +18,7 @@ page_header(
     source_simulated=any(each.record.source.simulated for each in experiments) or not experiments,
 )
 sweep_view.show_sweep_jobs()
+experiment_view.show_cross_validation_jobs()
 if not experiments:
     st.info("There is no run yet. Every network that you train appears here with its settings and figures.")
     page_link("train", "Train a network")
@@ -30,9 +31,11 @@ words = search.text_input(
     key="filter",
     bind="query-params",
 )
-found = filtered(experiments, words)
+shown = experiment_view.choose_own(experiments)
+found = filtered(shown, words)
 if not found:
-    st.info(f"No run matches “{words}”. Take a word away.")
+    more = ", or also show the runs of sweeps and cross-validations" if len(shown) < len(experiments) else ""
+    st.info(f"No run matches “{words}”. Take a word away{more}.")
     st.stop()
 download.download_button(
     "Download CSV",
@@ -81,6 +84,6 @@ else:
     st.info("Not evaluated yet: the scores appear when training has ended.")
 st.markdown("#### Sweeps", help="Runs with different settings, compared by their evaluation RMSE.")
 with st.expander("Search settings", icon=":material/tune:"):
-    sweep_form.sweep_form([each.record for each in experiments])
+    sweep_form.sweep_form([each.record for each in experiment_view.own_first(experiments)])
 sweep_view.show_sweeps(space.sweep_names())
 experiment_view.show_cross_validations(space.crossvalidation_names())

@@ -199,6 +199,7 @@ def add_run(
     epochs: int = 6,
     evaluation_rmse: float = 2.5,
     scored: bool = True,
+    series: str = "",
 ) -> RunRecord:
     """Write the run ``name`` with its history, its scores and an empty model file."""
     folder = workspace.run_folder(name)
@@ -210,6 +211,7 @@ def add_run(
         finished=CREATED if finished else None,
         dataset=dataset,
         source=SOURCE,
+        series=series,
         settings=TrainingSettings(epochs=epochs, batch_size=4, seed=7),
         train_regions=["lagos", "accra"],
         evaluate_regions=["abuja"],

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pages_workspace import add_job, add_run, app
+from pages_workspace import CREATED, SOURCE, add_job, add_run, app
 
 from nightlights.experiments import list_experiments
 from nightlights.grid import Window
+from nightlights.interface.prediction_choice import usable_runs
 from nightlights.interface.scores_table import (
     augmentation,
     filtered,
@@ -19,6 +20,7 @@ from nightlights.interface.scores_table import (
 )
 from nightlights.jobs import JobStore
 from nightlights.manifests import (
+    CrossValidationFold,
     CrossValidationRecord,
     CrossValidationRequest,
     RunRecord,
@@ -90,6 +92,38 @@ def test_the_page_filters_and_says_when_nothing_matches(app: Any, two: Workspace
     assert not page.dataframe
 
 
+def test_runs_of_sweeps_and_cross_validations_are_shown_only_when_asked_for(app: Any, two: Workspace) -> None:
+    add_run(two, "folds-without-lagos", series="cross-validation folds")
+    add_run(two, "older-fold")
+    record = CrossValidationRecord(
+        name="older",
+        created=CREATED,
+        dataset="cities",
+        source=SOURCE,
+        settings=TrainingSettings(),
+        bootstrap_seed=1,
+        folds=[CrossValidationFold(region="lagos", run="older-fold")],
+        scores=[],
+    )
+    write_record(two.crossvalidation_folder("older") / "crossvalidation.json", record)
+    page = app("experiments", two)
+    assert list(page.dataframe[0].value["Run"]) == ["second", "first"]
+    assert "Part of" not in page.dataframe[0].value
+    assert page.selectbox(key="sweep_base").options[:2] == ["second", "first"]
+    page.toggle(key="others").set_value(True).run()
+    table = page.dataframe[0].value
+    assert list(table["Run"]) == ["second", "first", "older-fold", "folds-without-lagos"]
+    assert list(table["Part of"]) == ["", "", "cross-validation older", "cross-validation folds"]
+    assert {run.name for run in usable_runs(two)[:2]} == {"second", "first"}
+
+
+def test_where_all_runs_are_of_a_sweep_they_are_shown_at_once(app: Any, space: Workspace) -> None:
+    add_run(space, "rates-001", series="sweep rates")
+    page = app("experiments", space)
+    assert list(page.dataframe[0].value["Run"]) == ["rates-001"]
+    assert not page.toggle
+
+
 def test_scores_show_held_out_regions_first_and_the_network_before_baselines(
     app: Any, two: Workspace
 ) -> None:
@@ -134,6 +168,13 @@ def test_a_cross_validation_is_begun_with_the_settings_of_a_run(
     assert (kind, request.name, request.dataset) == ("cross-validate", f"{name}-held-out", run.dataset)
     assert request.regions == [*run.train_regions, *run.evaluate_regions]
     assert request.settings == run.settings
+
+
+def test_a_cross_validation_at_work_shows_how_far_it_is(app: Any, two: Workspace) -> None:
+    add_job(two, "cross-validate", {"name": "folds", "dataset": "cities"}, "running")
+    page = app("experiments", two)
+    assert any("Cross-validate folds" in each.value for each in page.markdown)
+    assert "Cancel" in [each.label for each in page.button]
 
 
 def test_finished_cross_validations_are_shown(app: Any, two: Workspace) -> None:

@@ -7,10 +7,34 @@ import streamlit as st
 
 from nightlights.crossvalidation import read_cross_validation
 from nightlights.errors import NightlightsError, WorkspaceError
-from nightlights.experiments import MAXIMUM_NOTES, delete_experiment, set_notes
+from nightlights.experiments import MAXIMUM_NOTES, Experiment, delete_experiment, set_notes
+from nightlights.interface.job_list import jobs_to_show, show_job
 from nightlights.interface.scores_table import score_columns, score_rows
 from nightlights.interface.state import flash, job_store, workspace
 from nightlights.manifests import CrossValidationRequest, RunRecord
+
+
+def own_first(experiments: Sequence[Experiment]) -> list[Experiment]:
+    """One's own runs, then those of sweeps and cross-validations; the order stays otherwise."""
+    return sorted(experiments, key=lambda each: bool(each.series))
+
+
+def choose_own(experiments: Sequence[Experiment]) -> list[Experiment]:
+    """One's own runs; behind them those of sweeps and cross-validations where they are asked for.
+
+    Where there are none of one's own, all others without asking.
+    """
+    own = [each for each in experiments if not each.series]
+    others = [each for each in experiments if each.series]
+    if not own or not others:
+        return own or others
+    shown = st.toggle(
+        f"Also runs of sweeps and cross-validations ({len(others)})",
+        key="others",
+        bind="query-params",
+        help="They have panels of their own at the bottom of this page.",
+    )
+    return [*own, *others] if shown else own
 
 
 def notes(run: RunRecord) -> None:
@@ -56,10 +80,16 @@ def cross_validate(run: RunRecord) -> None:
         )
         try:
             job_store().submit("cross-validate", request)
-            flash(f"The cross-validation {request.name} has begun; its runs appear in the table.")
+            flash(f"The cross-validation {request.name} has begun; its scores appear below the sweeps.")
         except NightlightsError as error:
             flash(str(error), "error")
     st.rerun()
+
+
+def show_cross_validation_jobs() -> None:
+    """The cross-validations at work with their time left, and those that stopped before their end."""
+    for job in jobs_to_show(job_store().list("cross-validate"), workspace().crossvalidation_names()):
+        show_job(job)
 
 
 def show_cross_validations(names: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from nightlights.errors import NightlightsError
+from nightlights.experiments import series_of_runs
 from nightlights.interface.tiles import version_of
 from nightlights.manifests import (
     DatasetManifest,
@@ -42,7 +43,11 @@ class Target:
 
 
 def usable_runs(workspace: Workspace) -> list[RunRecord]:
-    """The runs that have a model, newest first, then what ships; what cannot be read is left out."""
+    """The runs that have a model, newest first, then what ships; what cannot be read is left out.
+
+    Runs of sweeps and cross-validations stand behind those that a person trained.
+    """
+    series = series_of_runs(workspace)
     runs = []
     for name in workspace.run_names():
         folder = workspace.run_folder(name)
@@ -50,6 +55,7 @@ def usable_runs(workspace: Workspace) -> list[RunRecord]:
             if (folder / "model.keras").exists() and (folder / "config.json").exists():
                 runs.append(read_record(folder / "run.json", RunRecord))
     runs.sort(key=lambda run: run.created, reverse=True)
+    runs.sort(key=lambda run: bool(run.series or series.get(run.name)))
     names = {run.name for run in runs}
     return runs + [model.run for model in shipped_models() if model.run.name not in names]
 

@@ -37,7 +37,8 @@ _HELD_OUT = "All evaluation regions together."
 
 def run_rows(experiments: Sequence[Experiment]) -> pd.DataFrame:
     """A row a run, in the given order: name, state, figures, settings."""
-    return pd.DataFrame([_row(experiment) for experiment in experiments])
+    rows = pd.DataFrame([_row(experiment) for experiment in experiments])
+    return rows if any(each.series for each in experiments) else rows.drop(columns="Part of", errors="ignore")
 
 
 def _row(experiment: Experiment) -> dict[str, Any]:
@@ -46,6 +47,7 @@ def _row(experiment: Experiment) -> dict[str, Any]:
     baselines = {method: experiment.score("evaluate", method) for method in BASELINES}
     return {
         "Run": run.name,
+        "Part of": experiment.series,
         "State": experiment.state_text,
         "RMSE": own.rmse if own else run.evaluation_rmse,
         **{f"RMSE, {method}": score.rmse if score else None for method, score in baselines.items()},
@@ -91,6 +93,7 @@ def run_columns() -> dict[str, Any]:
 
     return {
         "Run": text("Run", pinned=True),
+        "Part of": text("Part of", help="The sweep or cross-validation that trained it."),
         "State": text("State", width="small"),
         "RMSE": figure("RMSE", f"{_HELP['RMSE']} {_HELD_OUT}"),
         **{

@@ -15,6 +15,8 @@ MAXIMUM_TRIALS: Final = 200
 # Runs are named NAME-001; a name has 64 characters at most. The pattern is that of all names.
 SweepName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,59}$")]
 
+SWEEP_FILE: Final = "sweep.json"
+
 
 class Variation(Record):
     """One training setting and what it may be: some values, or a range to draw from.

@@ -14,13 +14,11 @@ from nightlights.metrics import ALL_REGIONS
 from nightlights.pipeline import read_run
 from nightlights.progress import Progress
 from nightlights.sweeps.estimate import plan_sweep
-from nightlights.sweeps.records import SweepRecord, SweepRequest, Trial
+from nightlights.sweeps.records import SWEEP_FILE, SweepRecord, SweepRequest, Trial
 from nightlights.sweeps.series import make_room, train_and_score
 from nightlights.sweeps.trials import run_names, trial_count
 from nightlights.sweeps.variations import words_of
 from nightlights.workspace import Workspace
-
-SWEEP_FILE = "sweep.json"
 
 
 def sweep(
@@ -90,6 +88,7 @@ def sweep(
             dataset=request.dataset,
             settings=settings,
             notes=f"{values}; of the sweep {request.name}",
+            series=f"sweep {request.name}",
         )
         try:
             train_and_score(workspace, dataset, wanted, share, roles=("evaluate",), resume=True)

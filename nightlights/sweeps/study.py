@@ -345,7 +345,12 @@ def _outcome(
     from nightlights.prediction import Predictor
 
     request = TrainingRequest(
-        run=run, dataset=dataset.manifest.name, settings=settings, notes="The study's table", overwrite=True
+        run=run,
+        dataset=dataset.manifest.name,
+        settings=settings,
+        notes="The study's table",
+        series="the study's table",
+        overwrite=True,
     )
     folder = workspace.run_folder(run)
     try:

@@ -6,6 +6,7 @@ from typing import Any
 from nightlights.errors import ModelError, WorkspaceError
 from nightlights.files import replacing
 from nightlights.manifests import ModelConfig, read_record
+from nightlights.tensorflow_start import import_tensorflow
 
 MODEL_FILE = "model.keras"
 CONFIG_FILE = "config.json"
@@ -44,6 +45,7 @@ def load_model(folder: Path) -> tuple[Any, ModelConfig]:
     path = folder / MODEL_FILE
     if not path.is_file():
         raise ModelError(f"{folder} holds no trained model.", "Train it first, or resume its training.")
+    import_tensorflow()
     import keras
 
     try:

@@ -61,6 +61,7 @@ FLOORS: dict[str, int] = {
             "ensembles",
             "training",
             "models",
+            "tensorflow_start",
             "prediction",
             "metrics",
             "splits",

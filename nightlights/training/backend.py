@@ -1,7 +1,6 @@
 """TensorFlow made ready: memory growth on a GPU, reproducible sums on a CPU."""
 
 import contextlib
-import os
 from dataclasses import dataclass
 
 import psutil
@@ -9,6 +8,7 @@ import psutil
 from nightlights import devices
 from nightlights.errors import ModelError
 from nightlights.networks import NetworkInfo
+from nightlights.tensorflow_start import import_tensorflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,7 @@ def prepare() -> Backend:
     ModelError
         When Keras runs on another backend.
     """
-    # TensorFlow prints a page of hints on import; errors still come through.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import_tensorflow()
     import keras
     import tensorflow as tf
 

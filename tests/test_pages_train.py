@@ -10,7 +10,7 @@ from nightlights.experiments import list_experiments
 from nightlights.interface.jobs_view import duration
 from nightlights.interface.plots import rmse_chart
 from nightlights.interface.run_form import plan, unused_name
-from nightlights.interface.training_view import run_figures, size
+from nightlights.interface.training_view import curves, run_figures, size
 from nightlights.manifests import EpochRecord, TrainingSettings, write_record
 from nightlights.networks.registry import NETWORKS
 from nightlights.workspace import Workspace
@@ -114,6 +114,38 @@ def test_every_advanced_setting_reaches_the_request(
     page.selectbox(key="train_label").set_value("truth").run()
     assert "mixture compares VIIRS pixels" in page.error[0].value
     assert next(button for button in page.button if button.label == "Train").disabled
+
+
+@pytest.mark.parametrize(
+    ("network", "schedule", "norm"), [("unet-small", "cosine", "1"), ("study-unet", "constant", "no limit")]
+)
+def test_what_is_left_to_the_network_shows_the_value_that_it_will_have(
+    app: Any, exported: Workspace, network: str, schedule: str, norm: str
+) -> None:
+    page = app("train", exported)
+    page.selectbox(key="train_network").set_value(network).run()
+    assert page.selectbox(key="train_schedule").value is None
+    assert page.selectbox(key="train_schedule").placeholder == f"{schedule}, the network's own"
+    assert page.number_input(key="train_gradient_norm").placeholder == f"{norm}, the network's own"
+
+
+def test_a_single_epoch_is_a_marker_with_its_figure_within_the_axes() -> None:
+    epoch = EpochRecord(
+        epoch=1,
+        loss=1.0,
+        train_rmse=2.0,
+        evaluation_rmse=3.0,
+        learning_rate=1e-3,
+        seconds=1.0,
+        patches_per_second=1.0,
+    )
+    figure = curves({"first": [epoch]}, 1)
+    assert [trace.mode for trace in figure.data] == ["markers+text", "markers+text"]
+    assert [trace.text for trace in figure.data] == [("2.000",), ("3.000",)]
+    assert figure.data[0].marker.symbol != figure.data[1].marker.symbol
+    assert figure.layout.xaxis.range[1] > 1.5
+    more = curves({"first": [epoch, epoch.model_copy(update={"epoch": 2})]}, 2)
+    assert [trace.mode for trace in more.data] == ["lines+markers", "lines+markers"]
 
 
 def test_a_run_without_training_regions_cannot_start(

@@ -4,9 +4,9 @@ from typing import get_args
 
 import streamlit as st
 
+from nightlights.networks.registry import NetworkInfo, network_info
 from nightlights.training_settings import Schedule
 
-_NETWORKS_OWN = "the network's own"
 _LABELS = {"VIIRS": "VIIRS", "truth": "Hidden truth (simulated imagery alone)"}
 _SPREADS = {"fixed": "As in the dataset", "learned": "Learned"}
 _FIRST_OUTPUTS = {"as drawn": "What the first weights give", "mean radiance": "About the mean of VIIRS"}
@@ -17,10 +17,13 @@ _LOADERS = {
 }
 
 
-def ask_for_advanced() -> dict[str, object]:
-    """Draw the expander and return what was chosen, by the names of the settings."""
+def ask_for_advanced(network: str) -> dict[str, object]:
+    """Draw the expander and return what was chosen, by the names of the settings.
+
+    What is left to the ``network`` shows the value that it will have.
+    """
     with st.expander("Advanced"):
-        return {**_compared(), **_descent(), **_ending()}
+        return {**_compared(), **_descent(network_info(network)), **_ending()}
 
 
 def _compared() -> dict[str, object]:
@@ -78,7 +81,11 @@ def _compared() -> dict[str, object]:
     }
 
 
-def _descent() -> dict[str, object]:
+def _own(value: str) -> str:
+    return f"{value}, the network's own"
+
+
+def _descent(info: NetworkInfo) -> dict[str, object]:
     first = st.selectbox(
         "Training begins at",
         list(_FIRST_OUTPUTS),
@@ -93,7 +100,7 @@ def _descent() -> dict[str, object]:
         get_args(Schedule),
         index=None,
         key="train_schedule",
-        placeholder=_NETWORKS_OWN,
+        placeholder=_own(info.schedule),
         persist_state="session",
         help="Constant; cosine: rises briefly, then falls to a hundredth; plateau: halved after 3 epochs "
         "without a better training loss.",
@@ -104,7 +111,7 @@ def _descent() -> dict[str, object]:
         1000.0,
         value=None,
         key="train_gradient_norm",
-        placeholder=_NETWORKS_OWN,
+        placeholder=_own("no limit" if info.gradient_norm is None else f"{info.gradient_norm:g}"),
         persist_state="session",
         help="Keeps a rare bright patch from upsetting the weights. 0 sets no limit.",
     )

@@ -78,13 +78,18 @@ def rmse_chart(histories: Mapping[str, Sequence[EpochRecord]]) -> go.Figure:
             values = [getattr(epoch, field) for epoch in epochs]
             if all(value is None for value in values):
                 continue
+            # Without a line, training and evaluation are told apart by their points.
+            alone = len(epochs) == 1
+            symbol = "circle-open" if alone and field == "train_rmse" else "circle"
             figure.add_scatter(
                 x=[epoch.epoch for epoch in epochs],
                 y=values,
-                mode="lines+markers" if len(epochs) < 40 else "lines",
+                mode="markers+text" if alone else "lines+markers" if len(epochs) < 40 else "lines",
                 name=f"{name}, {said}",
                 line={"color": colour, "dash": dash, "width": 2},
-                marker={"size": 5},
+                marker={"size": 12 if alone else 5, "symbol": symbol, "line": {"width": 2 if alone else 0}},
+                text=[f"{value:.3f}" for value in values] if alone else None,
+                textposition="middle left" if field == "train_rmse" else "middle right",
                 hovertemplate=f"{name}, {said}<br>epoch %{{x}}: %{{y:.3f}} {RADIANCE_UNIT}<extra></extra>",
             )
     figure.update_xaxes(title="Epoch", rangemode="tozero", tickformat="d")

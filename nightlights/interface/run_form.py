@@ -155,7 +155,7 @@ def ask_for_run(
     )
     st.caption(NETWORKS[network].description)
     _presets(network)
-    chosen = {"network": network, **_amount(), **_learning(), **_details(), **ask_for_advanced()}
+    chosen = {"network": network, **_amount(), **_learning(), **_details(), **ask_for_advanced(network)}
     settings = TrainingSettings.model_validate(
         {
             **chosen,

@@ -25,7 +25,8 @@ def curves(histories: Mapping[str, Sequence[EpochRecord]], epochs: int) -> go.Fi
     """The RMSE of runs; the axis reaches to ``epochs`` from the beginning, so that one sees them grow."""
     figure = rmse_chart(histories)
     last = max([epochs, *(row.epoch for rows in histories.values() for row in rows)])
-    return figure.update_xaxes(range=[0, last * 1.02], tick0=0, dtick=max(1, math.ceil(last / 10)))
+    # A single epoch stands in the middle: at the edge its point would be cut in half.
+    return figure.update_xaxes(range=[0, max(last * 1.02, 2)], tick0=0, dtick=max(1, math.ceil(last / 10)))
 
 
 STAY_IN_VIEW = """<style>@media (min-width: 641px) {

@@ -1,7 +1,7 @@
 """The one list of networks: what each is for, how large it is, and the settings that suit it."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from nightlights.bands import STUDY_TRANSFORM, RadianceTransform
 from nightlights.errors import ModelError
@@ -13,6 +13,8 @@ from nightlights.networks.pixel import PixelLayout
 from nightlights.networks.segformer import Stage, WindowedSegFormerLayout
 
 STUDY_BAND_COUNT = 9
+LARGEST_GRADIENT: Final = 1.0
+"""Norm of the gradient to which networks are limited that clip it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,11 @@ class NetworkInfo:
     clipped_gradients: bool
     suits_cpu: bool
     settings: TrainingSettings
+
+    @property
+    def gradient_norm(self) -> float | None:
+        """Largest norm of the gradient, unless the settings name another; None without a limit."""
+        return LARGEST_GRADIENT if self.clipped_gradients else None
 
     @property
     def depth(self) -> int:

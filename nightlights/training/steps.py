@@ -21,17 +21,13 @@ from nightlights.training.footprints import MINIMUM_COVERAGE, PatchFootprints
 from nightlights.training.point_spread import LearnedPointSpread
 from nightlights.training_settings import FOOTPRINT_LOSSES
 
-_LARGEST_GRADIENT = 1.0
-
 
 def make_optimizer(settings: TrainingSettings, info: NetworkInfo) -> Any:
     """The Keras optimizer that ``settings`` name.
 
     The decay of AdamW is of the kernels alone (Loshchilov and Hutter 2019, arXiv:1711.05101).
     """
-    limit = settings.gradient_norm or None
-    if settings.gradient_norm is None and info.clipped_gradients:
-        limit = _LARGEST_GRADIENT
+    limit = info.gradient_norm if settings.gradient_norm is None else settings.gradient_norm or None
     common: dict[str, Any] = {"learning_rate": settings.learning_rate, "global_clipnorm": limit}
     if settings.optimizer == "SGD":
         return keras.optimizers.SGD(**common)

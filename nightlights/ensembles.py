@@ -5,21 +5,64 @@ say which of two predictions is right: within its footprints. Their mean errs le
 doi:10.1109/34.58871; Lakshminarayanan et al. 2017, arXiv:1612.01474).
 """
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nightlights.bands import Scaling
-from nightlights.errors import ModelError
+from nightlights.errors import ModelError, WorkspaceError
 from nightlights.files import make_folder
 from nightlights.manifests import ModelConfig, RunRecord, read_record, write_record
 from nightlights.models import CONFIG_FILE, load_model, save_model
+from nightlights.records import SCHEMA_VERSION, Record
+from nightlights.training_settings import TrainingSettings
 
 RUN_FILE = "run.json"
-_OF_AN_OLDER_RUN = ("metrics.json", "history.csv", "uncertainty.json", "card.md")
+MEMBERS_FILE = "members.json"
+_OF_AN_OLDER_RUN = ("metrics.json", "history.csv", "uncertainty.json", "card.md", MEMBERS_FILE)
+
+
+class Member(Record):
+    """A run that an ensemble averages."""
+
+    name: str
+    settings: TrainingSettings
+    epochs_done: int
+    parameters: int
+
+
+class Members(Record):
+    """``members.json`` beside the model of an ensemble."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    members: list[Member]
+
+
+def read_members(folder: Path, record: RunRecord) -> list[Member]:
+    """The members of the ensemble in ``folder``; a run that is none is its own only one.
+
+    Empty where they were not written down, or belong to another run that once was here.
+    """
+    if not record.members:
+        return [_member(record)]
+    with contextlib.suppress(WorkspaceError):
+        found = read_record(folder / MEMBERS_FILE, Members).members
+        if [member.name for member in found] == record.members:
+            return found
+    return []
+
+
+def _member(record: RunRecord) -> Member:
+    return Member(
+        name=record.name,
+        settings=record.settings,
+        epochs_done=record.epochs_done,
+        parameters=record.parameters,
+    )
 
 
 def combine(members: Sequence[Path], folder: Path, name: str) -> RunRecord:
@@ -84,6 +127,7 @@ def combine(members: Sequence[Path], folder: Path, name: str) -> RunRecord:
             "notes": f"The mean of {', '.join(record.name for record in records)}.",
         }
     )
+    write_record(folder / MEMBERS_FILE, Members(members=[_member(each) for each in records]))
     write_record(folder / RUN_FILE, record)
     return record
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from nightlights.ensembles import MEMBERS_FILE, Member, read_members
 from nightlights.errors import DatasetError, ModelError, WorkspaceError
 from nightlights.files import replacing_folder, write_text
 from nightlights.manifests import ModelConfig, RunRecord, Score, Scores, read_record, write_record
@@ -87,6 +88,8 @@ def promote(
     names = [MODEL_FILE, CONFIG_FILE, RUN_FILE, CARD_FILE]
     if load_calibration(folder) is not None:
         names.append(UNCERTAINTY_FILE)
+    if record.members and read_members(folder, record):
+        names.append(MEMBERS_FILE)
     size = sum((folder / each).stat().st_size for each in names)
     if size > LARGEST_BYTES:
         raise ModelError(
@@ -212,12 +215,8 @@ def _card(folder: Path, record: RunRecord, config: ModelConfig) -> Iterator[str]
     yield f"Digest of the dataset: `{config.dataset_sha256}`."
     yield ""
     yield "## Settings"
-    if record.members:
-        yield f"The mean of {len(record.members)} runs: {', '.join(record.members)}. Those of the last:"
-        yield ""
-    for key, value in settings.model_dump(exclude={"train_regions", "evaluate_regions"}).items():
-        yield f"- {key.replace('_', ' ')}: {value}"
-    yield f"- epochs done: {record.epochs_done}, on {record.without_machine().device or 'an unknown device'}"
+    yield from _settings(read_members(folder, record), record)
+    yield f"- trained on: {record.without_machine().device or 'an unknown device'}"
     yield ""
     yield "## Scores"
     yield from _scores(folder)
@@ -233,6 +232,35 @@ def _card(folder: Path, record: RunRecord, config: ModelConfig) -> Iterator[str]
     yield ""
     yield "## Licence"
     yield f"{BLANK}: licence of the weights, such as CC-BY-4.0]"
+
+
+def _settings(members: list[Member], record: RunRecord) -> Iterator[str]:
+    """The settings of a run; of an ensemble, those that its members share, below a table of the others."""
+    every = [
+        {
+            **member.settings.model_dump(exclude={"train_regions", "evaluate_regions"}),
+            "epochs_done": member.epochs_done,
+        }
+        for member in members
+    ]
+    if not every:
+        yield f"The mean of {len(record.members)} runs: {', '.join(record.members)}."
+        yield f"{BLANK}: the settings of each, which were not recorded when they were combined]"
+        return
+    differ = [name for name in every[0] if any(values[name] != every[0][name] for values in every)]
+    if record.members:
+        yield f"The mean of {len(members)} networks, each trained on its own. They differ in:"
+        yield ""
+        yield f"| member | {' | '.join(name.replace('_', ' ') for name in differ)} |"
+        yield f"|---|{'---|' * len(differ)}"
+        for member, values in zip(members, every, strict=True):
+            yield f"| {member.name} | {' | '.join(str(values[name]) for name in differ)} |"
+        yield ""
+        yield "All of them have:"
+        yield ""
+    for name, value in every[0].items():
+        if name not in differ:
+            yield f"- {name.replace('_', ' ')}: {value}"
 
 
 def _simulated(config: ModelConfig) -> str:

@@ -63,6 +63,7 @@ def method(key: str, *cities_of_it: CityFigures, recorded: bool = False) -> Meth
         recorded=recorded,
         versions=Versions.current(),
         cities=list(cities_of_it),
+        settings=recipes.RECIPES[key].settings() if key in recipes.RECIPES else [],
     )
 
 

@@ -9,13 +9,15 @@ from learning_samples import TINY_NETWORK, learnable_dataset
 
 from nightlights import cli
 from nightlights.datasets import Dataset
-from nightlights.ensembles import combine
+from nightlights.ensembles import combine, read_members
 from nightlights.errors import ModelError
 from nightlights.manifests import RunRecord, TrainingRequest, TrainingSettings, read_record, write_record
 from nightlights.networks import NETWORKS
 from nightlights.prediction import Predictor
 from nightlights.progress import NoProgress
+from nightlights.promotion import BLANK, draft_card, promote
 from nightlights.training import train
+from nightlights.workspace import Workspace
 
 # TensorFlow's own conversion to numpy.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -139,3 +141,31 @@ def test_what_does_not_go_together_is_refused(trained: tuple[Dataset, list[Path]
     with pytest.raises(ModelError, match="do not go together"):
         combine([first, other], tmp_path / "mean", "mean")
     assert not (tmp_path / "mean").exists()
+
+
+def test_the_card_tells_in_what_the_members_differ(
+    trained: tuple[Dataset, list[Path]], tmp_path: Path
+) -> None:
+    _, folders = trained
+    workspace = Workspace.open(tmp_path / "w")
+    folder = workspace.run_folder("mean")
+    record = combine(folders, folder, "mean")
+    assert [member.settings.seed for member in read_members(folder, record)] == [1, 2, 3]
+    text = draft_card(workspace, "mean").read_text()
+    assert "| member | viirs input | seed |" in text
+    assert "| run1 | False | 1 |" in text and "| run3 | True | 3 |" in text
+    assert "- patch size: 64" in text and "- seed" not in text
+    # What ships keeps them.
+    card = folder / "card.md"
+    card.write_text(card.read_text().replace(BLANK, "(written"))
+    model = promote(workspace, "mean", root=tmp_path / "models")
+    assert read_members(model.folder, model.run) == read_members(folder, record)
+    # Of an ensemble that was made before they were written down, or of another one, nothing is guessed.
+    assert read_members(folder, record.model_copy(update={"members": ["run1", "other"]})) == []
+    (folder / "members.json").unlink()
+    assert (
+        "settings of each, which were not recorded"
+        in draft_card(workspace, "mean", overwrite=True).read_text()
+    )
+    single = read_record(folders[0] / "run.json", RunRecord)
+    assert [member.settings for member in read_members(folders[0], single)] == [single.settings]

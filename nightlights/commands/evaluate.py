@@ -1,7 +1,7 @@
 """``nightlights evaluate``: scores of a run."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -10,6 +10,9 @@ from nightlights.commands.output import print_json
 from nightlights.commands.scores import print_scores, scores_of
 from nightlights.commands.work import record_of, run_job, start_job
 from nightlights.errors import SettingsError
+
+if TYPE_CHECKING:
+    from nightlights.workspace import Workspace
 
 app = typer.Typer(add_completion=False)
 
@@ -101,6 +104,7 @@ def _shipped(
     from nightlights.standard.work import live_table_file
 
     place, request = writable_workspace(workspace), StandardRequest(split=split)
+    _tell_what_is_missing(place, split)
     if background:
         start_job(place, "standard", request, json=json)
         return
@@ -110,6 +114,25 @@ def _shipped(
         print_json(table.model_dump(mode="json"))
     else:
         print_targets(table)
+
+
+def _tell_what_is_missing(place: "Workspace", split: Literal["test", "validation"]) -> None:
+    """Before minutes of work: that no model ships, and where the figures of networks come from instead."""
+    from nightlights.commands.output import say
+    from nightlights.shipped import models_folder, shipped_models
+    from nightlights.standard.recipes import RECIPES
+    from nightlights.standard.work import shipped_record
+
+    if any(model.name in RECIPES for model in shipped_models()):
+        return
+    record = shipped_record(place, split)
+    networks = (
+        "are read from the record" if record else "are missing in the table: there is no record of them"
+    )
+    say(
+        f"No model of the table ships in {models_folder().name}/, so baselines alone are scored now, which "
+        f"takes some minutes. The figures of the networks {networks}. Train them: nightlights standard train"
+    )
 
 
 def _label(model: Path | None) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nightlights.bands import RADIANCE_UNIT
-from nightlights.commands.output import print_table
+from nightlights.commands.output import print_table, say
 from nightlights.wording import local_time
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ def print_targets(table: "StandardTable") -> None:
     """Every target with what was measured, then the mean figures of every method."""
     from nightlights.standard.targets import target_rows
 
+    for line in table.left_out:
+        say(line)
     rows = target_rows(table)
     print_table(
         f"Simulated planet: targets on the standard {table.split} cities",
@@ -49,7 +51,7 @@ def _cells(row: "TargetRow", table: "StandardTable") -> tuple[str | None, ...]:
     if row.reached and row.doubtful:
         reached = "proves little"
     if row.measured is None and (row.lowest, row.highest) != (None, None):
-        reached = "not measured"
+        reached = "cannot be said" if row.detail else "not measured"
     return (
         row.task,
         row.figure,

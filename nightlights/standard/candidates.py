@@ -16,6 +16,7 @@ from nightlights.baselines import (
     fit_linear_regression,
 )
 from nightlights.datasets import Dataset
+from nightlights.ensembles import read_members
 from nightlights.files import sha256
 from nightlights.grid import Window
 from nightlights.manifests import RunRecord, read_record
@@ -55,7 +56,7 @@ def model_candidate(recipe: Recipe, folder: Path) -> Candidate:
             light[tile.fine_slices_in(window)] = radiance
         return light
 
-    calibration = load_calibration(folder)
+    calibration, run = load_calibration(folder), read_record(folder / RUN_FILE, RunRecord)
     files = [folder / MODEL_FILE] + [folder / UNCERTAINTY_FILE] * (calibration is not None)
     return Candidate(
         key=recipe.key,
@@ -65,7 +66,8 @@ def model_candidate(recipe: Recipe, folder: Path) -> Candidate:
         predict=predict,
         sharpened=recipe.sharpened,
         traps=recipe.traps,
-        run=read_record(folder / RUN_FILE, RunRecord),
+        run=run,
+        settings=tuple(member.settings for member in read_members(folder, run)),
     )
 
 

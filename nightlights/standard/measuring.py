@@ -21,6 +21,8 @@ from nightlights.sharpening.sharpen import NOISE_FLOOR, sharpen
 from nightlights.standard.cities import City, Split, cities_of
 from nightlights.standard.table import CityFigures, MethodFigures, PlaceTraps, Versions
 from nightlights.standard.traps import Trap, trap_masks, trap_places, trap_sums
+from nightlights.training_settings import TrainingSettings
+from nightlights.uncertainty.orientations import block_means
 
 Light = NDArray[np.floating[Any]]
 Predict = Callable[[Dataset, str, Progress], Light]
@@ -88,6 +90,8 @@ class Candidate:
         Where it says how sure it is.
     run:
         Of a trained model.
+    settings:
+        Of its training; of an ensemble, those of each member.
     """
 
     key: str
@@ -98,9 +102,10 @@ class Candidate:
     traps: bool = False
     interval: Interval | None = None
     run: RunRecord | None = None
+    settings: tuple[TrainingSettings, ...] = ()
 
     def identity(self, ground: Ground) -> str:
-        """Digest of all that its figures depend on."""
+        """Digest of all that its figures depend on; the versions hold that of the constants of sharpening."""
         parts = [self.key, self.source, ground.split, ground.identity, Versions.current().model_dump()]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -138,6 +143,7 @@ def measure(
         cities=cities,
         traps=traps,
         run=candidate.run,
+        settings=list(candidate.settings),
     )
 
 
@@ -177,6 +183,11 @@ class _Scene:
         bright = known & (self.measured > NOISE_FLOOR)
         relative = np.abs(seen[bright] / self.measured[bright] - 1)
         total, wanted = ((values * areas)[known].sum() for values in (seen, self.measured))
+        fine, true = ((block_means(values) * areas)[known].sum() for values in (light, self.truth))
+
+        def error(found: float) -> float:
+            return float(abs(found - wanted) / max(abs(wanted), np.finfo(np.float64).tiny))
+
         return CityFigures(
             city=self.city.name,
             group=self.city.group,
@@ -186,7 +197,9 @@ class _Scene:
             fine_rmse=_rmse(light, self.truth),
             worst_error=float(relative.max(initial=0.0)),
             mean_error=float(relative.mean()) if relative.size else 0.0,
-            total_error=float(abs(total - wanted) / max(abs(wanted), np.finfo(np.float64).tiny)),
+            total_error=error(total),
+            fine_total_error=error(fine) if np.isfinite(fine) else None,
+            truth_total_error=error(true) if np.isfinite(true) else None,
         )
 
 

@@ -92,6 +92,7 @@ RecipeKey = Literal[
     "daytime",
     "sharpening",
     "oracle",
+    "oracle-unet",
 ]
 CONTINENTS: Final[tuple[Group, ...]] = ("Africa", "United States")
 
@@ -160,6 +161,14 @@ def _recipes() -> tuple[Recipe, ...]:
             CONTINENTS,
             ORACLE,
             ORACLE_MEMBERS,
+            sharpened=True,
+            ships=False,
+        ),
+        Recipe(
+            "oracle-unet",
+            "oracle of a larger network",
+            CONTINENTS,
+            {**ORACLE, "network": "unet-small", "viirs_input": True},
             sharpened=True,
             ships=False,
         ),

@@ -12,8 +12,10 @@ from nightlights import __version__
 from nightlights.manifests import RunRecord
 from nightlights.planet import PLANET_VERSION
 from nightlights.records import SCHEMA_VERSION, Record
+from nightlights.sharpening.constants import sharpening_digest
 from nightlights.standard.cities import STANDARD_VERSION
 from nightlights.standard.traps import TrapSum
+from nightlights.training_settings import TrainingSettings
 
 TABLE_FILE = "standard-table.json"
 _PACKAGES = ("tensorflow", "keras", "numpy")
@@ -27,6 +29,7 @@ class Versions(Record):
     planet: int
     python: str
     packages: dict[str, str] = Field(description="tensorflow, keras, numpy")
+    sharpening: str = Field(default="", description="digest of the constants of sharpening")
 
     @classmethod
     def current(cls) -> "Versions":
@@ -43,6 +46,7 @@ class Versions(Record):
             planet=PLANET_VERSION,
             python=platform.python_version(),
             packages=packages,
+            sharpening=sharpening_digest(),
         )
 
 
@@ -58,7 +62,11 @@ class CityFigures(Record):
     worst_error, mean_error:
         Of ``observe(light)`` relative to the measurement, over VIIRS pixels above the noise floor.
     total_error:
-        Of radiance times area, relative to what was measured.
+        Of radiance times area of ``observe(light)``, relative to what was measured, over VIIRS pixels.
+    fine_total_error, truth_total_error:
+        Of radiance times area of the fine light itself, and of the hidden truth, over the analysis pixels of
+        the same VIIRS pixels, relative to what was measured. Light that VIIRS sees across the edge of a
+        region, and noise, keep even the truth from 0. None in older records.
     covered, interval_pixels:
         VIIRS pixels whose measurement lies within the 90 % interval, of so many that have one.
     """
@@ -72,6 +80,8 @@ class CityFigures(Record):
     worst_error: float
     mean_error: float
     total_error: float
+    fine_total_error: float | None = None
+    truth_total_error: float | None = None
     covered: int = 0
     interval_pixels: int = 0
 
@@ -97,6 +107,8 @@ class MethodFigures(Record):
         Read from a record instead of scored now.
     run:
         Of a trained model.
+    settings:
+        With which it was trained; of an ensemble, those of each member.
     """
 
     method: str
@@ -108,6 +120,7 @@ class MethodFigures(Record):
     cities: list[CityFigures]
     traps: list[PlaceTraps] = Field(default_factory=list)
     run: RunRecord | None = None
+    settings: list[TrainingSettings] = Field(default_factory=list)
 
     def mean(
         self,
@@ -129,7 +142,7 @@ class StandardTable(Record):
     """``standard-table.json``: the figures of every method on the standard cities. All of it is simulated.
 
     ``scale`` is that of the patches of the trainings, 1 for the recipes as they are; None where nothing was
-    trained for it.
+    trained for it. ``left_out`` says which recorded figures no longer belong to it, and why.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -142,6 +155,7 @@ class StandardTable(Record):
     versions: Versions
     simulated: Literal[True] = True
     methods: list[MethodFigures]
+    left_out: list[str] = Field(default_factory=list)
 
     def method(self, key: str) -> MethodFigures | None:
         """The figures of a method; None where they are unknown."""

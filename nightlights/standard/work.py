@@ -13,7 +13,7 @@ from pathlib import Path
 
 from nightlights import pipeline, training
 from nightlights.datasets import Dataset
-from nightlights.ensembles import combine
+from nightlights.ensembles import combine, read_members
 from nightlights.errors import ModelError, WorkspaceError
 from nightlights.files import make_folder
 from nightlights.jobs.kinds import StandardRequest
@@ -29,8 +29,10 @@ from nightlights.standard.candidates import fitted_candidates, interpolation_can
 from nightlights.standard.cities import PLANET_SEEDS, TRAINING_PLANET
 from nightlights.standard.evaluation import simulated_dataset, standard_dataset
 from nightlights.standard.measuring import Candidate, Ground, measure
+from nightlights.standard.outdated import belonging, recipe_change, told
 from nightlights.standard.recipes import RECIPES, Recipe
 from nightlights.standard.table import TABLE_FILE, MethodFigures, StandardTable, Versions
+from nightlights.standard.targets import LARGER_ORACLE
 from nightlights.standard.traps import trap_places
 from nightlights.training.choices import check_combination, check_patch_size
 from nightlights.training_settings import VIIRS_SMOOTHING
@@ -262,11 +264,20 @@ class _Work:
         self.figures[candidate.key] = found
 
     def _write(self) -> StandardTable:
-        recorded = [
-            method.model_copy(update={"recorded": True})
-            for method in self._recorded()
-            if method.method not in self.figures
-        ]
+        others = [method for method in self._recorded() if method.method not in self.figures]
+        scale = self.request.scale if self.request.train else 1.0
+        belong, reasons = belonging(others, scale)
+        recorded = [method.model_copy(update={"recorded": True}) for method in belong]
+        # A model that ships is what it is; that it is not the recipe's is told.
+        shipped = (
+            {}
+            if self.request.train
+            else {
+                key: f"it ships, but {reason}"
+                for key, figures in self.figures.items()
+                if (reason := recipe_change(figures))
+            }
+        )
         table = StandardTable(
             created=self.clock(),
             split=self.request.split,
@@ -276,6 +287,7 @@ class _Work:
             baselines_fitted_to=self.training_data.manifest.name,
             versions=Versions.current(),
             methods=[*self.figures.values(), *recorded],
+            left_out=[*told(reasons, scale), *_differing(shipped)],
         )
         make_folder(self.folder)
         write_record(self.folder / TABLE_FILE, table)
@@ -304,7 +316,14 @@ def keep_record(workspace: Workspace, split: str = "test") -> Path:
         raise ModelError(
             f"There is no table of the {split} cities of this version.", "Make it: nightlights standard train"
         )
-    missing = [key for key in RECIPES if table.method(key) is None]
+    _, reasons = belonging(table.methods)
+    if reasons:
+        again = ",".join(key for key in reasons if key in RECIPES)
+        raise ModelError(
+            f"The table cannot be kept: {'; '.join(f'{key}: {why}' for key, why in reasons.items())}.",
+            f"Make it anew: nightlights standard train{f' --only {again}' if again else ''}",
+        )
+    missing = [key for key in RECIPES if key != LARGER_ORACLE and table.method(key) is None]
     if missing:
         raise ModelError(
             f"The table lacks {', '.join(missing)}.",
@@ -353,6 +372,12 @@ def checked_recipes(request: StandardRequest) -> list[Recipe]:
     return [recipe for recipe in RECIPES.values() if request.only is None or recipe.key in request.only]
 
 
+def _differing(shipped: dict[str, str]) -> list[str]:
+    """Lines about models that ship and are not those of their recipes."""
+    lines = [f"{key}: {reason}." for key, reason in shipped.items()]
+    return lines and [*lines, "Train them anew, and promote them: nightlights models promote"]
+
+
 def _combined(folder: Path, members: list[Path]) -> bool:
     """Whether the ensemble in ``folder`` is that of ``members`` as they are."""
     with contextlib.suppress(WorkspaceError):
@@ -360,6 +385,7 @@ def _combined(folder: Path, members: list[Path]) -> bool:
         last = max((member / MODEL_FILE).stat().st_mtime for member in members)
         return (
             record.members == [member.name for member in members]
+            and bool(read_members(folder, record))
             and (folder / MODEL_FILE).stat().st_mtime >= last
         )
     return False

@@ -1,0 +1,79 @@
+"""Recorded figures that no longer belong into a table: their recipe or the sharpening was changed since."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from nightlights.standard.recipes import RECIPES
+from nightlights.standard.table import MethodFigures, Versions
+from nightlights.training_settings import TrainingSettings
+
+_SHOWN: Final = 3
+"""So many differing settings are named."""
+
+
+def belonging(
+    methods: Iterable[MethodFigures], scale: float = 1.0
+) -> tuple[list[MethodFigures], dict[str, str]]:
+    """The figures that may stand in one table with those made now, and why the others may not, by method.
+
+    Parameters
+    ----------
+    scale:
+        Of the patches of the trainings.
+    """
+    kept, reasons = [], {}
+    for figures in methods:
+        reason = why_outdated(figures, scale)
+        if reason:
+            reasons[figures.method] = reason
+        else:
+            kept.append(figures)
+    return kept, reasons
+
+
+def why_outdated(figures: MethodFigures, scale: float = 1.0) -> str:
+    """What was changed since these figures were made; nothing where they are still those of the program."""
+    if any(city.sharpened for city in figures.cities):
+        now, then = Versions.current().sharpening, figures.versions.sharpening
+        if then != now:
+            return f"sharpened with other constants ({then or 'not recorded'}; now {now})"
+    return recipe_change(figures, scale)
+
+
+def recipe_change(figures: MethodFigures, scale: float = 1.0) -> str:
+    """How the settings of the figures' trainings differ from the recipe; nothing for what is no recipe."""
+    recipe = RECIPES.get(figures.method)
+    if recipe is None:
+        return ""
+    wanted = recipe.settings(scale)
+    if not figures.settings:
+        return "the settings of its training were not recorded"
+    if len(figures.settings) != len(wanted):
+        return f"trained as {len(figures.settings)} networks; the recipe now has {len(wanted)}"
+    changes = [
+        change for own, now in zip(figures.settings, wanted, strict=True) for change in _changes(own, now)
+    ]
+    if not changes:
+        return ""
+    more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
+    return f"the recipe was changed since: {', '.join(changes[:_SHOWN])}{more}"
+
+
+def _changes(then: TrainingSettings, now: TrainingSettings) -> Iterable[str]:
+    before, after = then.model_dump(), now.model_dump()
+    for name, value in after.items():
+        if before[name] != value:
+            words = name.replace("_", " ")
+            yield words if isinstance(value, list) else f"{words} {before[name]} then, {value} now"
+
+
+def told(reasons: dict[str, str], scale: float | None) -> list[str]:
+    """A line for every method that was left out, and what to run."""
+    if not reasons:
+        return []
+    given = "" if scale in (None, 1) else f" --scale {scale:g}"
+    again = [key for key in reasons if key in RECIPES]
+    lines = [f"Left out {method}: {reason}." for method, reason in reasons.items()]
+    if again:
+        lines.append(f"Make them anew: nightlights standard train --only {','.join(again)}{given}")
+    return lines

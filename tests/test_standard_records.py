@@ -1,0 +1,206 @@
+"""Recorded figures and new ones are mixed only while they mean the same; and what rows of the table say."""
+
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from learning_samples import learnable_dataset
+from standard_samples import WHEN, figures, method, table
+
+from nightlights import cli
+from nightlights.commands import evaluate
+from nightlights.commands.standard_targets import print_targets
+from nightlights.errors import ModelError
+from nightlights.jobs.kinds import StandardRequest
+from nightlights.manifests import write_record
+from nightlights.progress import NoProgress
+from nightlights.sharpening import agreement
+from nightlights.sharpening.constants import sharpening_constants, sharpening_digest
+from nightlights.standard import work
+from nightlights.standard.cities import City
+from nightlights.standard.measuring import Candidate, Ground, measure
+from nightlights.standard.outdated import belonging, why_outdated
+from nightlights.standard.recipes import RECIPES
+from nightlights.standard.table import MethodFigures, StandardTable
+from nightlights.standard.targets import TargetRow, target_rows
+from nightlights.standard.work import keep_record, table_folder
+from nightlights.workspace import Workspace
+
+SHARPEN = import_module("nightlights.sharpening.sharpen")
+
+
+def row(rows: list[TargetRow], *words: str) -> TargetRow:
+    return next(row for row in rows if all(word in f"{row.task} {row.figure}" for word in words))
+
+
+def sharpened(key: str, fine_rmse: float, plain: float = 9.0, **given: float) -> MethodFigures:
+    return method(key, figures(fine_rmse=plain), figures(sharpened=True, fine_rmse=fine_rmse, **given))
+
+
+def test_other_constants_of_sharpening_make_other_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    ground = Ground("training", {}, {})
+    candidate = Candidate("bicubic VIIRS", "bicubic VIIRS", "", lambda *_: np.zeros((16, 16)))
+    known = sharpened("oracle", 1.0)
+    plain = method("study-africa", figures())
+    digests = {sharpening_digest()}
+    identities = {candidate.identity(ground)}
+    assert not why_outdated(known)
+    for module, name, value in (
+        (SHARPEN, "NOISE_FLOOR", 1.0),
+        (SHARPEN, "TOLERANCE", 0.02),
+        (agreement, "STIFFNESSES", (30.0,)),
+    ):
+        monkeypatch.setattr(module, name, value)
+        digests.add(sharpening_digest())
+        identities.add(candidate.identity(ground))
+    assert len(digests) == len(identities) == 4
+    assert "sharpened with other constants" in why_outdated(known)
+    # What was never sharpened does not depend on them.
+    assert not why_outdated(plain)
+
+
+def test_every_number_at_the_top_of_a_module_of_sharpening_is_looked_at() -> None:
+    """A constant that is added belongs into the digest, or among those on which no figure depends."""
+    no_figure = {"_STRIP_PIXELS", "KEPT_BYTES", "PIXELS"}
+    found = 0
+    for name in ("agreement", "cells", "estimate", "interpolation", "scene", "sharpen"):
+        module = import_module(f"nightlights.sharpening.{name}")
+        # Those that are imported from another module are counted there.
+        own = Path(str(module.__file__)).read_text()
+        for key, value in vars(module).items():
+            constant = key.isupper() and isinstance(value, int | float | tuple)
+            found += constant and key not in no_figure and f"\n{key}" in own
+    assert found == len(sharpening_constants()) - 1
+
+
+def test_rows_of_a_recipe_that_was_changed_are_told_and_left_out() -> None:
+    recipe = RECIPES["oracle"]
+    first, *others = recipe.settings()
+    longer = first.model_copy(update={"epochs": first.epochs + 1})
+    old = sharpened("oracle", 1.0).model_copy(update={"settings": [longer, *others]})
+    half = sharpened("sharpening", 1.0).model_copy(update={"settings": RECIPES["sharpening"].settings(0.5)})
+    known = [old, half, sharpened("daytime", 1.0), sharpened("bicubic VIIRS", 1.0)]
+    kept, reasons = belonging(known)
+    assert [each.method for each in kept] == ["daytime", "bicubic VIIRS"]
+    assert (
+        reasons["oracle"] == f"the recipe was changed since: epochs {longer.epochs} then, {first.epochs} now"
+    )
+    assert "patches per region" in reasons["sharpening"]
+    assert [each.method for each in belonging([half], 0.5)[0]] == ["sharpening"]
+    fewer = sharpened("oracle", 1.0).model_copy(update={"settings": [first]})
+    assert "trained as 1 networks" in why_outdated(fewer)
+    assert "were not recorded" in why_outdated(fewer.model_copy(update={"settings": []}))
+
+
+def test_a_table_is_written_without_what_does_not_belong_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NIGHTLIGHTS_MODELS", str(tmp_path / "models"))
+    workspace = Workspace.open(tmp_path / "w")
+    settings = RECIPES["oracle"].settings()
+    other = [settings[0].model_copy(update={"seed": 99}), *settings[1:]]
+    old = sharpened("oracle", 1.0).model_copy(update={"settings": other})
+    folder = table_folder(workspace, "test")
+    folder.mkdir(parents=True)
+    write_record(folder / "standard-table.json", table(old, sharpened("daytime", 2.0)))
+    with pytest.raises(
+        ModelError, match="oracle: the recipe was changed since: seed 99 then, 1 now"
+    ) as caught:
+        keep_record(workspace)
+    assert caught.value.remedy.endswith("nightlights standard train --only oracle")
+    mixing = work._Work(workspace, StandardRequest(), lambda: WHEN)
+    mixing.training_data = learnable_dataset(tmp_path)
+    shipped = sharpened("sharpening", 1.0).model_copy(update={"settings": other[:1]})
+    mixing.figures = {"sharpening": shipped}
+    found = mixing._write()
+    assert [each.method for each in found.methods] == ["sharpening", "daytime"]
+    assert [each.recorded for each in found.methods] == [False, True]
+    print_targets(found)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "Left out oracle: the recipe was changed since: seed 99 then" in said
+    assert "nightlights standard train --only oracle" in said
+    assert "sharpening: it ships, but trained as 1 networks" in said and "nightlights models promote" in said
+
+
+def test_rows_say_what_they_are_of(capsys: pytest.CaptureFixture[str]) -> None:
+    covered = method("daytime", figures(covered=9, interval_pixels=10))
+    assert row(target_rows(table(covered)), "uncertainty").figure.endswith("plain prediction, not sharpened")
+    worse = table(
+        sharpened("sharpening", 1.0), sharpened("oracle", 3.0), sharpened("bicubic VIIRS", 1, plain=2)
+    )
+    closed = row(target_rows(worse), "share closed")
+    assert closed.measured is None and "no gap: the oracle errs by 3, bicubic VIIRS by 2 nW" in closed.detail
+    print_targets(worse)
+    printed = next(line for line in capsys.readouterr().out.splitlines() if "share closed" in line)
+    assert "cannot be said" in printed and "no gap" in printed
+    # Without the oracle, nothing was measured, and nothing is explained.
+    without = row(target_rows(table(sharpened("sharpening", 1.0))), "share closed")
+    assert without.measured is None and without.detail == ""
+
+
+def test_a_larger_oracle_is_shown_where_it_was_made_and_judges_nothing() -> None:
+    ours = sharpened("sharpening", 1.0), sharpened("oracle", 0.8), sharpened("bicubic VIIRS", 1, plain=2)
+    assert not [each for each in target_rows(table(*ours)) if "larger network" in each.task]
+    found = row(target_rows(table(*ours, sharpened("oracle-unet", 0.5))), "larger network")
+    assert (found.measured, found.lowest, found.highest, found.reached) == (0.25, None, None, None)
+    assert "ours closes 66.7 %" in found.detail and "0.5 against 2" in found.detail
+    assert row(target_rows(table(*ours, sharpened("oracle-unet", 0.5))), "share closed").reached
+    assert not RECIPES["oracle-unet"].ships
+
+
+def test_total_light_is_added_up_where_it_is_seen_and_where_it_is(tmp_path: Path) -> None:
+    dataset = learnable_dataset(tmp_path)
+    ground = Ground("training", {}, {})
+    ground.__dict__["places"] = [(City("east", "elsewhere", 0, 0), 1, dataset, True)]
+    truth, measured = dataset.read_truth("east"), dataset.read_nighttime("east").astype(float)
+    assert truth is not None
+    window = dataset.region("east").window.window
+    areas = np.broadcast_to(window.pixel_area_km2[:, None], window.shape)
+
+    def error(light: np.ndarray) -> float:
+        fine = light.astype(float) * np.kron(areas, np.ones((16, 16))) / 256
+        return float(abs(fine.sum() / (measured * areas).sum() - 1))
+
+    light = truth.copy()
+    light[:16] *= 3
+    made = measure(Candidate("a", "a", "", lambda *_: light), ground, NoProgress(), lambda: WHEN)
+    plain, after = made.cities
+    assert plain.fine_total_error == pytest.approx(error(light), rel=1e-5)
+    assert plain.truth_total_error == pytest.approx(error(truth), rel=1e-4, abs=1e-9)
+    assert plain.total_error > 0.01 > after.total_error < 1e-3
+    rows = target_rows(table(made.model_copy(update={"method": "sharpening"})))
+    judged, beside = row(rows, "added up over VIIRS pixels"), row(rows, "added up over analysis pixels")
+    assert judged.measured == after.total_error and judged.highest == 0.001
+    assert beside.measured == after.fine_total_error and beside.reached is None
+    assert "hidden truth itself" in beside.detail
+    # Older records lack it.
+    old = [city.model_copy(update={"fine_total_error": None}) for city in made.cities]
+    rows = target_rows(table(made.model_copy(update={"method": "sharpening", "cities": old})))
+    assert not [each for each in rows if "analysis pixels" in each.task]
+
+
+def test_that_nothing_ships_is_said_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NIGHTLIGHTS_MODELS", str(tmp_path / "models"))
+
+    def work_begins(*_: object, **__: object) -> None:
+        said = capsys.readouterr().err
+        assert "No model of the table ships in models/" in said and "there is no record of them" in said
+        raise ModelError("stopped", "")
+
+    monkeypatch.setattr(evaluate, "run_job", work_begins)
+    arguments = ["evaluate", "--standard", "--workspace", str(tmp_path / "w")]
+    assert cli.main(arguments) == 2
+    workspace = Workspace.open(tmp_path / "w")
+    folder = table_folder(workspace, "test")
+    folder.mkdir(parents=True)
+    write_record(folder / "standard-table.json", table(sharpened("daytime", 2.0)))
+    monkeypatch.setattr(evaluate, "run_job", lambda *_, **__: _refuse())
+    assert cli.main(arguments) == 2
+    assert "are read from the record" in capsys.readouterr().err
+
+
+def _refuse() -> StandardTable:
+    raise ModelError("stopped", "")

@@ -5,7 +5,8 @@ regions are held out because neighbouring pixels are alike: a random split would
 trained on (Roberts et al. 2017, doi:10.1111/ecog.02881).
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -18,11 +19,13 @@ from nightlights.manifests import (
     CrossValidationFold,
     CrossValidationRecord,
     CrossValidationRequest,
+    RunRecord,
     TrainingRequest,
     now,
     read_record,
     write_record,
 )
+from nightlights.pipeline import RUN_FILE
 from nightlights.progress import Progress
 from nightlights.sweeps.series import make_room, train_and_score
 from nightlights.workspace import Workspace
@@ -65,8 +68,9 @@ def cross_validate(
     folds = [CrossValidationFold(region=name, run=fold_run(request.name, name)) for name in regions]
     folder = workspace.crossvalidation_folder(request.name)
     if not resume:
-        runs = [fold.run for fold in folds]
-        make_room(workspace, request.name, folder, runs, overwrite=request.overwrite)
+        # An older one may have had more regions, and no record, if it was killed before its end.
+        runs = dict.fromkeys([*(fold.run for fold in folds), *_folds(workspace, request.name)])
+        make_room(workspace, request.name, folder, list(runs), overwrite=request.overwrite)
     compared: dict[str, list[Compared]] = {}
     for index, fold in enumerate(folds):
         message = f"Fold {index + 1} of {len(folds)}: {fold.region} held out"
@@ -80,6 +84,7 @@ def cross_validate(
             dataset=request.dataset,
             settings=settings,
             notes=f"{fold.region} held out of the cross-validation {request.name}",
+            series=f"cross-validation {request.name}",
         )
         own = train_and_score(
             workspace,
@@ -129,6 +134,17 @@ def run_cross_validation(
 ) -> None:
     """Handle a cross-validation job."""
     cross_validate(workspace, request, progress, resume=resume)
+
+
+def _folds(workspace: Workspace, name: str) -> Iterator[str]:
+    """The runs of the workspace that are folds of the cross-validation ``name``."""
+    for run in workspace.run_names():
+        # Of every other run of such a name, the region that was held out has another one.
+        if run.startswith(name[:40]):
+            with contextlib.suppress(WorkspaceError):
+                record = read_record(workspace.run_folder(run) / RUN_FILE, RunRecord)
+                if [fold_run(name, region) for region in record.evaluate_regions] == [run]:
+                    yield run
 
 
 def _checked(dataset: "Dataset", regions: list[str]) -> list[str]:

@@ -10,7 +10,12 @@ from nightlights import cli, crossvalidation, training
 from nightlights.crossvalidation import cross_validate, read_cross_validation
 from nightlights.errors import Cancelled, DatasetError, WorkspaceError
 from nightlights.jobs import JobStore
-from nightlights.manifests import CrossValidationRecord, CrossValidationRequest, TrainingSettings
+from nightlights.manifests import (
+    CrossValidationRecord,
+    CrossValidationRequest,
+    TrainingSettings,
+    write_record,
+)
 from nightlights.metrics import ALL_REGIONS
 from nightlights.networks import NETWORKS
 from nightlights.pipeline import read_run
@@ -97,6 +102,32 @@ def test_what_is_there_is_not_replaced_unasked(made: tuple[Workspace, CrossValid
     workspace, _ = made
     with pytest.raises(WorkspaceError, match="in use"):
         cross_validate(workspace, REQUEST, NoProgress())
+
+
+def test_folds_that_a_killed_one_left_are_no_orphans(
+    made: tuple[Workspace, CrossValidationRecord], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before its end, it has no record that names them; the next one has fewer regions."""
+    learnable_dataset(tmp_path)
+    workspace = Workspace.open(tmp_path)
+    fold = read_run(made[0], f"held-without-{NAMES[0]}")
+    for name, region in (("old", NAMES[0]), ("old", NAMES[1]), ("old-without-x", NAMES[0])):
+        folder = workspace.run_folder(f"{name}-without-{region}")
+        folder.mkdir(parents=True)
+        write_record(folder / "run.json", fold.model_copy(update={"evaluate_regions": [region]}))
+
+    def stopped(*_: object, **__: object) -> None:
+        raise Cancelled
+
+    monkeypatch.setattr(crossvalidation, "train_and_score", stopped)
+    request = REQUEST.model_copy(update={"name": "old", "regions": NAMES[1:]})
+    with pytest.raises(WorkspaceError, match="in use"):
+        cross_validate(workspace, request, NoProgress())
+    assert len(workspace.run_names()) == 3
+    with pytest.raises(Cancelled):
+        cross_validate(workspace, request.model_copy(update={"overwrite": True}), NoProgress())
+    # That of another cross-validation, whose name begins alike, is left alone.
+    assert workspace.run_names() == [f"old-without-x-without-{NAMES[0]}"]
 
 
 @pytest.mark.parametrize(("regions", "reason"), [(["north"], "two regions"), (["north", "x"], "no region x")])

@@ -1,15 +1,21 @@
 """Every method on real rasters: population by day and VIIRS by night, in Burundi. Two tables.
 
-    python benchmarks/burundi.py DATA WORKSPACE [--epochs 4] [--patches 16]
+    python benchmarks/burundi.py DATA WORKSPACE
+    python benchmarks/burundi.py DATA WORKSPACE --choose
 
 DATA holds ``population_burundi.tif`` (Global Human Settlement population, people a pixel) and
 ``viirs_avg_rad_burundi.tif`` (monthly composite, nW/cm2/sr). The first table predicts towns that a method has
 not seen, from population alone. The second moves the task of sharpening up by a factor of 16 in scale, for no
 light is known below VIIRS: VIIRS is the fine image, what the footprints make of it the measurement.
+
+The settings of the networks were set beforehand: where training begins and how fast it goes by trials in six
+other towns, four to train in and two to judge by, which ``--choose`` compares again; the number of steps by
+patience. The towns of the table choose nothing. What was trained already, by the same settings, is kept.
 """
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from burundi_scales import scale_transfer_rows
@@ -21,7 +27,7 @@ from nightlights.commands.scores import cell
 from nightlights.crossvalidation import cross_validate
 from nightlights.datasets import Dataset
 from nightlights.evaluation import Compared, scores_of
-from nightlights.manifests import CrossValidationRequest, ExportRequest, TrainingSettings
+from nightlights.manifests import CrossValidationRequest, ExportRequest, TrainingRequest, TrainingSettings
 from nightlights.metrics import ALL_REGIONS, Bootstrap
 from nightlights.pipeline import export
 from nightlights.progress import NoProgress
@@ -29,6 +35,7 @@ from nightlights.region_files import save_collection
 from nightlights.regions import Region, RegionCollection
 from nightlights.scores import Score
 from nightlights.sharpening.boosting import fit_gradient_boosting
+from nightlights.sweeps.series import train_and_score
 from nightlights.workspace import Workspace
 
 CENTRES = {
@@ -42,33 +49,87 @@ CENTRES = {
 }
 """Longitude and latitude of the country's larger towns, in degrees."""
 
+OTHER_CENTRES = {
+    "cankuzo": (30.55, -3.22),
+    "kayanza": (29.60, -2.92),
+    "muramvya": (29.645, -3.26),
+    "rumonge": (29.39, -3.97),
+    "kirundo": (30.10, -2.60),
+    "makamba": (29.82, -4.18),
+}
+"""Smaller towns whose squares meet none of those above; the last two judge settings."""
+JUDGES = 2
+
 HALF_SIDE = 0.11
+PATCH, BATCH, EPOCHS = 96, 4, 4
+
+Choice = tuple[str, int, float, str]
+"""Network, steps, highest learning rate and where training begins."""
+CANDIDATES: tuple[Choice, ...] = (
+    ("pixel", 120, 3e-3, "as drawn"),
+    ("pixel", 120, 3e-3, "mean radiance"),
+    ("pixel", 120, 1e-2, "mean radiance"),
+    ("unet-small", 60, 3e-3, "as drawn"),
+    ("unet-small", 60, 3e-3, "mean radiance"),
+)
+CHOSEN: tuple[Choice, ...] = (CANDIDATES[1], CANDIDATES[4])
+"""Those of the table of towns."""
 
 
-def prepare(workspace: Workspace, data: Path) -> Dataset:
-    """Export the towns as the dataset ``burundi``, unless that has been done."""
-    if "burundi" not in workspace.dataset_names():
+def prepare(
+    workspace: Workspace, data: Path, name: str, centres: Mapping[str, tuple[float, float]]
+) -> Dataset:
+    """Export the towns as the dataset ``name``, unless that has been done."""
+    if name not in workspace.dataset_names():
         regions = tuple(
-            Region(name, "train", box(x - HALF_SIDE, y - HALF_SIDE, x + HALF_SIDE, y + HALF_SIDE))
-            for name, (x, y) in CENTRES.items()
+            Region(town, "train", box(x - HALF_SIDE, y - HALF_SIDE, x + HALF_SIDE, y + HALF_SIDE))
+            for town, (x, y) in centres.items()
         )
-        save_collection(workspace, RegionCollection("burundi", regions))
+        save_collection(workspace, RegionCollection(name, regions))
         request = ExportRequest(
-            dataset="burundi",
-            regions="burundi",
+            dataset=name,
+            regions=name,
             source="rasters",
             daytime_files=[str(data / "population_burundi.tif")],
             nighttime_files=[str(data / "viirs_avg_rad_burundi.tif")],
         )
         export(workspace, request, NoProgress())
-    return Dataset.open(workspace, "burundi")
+    return Dataset.open(workspace, name)
 
 
-def baseline_scores(dataset: Dataset, seed: int) -> list[Score]:
-    """Every baseline over all towns, each fitted to the others."""
+def settings_of(choice: Choice, towns: int, seed: int) -> TrainingSettings:
+    """The settings of a candidate that is trained in so many towns."""
+    network, steps, rate, begins = choice
+    return TrainingSettings(
+        network=network,
+        epochs=EPOCHS,
+        patches_per_region=round(steps * BATCH / EPOCHS / towns),
+        patch_size=PATCH,
+        batch_size=BATCH,
+        learning_rate=rate,
+        first_output=begins,
+        evaluation_patches=8,
+        seed=seed,
+    )
+
+
+def run_name(choice: Choice) -> str:
+    """A name by which what was trained is found again."""
+    network, steps, rate, begins = choice
+    return f"burundi-{network}-{steps}-{rate:g}-{begins}".replace(" ", "-").replace(".", "")
+
+
+def in_words(choice: Choice) -> str:
+    """A candidate as the tables name it."""
+    network, steps, rate, begins = choice
+    start = "from the mean radiance" if begins == "mean radiance" else "from weights as drawn"
+    return f"{network}, footprint loss, {steps} steps, rate {rate:g}, {start}"
+
+
+def baseline_scores(dataset: Dataset, folds: Mapping[str, list[str]], seed: int) -> list[Score]:
+    """Every baseline over the towns of ``folds``, each fitted to the towns listed with it."""
     compared: dict[str, list[Compared]] = {}
-    for held_out in CENTRES:
-        others = [name for name in CENTRES if name != held_out]
+    for held_out, others in folds.items():
         for baseline in (
             fit_constant_mean(dataset, others),
             fit_linear_regression(dataset, others),
@@ -76,53 +137,52 @@ def baseline_scores(dataset: Dataset, seed: int) -> list[Score]:
         ):
             comparison = compare_baseline(baseline, dataset, held_out)
             compared.setdefault(baseline.method, []).append(Compared("evaluate", held_out, comparison))
+    return pooled(compared, seed)
+
+
+def pooled(compared: Mapping[str, list[Compared]], seed: int) -> list[Score]:
+    """The scores over the pixels of all towns."""
     scores = [each for method, own in compared.items() for each in scores_of(method, own, Bootstrap(seed))]
     return [score for score in scores if score.region == ALL_REGIONS]
 
 
-def network_score(workspace: Workspace, settings: TrainingSettings, name: str) -> Score:
+def network_score(workspace: Workspace, choice: Choice, seed: int) -> Score:
     """A network over all towns, each time trained on the others."""
-    request = CrossValidationRequest(name=name, dataset="burundi", settings=settings, overwrite=True)
-    record = cross_validate(workspace, request, NoProgress())
+    settings = settings_of(choice, len(CENTRES) - 1, seed)
+    request = CrossValidationRequest(name=run_name(choice), dataset="burundi", settings=settings)
+    record = cross_validate(workspace, request, NoProgress(), resume=True)
     (score,) = (
         score
         for score in record.scores
         if score.region == ALL_REGIONS and score.method not in ("constant mean", "linear regression")
     )
-    return score.model_copy(update={"method": f"{settings.network}, {settings.loss}"})
+    return score.model_copy(update={"method": in_words(choice)})
 
 
-def main(arguments: list[str]) -> int:
-    """Prepare, fit, train and print both tables."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("workspace", type=Path)
-    parser.add_argument("--network", default="unet-small")
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--patches", type=int, default=16, help="from each region in an epoch")
-    parser.add_argument("--losses", nargs="*", default=["footprint squared error"])
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args(arguments)
-    workspace = Workspace.open(options.workspace)
-    dataset = prepare(workspace, options.data.resolve())
-    print_table(
-        "Sharpening moved up in scale, 16 x 16 VIIRS pixels to one: errors against real VIIRS, nW/cm²/sr",
-        ("method", "RMSE", "sharpened RMSE", "MAE", "sharpened MAE"),
-        scale_transfer_rows(options.data, options.seed),
-    )
-    scores = baseline_scores(dataset, options.seed)
-    for loss in options.losses:
-        settings = TrainingSettings(
-            network=options.network,
-            epochs=options.epochs,
-            patches_per_region=options.patches,
-            patch_size=128,
-            seed=options.seed,
-            loss=loss,
+def choose(workspace: Workspace, data: Path, seed: int) -> None:
+    """Print how each candidate does in the two judging towns."""
+    dataset = prepare(workspace, data, "burundi-other", OTHER_CENTRES)
+    towns, judges = list(OTHER_CENTRES)[:-JUDGES], list(OTHER_CENTRES)[-JUDGES:]
+    scores = baseline_scores(dataset, dict.fromkeys(judges, towns), seed)
+    for choice in CANDIDATES:
+        print(in_words(choice), file=sys.stderr, flush=True)
+        settings = settings_of(choice, len(towns), seed).model_copy(
+            update={"train_regions": towns, "evaluate_regions": judges}
         )
-        scores.append(network_score(workspace, settings, f"burundi-{loss.split()[0]}"))
+        wanted = TrainingRequest(
+            run=run_name(choice) + "-other", dataset="burundi-other", settings=settings, overwrite=True
+        )
+        own = train_and_score(workspace, dataset, wanted, NoProgress(), roles=["evaluate"], resume=True)
+        networks = {method: each for method, each in own.items() if method == settings.network}
+        scores += [score.model_copy(update={"method": in_words(choice)}) for score in pooled(networks, seed)]
+    title = f"Trained in {', '.join(towns)}; judged in {' and '.join(judges)}: nW/cm²/sr at the VIIRS grid"
+    print_scores(title, scores, seed)
+
+
+def print_scores(title: str, scores: list[Score], seed: int) -> None:
+    """The table of predictions."""
     print_table(
-        "Towns of Burundi, each held out once: errors at the VIIRS grid, nW/cm²/sr",
+        title,
         ("method", "RMSE", "95 % interval", "MAE", "bias", "R²", "Spearman", "log-RMSE", "VIIRS pixels"),
         [
             (
@@ -140,8 +200,35 @@ def main(arguments: list[str]) -> int:
             )
             for score in scores
         ],
-        f"{options.epochs} epochs of {options.patches} patches from each of six towns; seed {options.seed}.",
+        f"Measured, not simulated. Patches of {PATCH} pixels, {BATCH} a step, {EPOCHS} epochs; seed {seed}.",
     )
+
+
+def main(arguments: list[str]) -> int:
+    """Prepare, fit, train and print both tables, or the table that chose the settings."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("workspace", type=Path)
+    parser.add_argument("--choose", action="store_true", help="judge the candidates in other towns instead")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args(arguments)
+    workspace, data = Workspace.open(options.workspace), options.data.resolve()
+    if options.choose:
+        choose(workspace, data, options.seed)
+        return 0
+    dataset = prepare(workspace, data, "burundi", CENTRES)
+    print_table(
+        "Sharpening moved up in scale, 16 x 16 VIIRS pixels to one: errors against real VIIRS, nW/cm²/sr",
+        ("method", "RMSE", "sharpened RMSE", "MAE", "sharpened MAE"),
+        scale_transfer_rows(workspace, data, options.seed),
+    )
+    folds = {town: [other for other in CENTRES if other != town] for town in CENTRES}
+    scores = baseline_scores(dataset, folds, options.seed)
+    for choice in CHOSEN:
+        print(in_words(choice), file=sys.stderr, flush=True)
+        scores.append(network_score(workspace, choice, options.seed))
+    title = "Towns of Burundi, each held out once: errors at the VIIRS grid, nW/cm²/sr"
+    print_scores(title, scores, options.seed)
     return 0
 
 

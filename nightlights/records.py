@@ -13,6 +13,7 @@ JobKind = Literal[
     "import",
     "train",
     "evaluate",
+    "calibrate",
     "cross-validate",
     "sweep",
     "standard",

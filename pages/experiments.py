@@ -72,6 +72,7 @@ with details:
     name = chosen("Run", selected, key="run")
     experiment = next(each for each in found if each.name == name)
     experiment_view.notes(experiment.record)
+    experiment_view.calibrate(experiment)
     experiment_view.cross_validate(experiment.record)
     experiment_view.delete_run(name)
 st.markdown(

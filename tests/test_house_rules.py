@@ -81,6 +81,7 @@ FLOORS: dict[str, int] = {
             "report",
             "standard",
             "crossvalidation",
+            "calibrating",
             "sweeps",
             "evaluation",
             "shipped",

@@ -127,7 +127,7 @@ def test_against_the_simulated_truth_every_method_has_a_row_with_units(
     assert columns["RMSE ratio"]["label"] == "RMSE / bicubic VIIRS"
 
 
-@pytest.mark.parametrize(("state", "label"), [("running", "Cancel"), ("failed", "Resume")])
+@pytest.mark.parametrize(("state", "label"), [("running", "Cancel"), ("failed", "Run again")])
 def test_the_page_says_how_the_prediction_stands(
     app: Any, space: Workspace, maps: Any, state: Any, label: str
 ) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from pages_workspace import CREATED, SOURCE, add_job, add_run, app
 
+from nightlights.bands import RadianceTransform
 from nightlights.experiments import list_experiments
 from nightlights.grid import Window
 from nightlights.interface.prediction_choice import usable_runs
@@ -19,6 +20,7 @@ from nightlights.interface.scores_table import (
     score_rows,
 )
 from nightlights.jobs import JobStore
+from nightlights.jobs.kinds import CalibrationRequest
 from nightlights.manifests import (
     CrossValidationFold,
     CrossValidationRecord,
@@ -29,6 +31,8 @@ from nightlights.manifests import (
     write_record,
 )
 from nightlights.metrics import PixelPairs
+from nightlights.uncertainty import UNCERTAINTY_FILE, Calibration
+from nightlights.uncertainty.records import CalibratedRegion, Weight, feature_names
 from nightlights.workspace import Workspace
 
 __all__ = ["app"]
@@ -155,6 +159,48 @@ def test_scores_of_an_older_version_have_no_columns_that_it_did_not_compute(two:
             assert "nW/cm²/sr" in columns[title]["label"]
 
 
+def test_a_run_is_calibrated_by_a_button_and_then_says_how_many_pixels_are_inside(
+    app: Any, space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, CalibrationRequest]] = []
+    monkeypatch.setattr(JobStore, "submit", lambda _, kind, request: asked.append((kind, request)))
+    run = add_run(space, "first")
+    page = app("experiments", space)
+    assert any("It uses the evaluation regions: abuja" in each.value for each in page.markdown)
+    page.button(key="calibrate-first").click().run()
+    assert asked == [("calibrate", CalibrationRequest(run="first"))]
+    region = CalibratedRegion(name="abuja", pixels=400, coverage=0.88)
+    weights = [Weight(feature=name, center=0, spread=1, weight=0) for name in feature_names(1)]
+    calibration = Calibration(
+        created=CREATED,
+        run="first",
+        datasets=["cities"],
+        level=0.9,
+        share=0.92,
+        model_sha256="0" * 64,
+        transform=RadianceTransform(scale=1.0),
+        orientations=1,
+        intercept=0,
+        weights=weights,
+        below=1,
+        above=1,
+        held_out="blocks",
+        regions=[region],
+        coverage=0.88,
+        simulated=True,
+        remark="",
+    )
+    write_record(space.run_folder("first") / UNCERTAINTY_FILE, calibration)
+    said = [each.value for each in app("experiments", space).caption]
+    assert any("in held-out blocks, 88 % of the VIIRS pixels" in each.replace("88%", "88 %") for each in said)
+    assert any("Simulated imagery" in each for each in said)
+    alone = run.model_copy(update={"evaluate_regions": []})
+    write_record(space.run_folder("first") / "run.json", alone)
+    page = app("experiments", space)
+    assert any("no evaluation region" in each.value for each in page.info)
+    assert "nightlights calibrate --run first --dataset NAME" in page.code[0].value
+
+
 def test_a_cross_validation_is_begun_with_the_settings_of_a_run(
     app: Any, two: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,7 +213,7 @@ def test_a_cross_validation_is_begun_with_the_settings_of_a_run(
     ((kind, request),) = asked
     assert (kind, request.name, request.dataset) == ("cross-validate", f"{name}-held-out", run.dataset)
     assert request.regions == [*run.train_regions, *run.evaluate_regions]
-    assert request.settings == run.settings
+    assert request.settings == run.settings.model_copy(update={"train_regions": request.regions})
 
 
 def test_a_cross_validation_at_work_shows_how_far_it_is(app: Any, two: Workspace) -> None:

@@ -24,6 +24,7 @@ from nightlights.grid import Window
 from nightlights.interface.compare_map import layer_choices, legend_of
 from nightlights.interface.prediction_view import values_at_point
 from nightlights.interface.tiles import find_layer
+from nightlights.jobs import JobStore
 from nightlights.manifests import (
     ExportRequest,
     ModelConfig,
@@ -435,15 +436,14 @@ def test_the_command_prints_how_many_pixels_are_inside(workspace: Workspace, fol
     done = CliRunner().invoke(app, ["calibrate", "--run", "first", "--orientations", "1", "--json", *place])
     assert done.exit_code == 0, done.output
     said = json.loads(done.stdout)
-    assert said["orientations"] == 1 and [region["name"] for region in said["regions"]] == [
-        "east",
-        "west",
-        "far",
-    ]
+    said_names = [region["name"] for region in said["regions"]]
+    assert (said["orientations"], said_names) == (1, ["east", "west", "far"])
     several = ["--dataset", "sample,again", "--regions", "east,west,far,partly"]
     done = CliRunner().invoke(app, ["calibrate", "--run", "first", "--orientations", "1", *several, *place])
     assert done.exit_code == 0, done.output
-    assert "again" in done.stdout and "mean over regions" in done.stdout
+    assert all(words in done.stdout for words in ("again", "mean over regions", "Next: nightlights predict"))
+    reads = [job.reads for job in JobStore(workspace).list("calibrate") if job.state == "done"]
+    assert ["datasets/sample", "datasets/again"] in reads
     refused = CliRunner().invoke(app, ["calibrate", "--run", "first", "--regions", "learnt", *place])
     assert isinstance(refused.exception, DatasetError)
     wrong = CliRunner().invoke(app, ["calibrate", "--run", "first", "--orientations", "3", *place])

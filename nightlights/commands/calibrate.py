@@ -1,11 +1,10 @@
 """``nightlights calibrate``: intervals for what VIIRS would measure."""
 
-import contextlib
 from typing import Annotated
 
 import typer
 
-from nightlights.commands.options import JsonOption, WorkspaceOption, writable_workspace
+from nightlights.commands.options import BackgroundOption, JsonOption, WorkspaceOption, writable_workspace
 from nightlights.commands.output import print_json, print_table
 from nightlights.errors import SettingsError
 
@@ -28,40 +27,39 @@ def calibrate(
         int,
         typer.Option(help="1, 2, 4 or 8: how often every later prediction is made, turned and mirrored."),
     ] = 8,
+    background: BackgroundOption = False,
     workspace: WorkspaceOption = None,
     json: JsonOption = False,
 ) -> None:
     """Learn how far a model errs in regions that it was not trained on, without training it again.
 
-    Later predictions of the model get the layers lower and upper, between which VIIRS should measure in 90 %
-    of the pixels, and uncertainty, their distance in nW/cm²/sr.
+    Every region is predicted once for each of the orientations: minutes for a few cities, longer without a
+    GPU. Later predictions of the model get the layers lower and upper, between which VIIRS should measure in
+    90 % of the pixels, and uncertainty, their distance in nW/cm²/sr. They take as many times as long.
+    Afterwards, predict again: earlier predictions stay as they are.
     """
+    from nightlights.calibrating import read_calibration
     from nightlights.commands.train import names
-    from nightlights.commands.work import TerminalProgress, check_unused
-    from nightlights.datasets import Dataset
-    from nightlights.errors import DatasetError, WorkspaceError
+    from nightlights.commands.work import record_of, run_job, start_job
+    from nightlights.jobs.kinds import CalibrationRequest
     from nightlights.pipeline import read_run
-    from nightlights.uncertainty.calibration import calibrate as learn
-    from nightlights.uncertainty.calibration import calibration_sources
 
     if orientations not in (1, 2, 4, 8):
         raise SettingsError(f"--orientations cannot be {orientations}.", "Choose 1, 2, 4 or 8.")
     place = writable_workspace(workspace)
-    record = read_run(place, run)
-    check_unused(place, f"runs/{run}")
-    trained = None
-    with contextlib.suppress(DatasetError, WorkspaceError):
-        trained = Dataset.open(place, record.dataset)
-    chosen = [Dataset.open(place, name) for name in dict.fromkeys(names(dataset) or [record.dataset])]
-    wanted = calibration_sources(chosen, trained, record, names(regions) or None)
-    with TerminalProgress() as progress:
-        made = learn(
-            wanted,
-            record,
-            place.run_folder(run),
-            progress,
-            orientations=orientations,  # type: ignore[arg-type]
-        )
+    read_run(place, run)
+    request = record_of(
+        CalibrationRequest,
+        run=run,
+        datasets=names(dataset) or None,
+        regions=names(regions) or None,
+        orientations=orientations,
+    )
+    if background:
+        start_job(place, "calibrate", request, json=json)
+        return
+    run_job(place, "calibrate", request)
+    made = read_calibration(place, run)
     if json:
         print_json(made.model_dump(mode="json"))
         return
@@ -76,3 +74,7 @@ def calibrate(
         ],
     )
     typer.echo(made.remark)
+    typer.echo(
+        f"Next: nightlights predict --run {run} --region NAME --overwrite; its layer uncertainty shows where "
+        "not to trust it."
+    )

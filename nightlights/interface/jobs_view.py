@@ -6,6 +6,7 @@ import streamlit as st
 
 from nightlights.errors import NightlightsError
 from nightlights.interface.state import flash, job_store, show_error
+from nightlights.jobs.kinds import KINDS
 
 if TYPE_CHECKING:
     from nightlights.jobs import Job
@@ -95,10 +96,12 @@ def _buttons(job: "Job") -> None:
                 "Cancel", key=f"cancel-{job.id}", icon=":material/stop:", on_click=_cancel, args=(job.id,)
             )
         elif job.resumable:
+            goes_on = KINDS[job.kind].resumes
             st.button(
-                "Resume",
+                "Resume" if goes_on else "Run again",
                 key=f"resume-{job.id}",
-                icon=":material/play_arrow:",
+                icon=":material/play_arrow:" if goes_on else ":material/replay:",
+                help="Goes on where it stopped." if goes_on else "Begins anew, with the same settings.",
                 on_click=_resume,
                 args=(job.id,),
             )

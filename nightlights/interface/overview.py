@@ -24,6 +24,7 @@ PAGE_OF_KIND: Final[Mapping[JobKind, str]] = {
     "import": "imagery",
     "train": "train",
     "evaluate": "experiments",
+    "calibrate": "experiments",
     "cross-validate": "experiments",
     "sweep": "experiments",
     "predict": "compare",

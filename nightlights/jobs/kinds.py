@@ -60,6 +60,8 @@ class Kind:
         Paths within the workspace, from the workspace and the request.
     remains:
         Folders that a job leaves when it stops before its end, of use only for resuming it.
+    resumes:
+        Whether a job that is started again goes on where it stopped; if not, it begins anew.
     """
 
     request: type[Record]
@@ -68,6 +70,7 @@ class Kind:
     writes: Callable[[Workspace, Any], Sequence[str]]
     reads: Callable[[Workspace, Any], Sequence[str]]
     remains: Callable[[Workspace, Any], Sequence[Path]] = _nothing
+    resumes: bool = True
 
 
 def load_reference(reference: str) -> Any:
@@ -114,6 +117,27 @@ class EvaluationRequest(Record):
     bootstrap_seed: int = Field(default=1, ge=0)
 
 
+class CalibrationRequest(Record):
+    """The arguments of a calibration job.
+
+    Attributes
+    ----------
+    run:
+        Whose model gets intervals.
+    datasets:
+        With regions that it was not trained on; its own unless given.
+    regions:
+        Names; those that it was evaluated in unless given.
+    orientations:
+        In how many the network sees the imagery, now and with every prediction.
+    """
+
+    run: Name
+    datasets: list[Name] | None = None
+    regions: list[str] | None = None
+    orientations: Literal[1, 2, 4, 8] = 8
+
+
 class StandardRequest(Record):
     """The arguments of a job that fills the table of targets.
 
@@ -150,6 +174,11 @@ def _dataset_of_run(workspace: Workspace, run: str) -> list[str]:
     return []
 
 
+def _calibration_reads(workspace: Workspace, request: CalibrationRequest) -> list[str]:
+    named = [f"datasets/{name}" for name in request.datasets or []]
+    return list(dict.fromkeys([*_dataset_of_run(workspace, request.run), *named]))
+
+
 def _evaluation_writes(_: Workspace, request: EvaluationRequest) -> list[str]:
     if request.standard is None:
         return [f"runs/{request.run}"]
@@ -173,9 +202,16 @@ def fold_run(name: str, region: str) -> str:
 
 
 def held_out_regions(manifest: DatasetManifest, request: CrossValidationRequest) -> list[str]:
-    """Names of the regions of a cross-validation, each once."""
+    """Names of the regions that a cross-validation holds out, each once."""
     if request.regions is not None:
         return list(dict.fromkeys(request.regions))
+    return trained_regions(manifest, request)
+
+
+def trained_regions(manifest: DatasetManifest, request: CrossValidationRequest) -> list[str]:
+    """Names of the regions that every fold of a cross-validation trains on, but for the one it holds out."""
+    if request.settings.train_regions is not None:
+        return list(request.settings.train_regions)
     return [region.name for region in manifest.regions if region.role != "predict"]
 
 
@@ -228,6 +264,15 @@ KINDS: dict[JobKind, Kind] = {
         target=lambda request: str(request.run),
         writes=_evaluation_writes,
         reads=lambda workspace, request: _dataset_of_run(workspace, request.run),
+        resumes=False,
+    ),
+    "calibrate": Kind(
+        CalibrationRequest,
+        "nightlights.calibrating:run_calibration",
+        target=lambda request: str(request.run),
+        writes=lambda _, request: [f"runs/{request.run}"],
+        reads=_calibration_reads,
+        resumes=False,
     ),
     "cross-validate": Kind(
         CrossValidationRequest,
@@ -256,6 +301,7 @@ KINDS: dict[JobKind, Kind] = {
         target=lambda request: FIRST_LOOK,
         writes=lambda _, __: [f"datasets/{FIRST_LOOK}", f"predictions/{FIRST_LOOK}"],
         reads=lambda _, __: [],
+        resumes=False,
     ),
     "predict": Kind(
         PredictionRequest,
@@ -263,6 +309,7 @@ KINDS: dict[JobKind, Kind] = {
         target=lambda request: str(request.prediction),
         writes=lambda _, request: [f"predictions/{request.prediction}"],
         reads=_prediction_reads,
+        resumes=False,
     ),
     "publish": Kind(
         PublishRequest,

@@ -48,6 +48,7 @@ _TITLES: dict[JobKind, str] = {
     "import": "Import dataset",
     "train": "Train run",
     "evaluate": "Evaluate run",
+    "calibrate": "Calibrate run",
     "cross-validate": "Cross-validate",
     "sweep": "Sweep",
     "standard": "Standard table",

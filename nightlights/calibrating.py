@@ -1,0 +1,54 @@
+"""Calibrate a run of the workspace: a job that the pages and the command line start."""
+
+import contextlib
+
+from nightlights.errors import DatasetError, ModelError, WorkspaceError
+from nightlights.jobs.kinds import CalibrationRequest
+from nightlights.pipeline import read_run
+from nightlights.progress import Progress
+from nightlights.uncertainty import Calibration, load_calibration
+from nightlights.workspace import Workspace
+
+
+def calibrate_run(workspace: Workspace, request: CalibrationRequest, progress: Progress) -> Calibration:
+    """Learn the intervals of a run in regions that it was not trained on, and write them beside its model.
+
+    Raises
+    ------
+    ModelError
+        When there is no such run, it has no model yet, or it takes other bands.
+    DatasetError
+        When a dataset or a region is missing, or the network was trained on one.
+    """
+    from nightlights.datasets import Dataset
+    from nightlights.uncertainty.calibration import calibrate, calibration_sources
+
+    run = read_run(workspace, request.run)
+    trained = None
+    with contextlib.suppress(DatasetError, WorkspaceError):
+        trained = Dataset.open(workspace, run.dataset)
+    datasets = [Dataset.open(workspace, name) for name in dict.fromkeys(request.datasets or [run.dataset])]
+    sources = calibration_sources(datasets, trained, run, request.regions or None)
+    folder = workspace.run_folder(request.run)
+    return calibrate(sources, run, folder, progress, orientations=request.orientations)
+
+
+def read_calibration(workspace: Workspace, run: str) -> Calibration:
+    """The intervals of a run.
+
+    Raises
+    ------
+    ModelError
+        When it was never calibrated, or they belong to another model.
+    """
+    found = load_calibration(workspace.run_folder(run))
+    if found is None:
+        raise ModelError(f"{run} was never calibrated.", f"Calibrate it: nightlights calibrate --run {run}")
+    return found
+
+
+def run_calibration(
+    workspace: Workspace, request: CalibrationRequest, progress: Progress, *, resume: bool
+) -> None:
+    """Handle a calibration job, from the start in any case."""
+    calibrate_run(workspace, request, progress)

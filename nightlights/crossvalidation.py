@@ -1,8 +1,8 @@
 """Leave-one-region-out cross-validation: how well a recipe does in cities that it has not seen.
 
-Each region is held out once; a network and the baselines are fitted to all others and scored in it. Whole
-regions are held out because neighbouring pixels are alike: a random split would test on what was all but
-trained on (Roberts et al. 2017, doi:10.1111/ecog.02881).
+Each region, or each that is named, is held out once; a network and the baselines are fitted to all others
+and scored in it. Whole regions are held out because neighbouring pixels are alike: a random split would test
+on what was all but trained on (Roberts et al. 2017, doi:10.1111/ecog.02881).
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from nightlights.errors import DatasetError, WorkspaceError
 from nightlights.evaluation import Compared, Share, scores_of
 from nightlights.files import make_folder
-from nightlights.jobs.kinds import fold_run, held_out_regions
+from nightlights.jobs.kinds import fold_run, held_out_regions, trained_regions
 from nightlights.manifests import (
     CrossValidationFold,
     CrossValidationRecord,
@@ -54,7 +54,8 @@ def cross_validate(
     Raises
     ------
     DatasetError
-        When there is no such dataset or region, fewer than two regions, or two that overlap.
+        When there is no such dataset or region, fewer than two regions, or one that is held out overlaps
+        another.
     WorkspaceError
         When the name is in use, or the disk is full.
     ModelError
@@ -64,7 +65,8 @@ def cross_validate(
     from nightlights.metrics import Bootstrap
 
     dataset = Dataset.open(workspace, request.dataset)
-    regions = _checked(dataset, held_out_regions(dataset.manifest, request))
+    regions = held_out_regions(dataset.manifest, request)
+    used = _checked(dataset, regions, trained_regions(dataset.manifest, request))
     folds = [CrossValidationFold(region=name, run=fold_run(request.name, name)) for name in regions]
     folder = workspace.crossvalidation_folder(request.name)
     if not resume:
@@ -75,7 +77,7 @@ def cross_validate(
     for index, fold in enumerate(folds):
         message = f"Fold {index + 1} of {len(folds)}: {fold.region} held out"
         share = Share(progress, index, len(folds), message, "folds")
-        others = [name for name in regions if name != fold.region]
+        others = [name for name in used if name != fold.region]
         settings = request.settings.model_copy(
             update={"train_regions": others, "evaluate_regions": [fold.region]}
         )
@@ -106,6 +108,7 @@ def cross_validate(
         settings=request.settings,
         bootstrap_seed=request.bootstrap_seed,
         folds=folds,
+        trained_on=len(used) - 1,
         scores=[score for method, each in compared.items() for score in scores_of(method, each, bootstrap)],
     )
     make_folder(folder)
@@ -147,18 +150,22 @@ def _folds(workspace: Workspace, name: str) -> Iterator[str]:
                     yield run
 
 
-def _checked(dataset: "Dataset", regions: list[str]) -> list[str]:
-    """The regions, when they can be held out of one another."""
-    if len(regions) < 2:
+def _checked(dataset: "Dataset", held_out: list[str], trained: list[str]) -> list[str]:
+    """All regions of the folds, those that are held out first, when these can be held out of all others."""
+    used = list(dict.fromkeys([*held_out, *trained]))
+    if not held_out:
+        raise DatasetError("No region is held out.", "Name one or more, or leave the choice to the roles.")
+    if len(used) < 2:
         raise DatasetError(
-            f"Cross-validation needs two regions or more; {dataset.manifest.name} gives {len(regions)}.",
+            f"Cross-validation needs two regions or more; {dataset.manifest.name} gives {len(used)}.",
             "Choose more regions, with the role train or evaluate.",
         )
-    windows = {name: dataset.region(name).window.window for name in regions}
-    for first, second in combinations(regions, 2):
-        if windows[first].intersection(windows[second]):
+    windows = {name: dataset.region(name).window.window for name in used}
+    for first, second in combinations(used, 2):
+        if first in held_out and windows[first].intersection(windows[second]):
             raise DatasetError(
-                f"The regions {first} and {second} overlap, so neither can be held out of the other.",
-                "Leave one of them out.",
+                f"The regions {first} and {second} overlap, so {first} cannot be held out of the training on "
+                f"{second}.",
+                "Hold out others, or export a dataset without one of the two.",
             )
-    return regions
+    return used

@@ -208,10 +208,10 @@ class TrainingRequest(Record):
 
 
 class CrossValidationRequest(Record):
-    """The arguments of a cross-validation job: each region is held out once.
+    """The arguments of a cross-validation job: each of ``regions`` is held out once, all unless given.
 
-    ``settings`` are those of every fold, but for the regions. ``regions`` are all of role train or evaluate
-    unless given.
+    ``settings`` are those of every fold, which trains on all of its ``train_regions`` but the one held out;
+    on all of role train or evaluate unless given.
     """
 
     name: Name
@@ -244,6 +244,7 @@ class CrossValidationRecord(Record):
     settings: TrainingSettings
     bootstrap_seed: int
     folds: list[CrossValidationFold]
+    trained_on: int | None = Field(default=None, description="regions that each fold trained on")
     scores: list[Score]
 
 
@@ -264,6 +265,7 @@ class ModelConfig(Record):
     viirs_smoothing: float = Field(
         default=VIIRS_SMOOTHING, gt=0, le=100, description="of that input: standard deviation in VIIRS pixels"
     )
+    sharpening_contrast: float = Field(default=1.0, gt=0, le=4)
     trained_on_truth: bool = Field(default=False, description="its labels were the hidden radiance")
 
 

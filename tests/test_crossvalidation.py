@@ -130,21 +130,33 @@ def test_folds_that_a_killed_one_left_are_no_orphans(
     assert workspace.run_names() == [f"old-without-x-without-{NAMES[0]}"]
 
 
-@pytest.mark.parametrize(("regions", "reason"), [(["north"], "two regions"), (["north", "x"], "no region x")])
+@pytest.mark.parametrize(
+    ("regions", "trained", "reason"),
+    [([], None, "No region"), (["north"], ["north"], "two regions"), (["north", "x"], None, "no region x")],
+)
 def test_regions_that_cannot_be_held_out_are_refused(
-    made: tuple[Workspace, CrossValidationRecord], regions: list[str], reason: str
+    made: tuple[Workspace, CrossValidationRecord],
+    regions: list[str],
+    trained: list[str] | None,
+    reason: str,
 ) -> None:
-    request = REQUEST.model_copy(update={"name": "other", "regions": regions})
+    settings = SETTINGS.model_copy(update={"train_regions": trained})
+    request = REQUEST.model_copy(update={"name": "other", "regions": regions, "settings": settings})
     with pytest.raises(DatasetError, match=reason):
         cross_validate(made[0], request, NoProgress())
 
 
-def test_regions_that_overlap_are_refused(
-    made: tuple[Workspace, CrossValidationRecord], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("regions", [["north"], ["twin", "south"], None])
+def test_a_region_that_overlaps_another_is_not_held_out_of_it(
+    tmp_path: Path, regions: list[str] | None
 ) -> None:
-    monkeypatch.setattr(crossvalidation, "held_out_regions", lambda *_: ["north", "north"])
+    dataset = learnable_dataset(tmp_path)
+    twin = dataset.region("north").model_copy(update={"name": "twin"})
+    manifest = dataset.manifest.model_copy(update={"regions": [*dataset.manifest.regions, twin]})
+    write_record(dataset.folder / "dataset.json", manifest)
+    request = REQUEST.model_copy(update={"name": "other", "regions": regions})
     with pytest.raises(DatasetError, match="overlap"):
-        cross_validate(made[0], REQUEST.model_copy(update={"name": "other"}), NoProgress())
+        cross_validate(Workspace.open(tmp_path), request, NoProgress())
 
 
 def test_the_command_runs_it_as_a_job_that_holds_its_runs(
@@ -156,6 +168,9 @@ def test_the_command_runs_it_as_a_job_that_holds_its_runs(
     assert cli.main([*arguments, "--regions", "south,east", "--json", *place]) == 0
     read = CrossValidationRecord.model_validate(json.loads(capfd.readouterr().out))
     assert [fold.region for fold in read.folds] == ["south", "east"]
+    # What is not named is not held out, but trained on.
+    assert sorted(read_run(workspace, "again-without-south").train_regions) == ["east", "north"]
+    assert sorted(read_run(workspace, "again-without-east").train_regions) == ["north", "south"]
     assert read.settings == record.settings
     job = JobStore(workspace).list("cross-validate")[0]
     assert (job.state, job.target) == ("done", "again")
@@ -168,4 +183,6 @@ def test_the_command_runs_it_as_a_job_that_holds_its_runs(
     assert cli.main(["crossvalidate", "--name", "none", "--show", *place]) == 2
     assert "There is no finished cross-validation none" in capfd.readouterr().err
     assert cli.main(["crossvalidate", "--name", "again", "--show", *place]) == 0
-    assert "Simulated planet: cross-validation again of tiny" in capfd.readouterr().out
+    printed = " ".join(capfd.readouterr().out.split())
+    assert "Simulated planet: cross-validation again of tiny" in printed
+    assert "2 regions held out, each once, training on the 2 others" in printed

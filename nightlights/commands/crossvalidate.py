@@ -26,6 +26,7 @@ from nightlights.commands.work import record_of, run_job, start_job
 from nightlights.errors import SettingsError
 
 if TYPE_CHECKING:
+    from nightlights.manifests import CrossValidationRecord
     from nightlights.workspace import Workspace
 
 app = typer.Typer(add_completion=False)
@@ -40,7 +41,10 @@ def crossvalidate(
     ] = None,
     regions: Annotated[
         str | None,
-        typer.Option(help="Regions, separated by commas. Default: those of role train or evaluate."),
+        typer.Option(
+            help="Regions to hold out in turn, separated by commas; all others of role train or evaluate are "
+            "trained on. Default: all of these roles."
+        ),
     ] = None,
     network: Annotated[str | None, typer.Option(help="Network, see: nightlights networks.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Number of epochs of each fold.")] = None,
@@ -61,8 +65,9 @@ def crossvalidate(
 ) -> None:
     """Hold each region out of training once, and score the network and the baselines in it.
 
-    Each fold is a run of its own, named after NAME. Ctrl-C stops after the last finished epoch; the line it
-    prints goes on from there.
+    Every fold trains on all regions of role train or evaluate but the one that it holds out, also on those
+    that --regions does not name. Each is a run of its own, named after NAME. Ctrl-C stops after the last
+    finished epoch; the line it prints goes on from there.
     """
     from nightlights.manifests import CrossValidationRequest, TrainingSettings
     from nightlights.networks.registry import NETWORKS, network_info
@@ -110,6 +115,13 @@ def crossvalidate(
     _print(place, name, json=json)
 
 
+def _folds(record: "CrossValidationRecord") -> str:
+    """What was held out, and how many regions each fold was trained on."""
+    folds, trained = len(record.folds), record.trained_on
+    held = "1 region held out" if folds == 1 else f"{folds} regions held out, each once"
+    return f"{held}, training on the {trained} others" if trained else held
+
+
 def _print(workspace: "Workspace", name: str, *, json: bool) -> None:
     """The table of a finished cross-validation."""
     from nightlights.crossvalidation import read_cross_validation
@@ -121,7 +133,7 @@ def _print(workspace: "Workspace", name: str, *, json: bool) -> None:
     unit = record.scores[0].unit if record.scores else ""
     print_table(
         f"{'Simulated planet: c' if record.source.simulated else 'C'}ross-validation {name} of "
-        f"{record.settings.network}, each region held out once, VIIRS grid, in {unit}",
+        f"{record.settings.network}, {_folds(record)}, VIIRS grid, in {unit}",
         ("held out", "method", *FIGURES, *MORE_FIGURES),
         (
             (score.region, score.method, *figures_of(score), *more_figures_of(score))

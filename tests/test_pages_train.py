@@ -96,6 +96,7 @@ def test_every_advanced_setting_reaches_the_request(
 ) -> None:
     page = app("train", exported)
     numbers = {"gradient_norm": 0.5, "weight_decay": 0.02, "weight_averaging": 0.99, "early_stopping": 4}
+    numbers["sharpening_contrast"] = 1.25
     for name, value in numbers.items():
         page.number_input(key=f"train_{name}").set_value(value)
     words = {"loss": "mixture", "point_spread": "learned", "schedule": "plateau", "loader": "study mended"}

@@ -1,5 +1,6 @@
 """Tiles equal the pass over the whole image, missing stays missing, and the layers agree with each other."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset, config: M
     save_model(folder, calibrated_network(4, image))
     write_record(folder / CONFIG_FILE, config)
     return folder
+
+
+def test_sharpening_raises_the_contrast_as_the_model_says(
+    dataset: Dataset, folder: Path, config: ModelConfig, tmp_path: Path
+) -> None:
+    model = shutil.copytree(folder, tmp_path / "model")
+    write_record(model / CONFIG_FILE, config.model_copy(update={"sharpening_contrast": 1.5}))
+    result = predict_region(dataset, "town", model, tmp_path, sharpen=True)
+    fine, found = (cog.read(tmp_path / result.layers[layer])[0] for layer in ("prediction", "sharpened"))
+    measured = dataset.read_nighttime("town")
+    wanted = sharpen(fine, measured, WINDOW, PointSpread(742.0), contrast=1.5)
+    np.testing.assert_array_equal(found, wanted)
+    assert not np.array_equal(found, sharpen(fine, measured, WINDOW, PointSpread(742.0)))
 
 
 def assembled(predictor: Predictor, dataset: Dataset) -> NDArray[np.float32]:

@@ -66,6 +66,16 @@ def test_a_perfect_prior_and_its_own_observation_give_the_truth_back(window: Win
     np.testing.assert_allclose(sharpen(truth, observe(truth, window), window), truth, rtol=1e-5)
 
 
+@pytest.mark.parametrize("contrast", [0.5, 1.25])
+def test_a_prior_that_is_a_power_of_the_truth_gives_the_truth_back_by_its_contrast(contrast: float) -> None:
+    truth = town(WINDOW, 4)
+    measured = observe(truth, WINDOW)
+    flat = 3 * truth ** (1 / contrast)
+    found = sharpen(flat, measured, WINDOW, contrast=contrast)
+    np.testing.assert_allclose(found, truth, rtol=1e-3)
+    assert np.abs(sharpen(flat, measured, WINDOW) / truth - 1).max() > 0.1
+
+
 def test_a_truth_of_the_wrong_brightness_everywhere_is_put_right() -> None:
     truth = town(WINDOW, 1)
     smooth = np.exp(gaussian_filter(np.random.default_rng(2).normal(size=truth.shape), 40) * 40)

@@ -147,6 +147,14 @@ def train(
             **_ADVANCED,
         ),
     ] = None,
+    sharpening_contrast: Annotated[
+        float | None,
+        typer.Option(
+            help="Power of the prediction from which sharpening takes its texture, 0 to 4: above 1 for a "
+            "prediction whose contrasts are too weak. Changes no weight. Default: 1.",
+            **_ADVANCED,
+        ),
+    ] = None,
     early_stopping: Annotated[
         int | None,
         typer.Option(
@@ -196,6 +204,7 @@ def train(
         "gradient_norm": gradient_norm,
         "weight_decay": weight_decay,
         "weight_averaging": weight_averaging,
+        "sharpening_contrast": sharpening_contrast,
         "early_stopping": early_stopping,
     }
     chosen = {name: value for name, value in given.items() if value is not None}

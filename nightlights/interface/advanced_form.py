@@ -136,12 +136,24 @@ def _descent(info: NetworkInfo) -> dict[str, object]:
         help="Share of a moving average that each step keeps; the average is what is scored and saved. 0.99 "
         "averages over about 100 steps; 0 turns it off.",
     )
+    contrast = st.number_input(
+        "Contrast for sharpening",
+        0.1,
+        4.0,
+        step=0.05,
+        key="train_sharpening_contrast",
+        persist_state="session",
+        help="Power of the prediction from which sharpening takes its texture. Networks that are trained on "
+        "footprints, and means of several most of all, predict contrasts that are too weak: 1.2 served the "
+        "ensemble that ships. Changes no weight.",
+    )
     return {
         "first_output": first,
         "schedule": schedule,
         "gradient_norm": norm,
         "weight_decay": decay,
         "weight_averaging": average,
+        "sharpening_contrast": contrast,
     }
 
 

@@ -121,7 +121,14 @@ def predict_region(
     if sharpen:
         watched = _Watched(predicted, progress or NoProgress(), window)
         measured = dataset.read_nighttime(region)
-        corrected = sharpened_blocks(watched.read, measured, window, spread, tile_size=watched.side)
+        corrected = sharpened_blocks(
+            watched.read,
+            measured,
+            window,
+            spread,
+            contrast=predictor.config.sharpening_contrast,
+            tile_size=watched.side,
+        )
         write("sharpened", watched.written(corrected), fine=True)
     comparison = compare_fine(dataset, region, lambda part: cog.read(predicted, part)[0], spread)
     return RegionPrediction(layers, comparison)

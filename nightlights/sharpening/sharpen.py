@@ -33,6 +33,7 @@ def sharpen(
     window: Window,
     point_spread: PointSpread | None = None,
     *,
+    contrast: float = 1.0,
     noise_floor: float = NOISE_FLOOR,
     tolerance: float = TOLERANCE,
 ) -> NDArray[np.float32]:
@@ -48,6 +49,9 @@ def sharpen(
         its neighbours are. May be slightly negative.
     window:
         Where both lie. Light from beyond it is unknown, as in :func:`nightlights.observation.observe`.
+    contrast:
+        Power of the prior that the texture is taken from; how bright the prior is does not matter. Above 1
+        for a prior that is flatter than light is, as a mean over what it cannot tell apart must be.
     noise_floor:
         Measured radiance in nW/cm2/sr above which ``tolerance`` holds.
     tolerance:
@@ -75,6 +79,7 @@ def sharpen(
         measured,
         window,
         point_spread,
+        contrast=contrast,
         noise_floor=noise_floor,
         tolerance=tolerance,
     ):
@@ -88,6 +93,7 @@ def sharpened_blocks(
     window: Window,
     point_spread: PointSpread | None = None,
     *,
+    contrast: float = 1.0,
     noise_floor: float = NOISE_FLOOR,
     tolerance: float = TOLERANCE,
     tile_size: int = 32,
@@ -111,7 +117,7 @@ def sharpened_blocks(
     """
     if measured.shape != window.shape:
         raise DatasetError(f"VIIRS has shape {measured.shape}; the window asks for {window.shape}.")
-    scene = Scene(read, window, point_spread or PointSpread(), tile_size, kept_bytes)
+    scene = Scene(_raised(read, contrast), window, point_spread or PointSpread(), tile_size, kept_bytes)
     radiance = np.where(np.isfinite(measured), measured, np.nan).astype(np.float64)
     factor = estimated_factor(scene, radiance)
     estimate = Correction(factor, np.zeros(window.shape))
@@ -123,3 +129,14 @@ def sharpened_blocks(
     areas = np.broadcast_to(window.pixel_area_km2[:, None], window.shape)
     lit = scene.lit(estimate)
     yield from lit.blocks(agreeing_addition(lit, radiance, allowed, areas))
+
+
+def _raised(read: Read, contrast: float) -> Read:
+    """The prior to the power of ``contrast``, which leaves 1 nW/cm2/sr as it is."""
+    if contrast == 1.0:
+        return read
+
+    def raised(window: Window) -> NDArray[np.float32]:
+        return np.asarray(np.maximum(read(window), 0.0) ** np.float32(contrast), np.float32)
+
+    return raised

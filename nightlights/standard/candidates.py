@@ -68,6 +68,7 @@ def model_candidate(recipe: Recipe, folder: Path) -> Candidate:
         traps=recipe.traps,
         run=run,
         settings=tuple(member.settings for member in read_members(folder, run)),
+        contrast=predictor.config.sharpening_contrast,
     )
 
 

@@ -92,6 +92,8 @@ class Candidate:
         Of a trained model.
     settings:
         Of its training; of an ensemble, those of each member.
+    contrast:
+        Power of its light from which sharpening takes its texture.
     """
 
     key: str
@@ -103,10 +105,18 @@ class Candidate:
     interval: Interval | None = None
     run: RunRecord | None = None
     settings: tuple[TrainingSettings, ...] = ()
+    contrast: float = 1.0
 
     def identity(self, ground: Ground) -> str:
         """Digest of all that its figures depend on; the versions hold that of the constants of sharpening."""
-        parts = [self.key, self.source, ground.split, ground.identity, Versions.current().model_dump()]
+        parts = [
+            self.key,
+            self.source,
+            self.contrast,
+            ground.split,
+            ground.identity,
+            Versions.current().model_dump(),
+        ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -162,7 +172,8 @@ def _figures(
         plain = plain.model_copy(update=counts)
     if not candidate.sharpened:
         return [plain]
-    return [plain, scene.figures(sharpen(light, scene.measured, scene.window, scene.spread), sharpened=True)]
+    corrected = sharpen(light, scene.measured, scene.window, scene.spread, contrast=candidate.contrast)
+    return [plain, scene.figures(corrected, sharpened=True)]
 
 
 class _Scene:

@@ -363,6 +363,7 @@ class _Run:
             dataset_sha256=self.dataset.sha256,
             simulated=manifest.source.simulated,
             viirs_input=self.settings.viirs_input,
+            sharpening_contrast=self.settings.sharpening_contrast,
             trained_on_truth=self.settings.label == "truth",
         )
 

@@ -38,13 +38,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "pixel-viirs": {"viirs_input": True, "seed": 3},
     "pixel-truth": TRUTH,
 }
-ENSEMBLE = ("pixel-footprint", "pixel-mixture", "pixel-viirs")
+ENSEMBLES = (("pixel-footprint", "pixel-mixture", "pixel-viirs"), ("pixel-footprint", "pixel-viirs"))
 
 
 def trained(workspace: Workspace, dataset: Dataset, name: str) -> Path:
     """The folder of a variant, trained unless it is there."""
     folder = workspace.run_folder(f"losses-{name}")
-    values: dict[str, Any] = {**SHARPENING, **MORE_PATCHES, **VARIANTS[name]}
+    # Losses are compared without the contrast that benchmarks/contrast.py chose for the best of them.
+    values: dict[str, Any] = {**SHARPENING, **MORE_PATCHES, "sharpening_contrast": 1.0, **VARIANTS[name]}
     settings = TrainingSettings(**values, train_regions=[city.name for city in cities_of("training")])
     path = folder / "run.json"
     if path.exists():
@@ -83,10 +84,11 @@ def main(arguments: list[str]) -> int:
     cities = standard_dataset(workspace, "validation", PLANET, NoProgress())
     ground = Ground("validation", {PLANET: cities}, {})
     folders = {name: trained(workspace, training, name) for name in names}
-    if all(name in folders for name in ENSEMBLE):
-        folder = workspace.run_folder("losses-ensemble")
-        combine([folders[name] for name in ENSEMBLE], folder, folder.name)
-        folders[f"mean of {', '.join(ENSEMBLE)}"] = folder
+    for number, members in enumerate(ENSEMBLES):
+        if all(name in folders for name in members):
+            folder = workspace.run_folder(f"losses-ensemble-{number + 1}")
+            combine([folders[name] for name in members], folder, folder.name)
+            folders[f"mean of {', '.join(members)}"] = folder
     rows = [(name, *row(model_candidate(RECIPES["daytime"], path), ground)) for name, path in folders.items()]
     (bicubic,) = (each for each in interpolation_candidates() if each.key == "bicubic VIIRS")
     rows.append((bicubic.key, *row(bicubic, ground)))

@@ -149,6 +149,21 @@ def test_a_larger_oracle_is_shown_where_it_was_made_and_judges_nothing() -> None
     assert not RECIPES["oracle-unet"].ships
 
 
+def test_sharpened_figures_are_those_of_the_contrast_that_a_model_asks_for(tmp_path: Path) -> None:
+    dataset = learnable_dataset(tmp_path)
+    ground = Ground("training", {}, {})
+    ground.__dict__["places"] = [(City("east", "elsewhere", 0, 0), 1, dataset, True)]
+    truth = dataset.read_truth("east")
+    assert truth is not None
+    flat, raised = (
+        Candidate("a", "a", "", lambda *_: truth ** (1 / 1.5), contrast=contrast) for contrast in (1.0, 1.5)
+    )
+    plain, after = (measure(each, ground, NoProgress(), lambda: WHEN) for each in (flat, raised))
+    assert plain.cities[0] == after.cities[0]
+    assert after.cities[1].fine_rmse < 0.1 * plain.cities[1].fine_rmse
+    assert plain.identity != after.identity
+
+
 def test_total_light_is_added_up_where_it_is_seen_and_where_it_is(tmp_path: Path) -> None:
     dataset = learnable_dataset(tmp_path)
     ground = Ground("training", {}, {})

@@ -163,9 +163,10 @@ def test_what_the_dataset_does_not_know_is_refused(dataset: Dataset, tmp_path: P
 
 
 def test_viirs_as_an_input_is_the_same_in_training_and_in_tiles(dataset: Dataset, tmp_path: Path) -> None:
-    settings = ONE_STEP.model_copy(update={"viirs_input": True})
+    settings = ONE_STEP.model_copy(update={"viirs_input": True, "sharpening_contrast": 1.25})
     trained(dataset, tmp_path, settings)
     model, config = load_model(tmp_path)
+    assert config.sharpening_contrast == 1.25
     assert config.viirs_input and model.input_shape[-1] == 3
     outer = dataset.region("east").window.window
     predictor = Predictor(model, config, Tiling(64, 16, 2))

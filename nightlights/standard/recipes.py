@@ -64,7 +64,8 @@ SHARPENING: Final[dict[str, Any]] = {
 }
 """Ours from VIIRS and the daytime bands, whose prediction is sharpened.
 
-Chosen on validation cities by ``benchmarks/losses.py``; see docs/science.md, "Which loss serves what".
+Chosen on validation cities by ``benchmarks/losses.py``, the contrast by ``benchmarks/contrast.py``; see
+docs/science.md, "Which loss serves what" and "Contrast".
 """
 
 MEMBERS: Final[tuple[dict[str, Any], ...]] = (

@@ -53,7 +53,8 @@ def calibration_regions(
     Parameters
     ----------
     trained:
-        What the run was trained on; None where it is gone.
+        What the run was trained on; None where it is gone or has changed. Then names alone tell what was
+        trained on, see :func:`unchecked_ground`.
 
     Raises
     ------
@@ -71,11 +72,15 @@ def calibration_regions(
             "Name regions that the network was not trained on with --regions, or another dataset.",
         )
     regions = dataset.regions(names=chosen)
+    if _other_planet(dataset, run):
+        return chosen
     remedy = "Choose regions that the network was not trained on: its errors there are too small."
     if trained is None:
+        for name in chosen:
+            if name in run.train_regions:
+                raise DatasetError(f"{run.name} was trained on a region of the name {name}.", remedy)
         return chosen
-    same = trained.manifest.source.model_dump() == dataset.manifest.source.model_dump()
-    for region in regions if own or same else []:
+    for region in regions:
         for seen in trained.regions(names=run.train_regions):
             if region.window.window.intersection(seen.window.window):
                 raise DatasetError(
@@ -85,6 +90,30 @@ def calibration_regions(
                     remedy,
                 )
     return chosen
+
+
+def unchecked_ground(datasets: Sequence[Dataset], run: RunRecord) -> str:
+    """What to say of ``datasets`` where what ``run`` was trained on is gone or has changed.
+
+    Empty where every one of them shows another simulated planet.
+    """
+    if all(_other_planet(dataset, run) for dataset in datasets):
+        return ""
+    return (
+        f"The dataset that {run.name} was trained on, {run.dataset}, is gone or has changed: these regions "
+        f"have other names than those that it was trained on ({', '.join(run.train_regions)}), but whether "
+        "they share ground with them is unknown. Where they do, the intervals are too narrow."
+    )
+
+
+def _other_planet(dataset: Dataset, run: RunRecord) -> bool:
+    """Whether ``dataset`` and what ``run`` was trained on were simulated from different seeds.
+
+    Other years, other files or another source of the same ground are no new ground.
+    """
+    sources = (dataset.manifest.source, run.source)
+    seeds = [source.parameters.get("planet_seed") for source in sources if source.kind == "simulated"]
+    return len(seeds) == 2 and None not in seeds and seeds[0] != seeds[1]
 
 
 def calibration_sources(

@@ -1,0 +1,168 @@
+"""Only ground that a network has not seen says how far it errs, whatever the files are called by now."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from learning_samples import TINY_NETWORK, LearnableSource
+from shapely import box
+
+from nightlights.bands import RadianceTransform, Scaling
+from nightlights.calibrating import calibrate_run
+from nightlights.datasets import Dataset, export_dataset
+from nightlights.errors import DatasetError
+from nightlights.grid import Window
+from nightlights.jobs.kinds import CalibrationRequest
+from nightlights.manifests import (
+    ExportRequest,
+    ModelConfig,
+    Role,
+    RunRecord,
+    SourceRecord,
+    TrainingSettings,
+    now,
+    write_record,
+)
+from nightlights.models import CONFIG_FILE
+from nightlights.progress import NoProgress
+from nightlights.regions import Region
+from nightlights.uncertainty import calibration
+from nightlights.uncertainty.calibration import calibration_regions, unchecked_ground
+from nightlights.workspace import Workspace
+
+LEARNT, EAST = Window(43_000, 16_000, 5, 5), Window(43_200, 18_000, 5, 5)
+REGIONS: dict[str, tuple[Window, Role]] = {"learnt": (LEARNT, "train"), "east": (EAST, "evaluate")}
+
+
+def source(kind: str = "simulated", **parameters: Any) -> SourceRecord:
+    return SourceRecord.model_validate(
+        {"kind": kind, "label": "Some", "simulated": kind == "simulated", "parameters": parameters}
+    )
+
+
+def exported(workspace: Workspace, name: str, regions: dict[str, tuple[Window, Role]]) -> Dataset:
+    chosen = [Region(key, role, box(*window.bounds)) for key, (window, role) in regions.items()]
+    request = ExportRequest(dataset=name, regions="some", overwrite=True)
+    export_dataset(workspace, request, LearnableSource(), chosen, NoProgress())
+    return Dataset.open(workspace, name)
+
+
+def of(dataset: Dataset, shown: SourceRecord) -> Dataset:
+    """The same ground from another source."""
+    return Dataset(dataset.folder, dataset.manifest.model_copy(update={"source": shown}))
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace.open(tmp_path)
+
+
+@pytest.fixture
+def dataset(workspace: Workspace) -> Dataset:
+    return exported(workspace, "sample", REGIONS)
+
+
+@pytest.fixture
+def run(dataset: Dataset) -> RunRecord:
+    return RunRecord(
+        name="first",
+        created=now(),
+        finished=now(),
+        dataset="sample",
+        source=source(planet_seed=1),
+        settings=TrainingSettings(),
+        train_regions=["learnt"],
+        evaluate_regions=["east"],
+    )
+
+
+@pytest.fixture
+def folder(workspace: Workspace, dataset: Dataset, run: RunRecord) -> Path:
+    """The folder of the run, without its model: what calibrates is replaced."""
+    folder = workspace.run_folder("first")
+    names = tuple(band.name for band in dataset.manifest.bands)
+    ones = (1.0,) * len(names)
+    config = ModelConfig(
+        network=TINY_NETWORK.name,
+        bands=dataset.manifest.bands,
+        scaling=Scaling(bands=names, center=ones, spread=ones, lower=ones, upper=ones),
+        transform=RadianceTransform(scale=1.0),
+        patch_size=64,
+        point_spread_fwhm_m=742.0,
+        dataset_sha256=dataset.sha256,
+        simulated=True,
+    )
+    folder.mkdir(parents=True)
+    write_record(folder / CONFIG_FILE, config)
+    write_record(folder / "run.json", run)
+    return folder
+
+
+@pytest.fixture
+def calibrated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str]]:
+    """Names of the regions and the note of each calibration that was begun."""
+    begun: list[tuple[list[str], str]] = []
+
+    def calibrate(sources: Any, *_: Any, note: str, **__: Any) -> None:
+        begun.append(([name for _, names in sources for name in names], note))
+
+    monkeypatch.setattr(calibration, "calibrate", calibrate)
+    return begun
+
+
+@pytest.mark.parametrize(
+    ("trained", "shown"),
+    [
+        (source("earthengine", year=2022), source("earthengine", year=2023)),
+        (source("rasters", files=["a"]), source("rasters", files=["b"])),
+        (source(planet_seed=1), source("earthengine", year=2023)),
+        (source(planet_seed=1), source(planet_seed=1, point_spread_fwhm_m=500.0)),
+        (source(), source(planet_seed=2)),
+        (source("tfrecord", planet_seed=1), source(planet_seed=2)),
+    ],
+)
+def test_ground_that_was_trained_on_is_refused_from_another_source(
+    dataset: Dataset, run: RunRecord, trained: SourceRecord, shown: SourceRecord
+) -> None:
+    again, seen = of(dataset, shown), of(dataset, trained)
+    run = run.model_copy(update={"source": trained})
+    with pytest.raises(DatasetError, match="was trained on learnt"):
+        calibration_regions(again, seen, run, ["learnt"])
+    assert calibration_regions(again, seen, run, ["east"]) == ["east"]
+
+
+def test_another_planet_is_other_ground_under_the_same_names(dataset: Dataset, run: RunRecord) -> None:
+    other = of(dataset, source(planet_seed=2))
+    for trained in (dataset, None):
+        assert calibration_regions(other, trained, run, ["learnt", "east"]) == ["learnt", "east"]
+    assert unchecked_ground([other], run) == ""
+    assert unchecked_ground([other, of(dataset, run.source)], run) != ""
+
+
+def test_names_tell_what_was_trained_on_where_its_dataset_is_gone(
+    workspace: Workspace, run: RunRecord, folder: Path, calibrated: list[tuple[list[str], str]]
+) -> None:
+    both: dict[str, tuple[Window, Role]] = {"learnt": (LEARNT, "evaluate"), "east": (EAST, "evaluate")}
+    exported(workspace, "later", both)
+    workspace.delete(workspace.dataset_folder("sample"))
+    with pytest.raises(DatasetError, match="trained on a region of the name learnt"):
+        calibrate_run(workspace, CalibrationRequest(run="first", datasets=["later"]), NoProgress())
+    some = CalibrationRequest(run="first", datasets=["later"], regions=["east"])
+    calibrate_run(workspace, some, NoProgress())
+    ((names, note),) = calibrated
+    assert names == ["east"]
+    assert "sample, is gone or has changed" in note and "learnt" in note
+
+
+def test_another_dataset_under_the_name_of_the_training_one_is_not_taken_for_it(
+    workspace: Workspace, dataset: Dataset, folder: Path, calibrated: list[tuple[list[str], str]]
+) -> None:
+    own = CalibrationRequest(run="first")
+    calibrate_run(workspace, own, NoProgress())
+    assert calibrated.pop() == (["east"], "")
+    # The name of the ground that was trained on moves to other ground, and its ground gets another name.
+    moved: dict[str, tuple[Window, Role]] = {"learnt": (EAST, "train"), "east": (LEARNT, "evaluate")}
+    assert exported(workspace, "sample", moved).sha256 != dataset.sha256
+    calibrate_run(workspace, own, NoProgress())
+    ((names, note),) = calibrated
+    assert names == ["east"] and "whether they share ground with them is unknown" in note

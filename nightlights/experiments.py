@@ -3,7 +3,8 @@
 import contextlib
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from nightlights.crossvalidation import read_cross_validation
@@ -34,6 +35,7 @@ __all__ = [
     "list_experiments",
     "read_history",
     "read_scores",
+    "series_of",
     "series_of_runs",
     "set_notes",
     "table_csv",
@@ -109,7 +111,7 @@ def list_experiments(workspace: Workspace, store: JobStore | None = None) -> lis
     found = []
     for name in workspace.run_names():
         with contextlib.suppress(WorkspaceError):
-            found.append(_experiment(workspace, name, jobs.get(name), series.get(name, "")))
+            found.append(_experiment(workspace, name, jobs.get(name), series))
     return sorted(found, key=lambda each: (each.record.created, each.name), reverse=True)
 
 
@@ -125,21 +127,31 @@ def get_experiment(workspace: Workspace, run: str, store: JobStore | None = None
     """
     read_run(workspace, run)
     job = _newest_jobs(store or JobStore(workspace)).get(run)
-    return _experiment(workspace, run, job, series_of_runs(workspace).get(run, ""))
+    return _experiment(workspace, run, job, series_of_runs(workspace))
 
 
-def series_of_runs(workspace: Workspace) -> dict[str, str]:
-    """Run to the sweep or cross-validation that made it, as their records tell: older runs do not say it."""
-    found: dict[str, str] = {}
+def series_of_runs(workspace: Workspace) -> dict[str, tuple[str, datetime | None]]:
+    """Run to the sweep or cross-validation that its record names, and when that ended, if it has."""
+    found: dict[str, tuple[str, datetime | None]] = {}
     for name in workspace.crossvalidation_names():
         with contextlib.suppress(WorkspaceError):
-            for fold in read_cross_validation(workspace, name).folds:
-                found[fold.run] = f"cross-validation {name}"
+            validation = read_cross_validation(workspace, name)
+            found |= {fold.run: (f"cross-validation {name}", validation.created) for fold in validation.folds}
     for name in workspace.sweep_names():
         with contextlib.suppress(WorkspaceError):
             record = read_record(workspace.sweep_folder(name) / SWEEP_FILE, SweepRecord)
-            found |= {trial.run: f"sweep {name}" for trial in record.trials}
+            found |= {trial.run: (f"sweep {name}", record.finished) for trial in record.trials}
     return found
+
+
+def series_of(record: RunRecord, told: Mapping[str, tuple[str, datetime | None]]) -> str:
+    """The sweep or cross-validation that a run is a part of; empty for one of its own.
+
+    Runs from before they said it themselves are found in ``told``, see :func:`series_of_runs`. A run that
+    began after all of that had ended only bears an old name.
+    """
+    name, ended = told.get(record.name, ("", None))
+    return record.series or (name if ended is None or record.created <= ended else "")
 
 
 def read_scores(workspace: Workspace, run: str) -> list[Score]:
@@ -208,7 +220,9 @@ def _newest_jobs(store: JobStore) -> dict[str, Job]:
     return newest
 
 
-def _experiment(workspace: Workspace, run: str, job: Job | None, series: str) -> Experiment:
+def _experiment(
+    workspace: Workspace, run: str, job: Job | None, told: Mapping[str, tuple[str, datetime | None]]
+) -> Experiment:
     folder = workspace.run_folder(run)
     record = read_record(folder / RUN_FILE, RunRecord)
     history = read_history(folder)
@@ -216,7 +230,7 @@ def _experiment(workspace: Workspace, run: str, job: Job | None, series: str) ->
     words = job.state_text if job else done
     return Experiment(
         name=run,
-        series=record.series or series,
+        series=series_of(record, told),
         state=job.state if job else done,
         state_text=f"{words}{record.caveats}",
         job=job.id if job else None,

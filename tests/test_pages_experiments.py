@@ -1,5 +1,6 @@
 """The Experiments page: table, filter, notes, CSV, curves, scores, deletion."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,11 @@ def test_runs_of_sweeps_and_cross_validations_are_shown_only_when_asked_for(app:
         scores=[],
     )
     write_record(two.crossvalidation_folder("older") / "crossvalidation.json", record)
+    # A run of one's own took the name of another fold, which is gone.
+    ended = {"name": "ended", "created": CREATED - timedelta(seconds=1)}
+    ended |= {"folds": [CrossValidationFold(region="lagos", run="second")]}
+    path = two.crossvalidation_folder("ended") / "crossvalidation.json"
+    write_record(path, record.model_copy(update=ended))
     page = app("experiments", two)
     assert list(page.dataframe[0].value["Run"]) == ["second", "first"]
     assert "Part of" not in page.dataframe[0].value
@@ -188,12 +194,13 @@ def test_a_run_is_calibrated_by_a_button_and_then_says_how_many_pixels_are_insid
         regions=[region],
         coverage=0.88,
         simulated=True,
-        remark="",
+        remark="They hold where cities are like abuja.",
     )
     write_record(space.run_folder("first") / UNCERTAINTY_FILE, calibration)
     said = [each.value for each in app("experiments", space).caption]
     assert any("in held-out blocks, 88 % of the VIIRS pixels" in each.replace("88%", "88 %") for each in said)
-    assert any("Simulated imagery" in each for each in said)
+    assert any("Simulated imagery. They hold where cities are like abuja." in each for each in said)
+    assert any("older method: calibrate again" in each for each in said)
     alone = run.model_copy(update={"evaluate_regions": []})
     write_record(space.run_folder("first") / "run.json", alone)
     page = app("experiments", space)

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from nightlights.errors import NightlightsError
-from nightlights.experiments import series_of_runs
+from nightlights.experiments import series_of, series_of_runs
 from nightlights.interface.tiles import version_of
 from nightlights.manifests import (
     DatasetManifest,
@@ -47,7 +47,7 @@ def usable_runs(workspace: Workspace) -> list[RunRecord]:
 
     Runs of sweeps and cross-validations stand behind those that a person trained.
     """
-    series = series_of_runs(workspace)
+    told = series_of_runs(workspace)
     runs = []
     for name in workspace.run_names():
         folder = workspace.run_folder(name)
@@ -55,7 +55,7 @@ def usable_runs(workspace: Workspace) -> list[RunRecord]:
             if (folder / "model.keras").exists() and (folder / "config.json").exists():
                 runs.append(read_record(folder / "run.json", RunRecord))
     runs.sort(key=lambda run: run.created, reverse=True)
-    runs.sort(key=lambda run: bool(run.series or series.get(run.name)))
+    runs.sort(key=lambda run: bool(series_of(run, told)))
     names = {run.name for run in runs}
     return runs + [model.run for model in shipped_models() if model.run.name not in names]
 

@@ -8,7 +8,6 @@ on what was all but trained on (Roberts et al. 2017, doi:10.1111/ecog.02881).
 import contextlib
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 from nightlights.errors import DatasetError, WorkspaceError
@@ -66,7 +65,8 @@ def cross_validate(
 
     dataset = Dataset.open(workspace, request.dataset)
     regions = held_out_regions(dataset.manifest, request)
-    used = _checked(dataset, regions, trained_regions(dataset.manifest, request))
+    trained = list(dict.fromkeys(trained_regions(dataset.manifest, request)))
+    _check(dataset, regions, trained)
     folds = [CrossValidationFold(region=name, run=fold_run(request.name, name)) for name in regions]
     folder = workspace.crossvalidation_folder(request.name)
     if not resume:
@@ -77,7 +77,7 @@ def cross_validate(
     for index, fold in enumerate(folds):
         message = f"Fold {index + 1} of {len(folds)}: {fold.region} held out"
         share = Share(progress, index, len(folds), message, "folds")
-        others = [name for name in used if name != fold.region]
+        others = [name for name in trained if name != fold.region]
         settings = request.settings.model_copy(
             update={"train_regions": others, "evaluate_regions": [fold.region]}
         )
@@ -100,6 +100,7 @@ def cross_validate(
         for method, each in own.items():
             compared.setdefault(method, []).extend(each)
     bootstrap = Bootstrap(seed=request.bootstrap_seed)
+    counts = {len(trained) - (name in trained) for name in regions}
     record = CrossValidationRecord(
         name=request.name,
         created=clock(),
@@ -108,7 +109,7 @@ def cross_validate(
         settings=request.settings,
         bootstrap_seed=request.bootstrap_seed,
         folds=folds,
-        trained_on=len(used) - 1,
+        trained_on=counts.pop() if len(counts) == 1 else None,
         scores=[score for method, each in compared.items() for score in scores_of(method, each, bootstrap)],
     )
     make_folder(folder)
@@ -150,22 +151,23 @@ def _folds(workspace: Workspace, name: str) -> Iterator[str]:
                     yield run
 
 
-def _checked(dataset: "Dataset", held_out: list[str], trained: list[str]) -> list[str]:
-    """All regions of the folds, those that are held out first, when these can be held out of all others."""
-    used = list(dict.fromkeys([*held_out, *trained]))
+def _check(dataset: "Dataset", held_out: list[str], trained: list[str]) -> None:
+    """See that every region that is held out can be held out of all that are trained on."""
     if not held_out:
         raise DatasetError("No region is held out.", "Name one or more, or leave the choice to the roles.")
-    if len(used) < 2:
-        raise DatasetError(
-            f"Cross-validation needs two regions or more; {dataset.manifest.name} gives {len(used)}.",
-            "Choose more regions, with the role train or evaluate.",
-        )
-    windows = {name: dataset.region(name).window.window for name in used}
-    for first, second in combinations(used, 2):
-        if first in held_out and windows[first].intersection(windows[second]):
+    windows = {name: dataset.region(name).window.window for name in [*held_out, *trained]}
+    for region in held_out:
+        others = [name for name in trained if name != region]
+        if not others:
             raise DatasetError(
-                f"The regions {first} and {second} overlap, so {first} cannot be held out of the training on "
-                f"{second}.",
-                "Hold out others, or export a dataset without one of the two.",
+                f"Without {region}, no region of {dataset.manifest.name} is left to train on; "
+                "cross-validation needs two regions or more.",
+                "Choose more regions, with the role train or evaluate.",
             )
-    return used
+        for other in others:
+            if windows[region].intersection(windows[other]):
+                raise DatasetError(
+                    f"The regions {region} and {other} overlap, so {region} cannot be held out of the "
+                    f"training on {other}.",
+                    "Hold out others, or export a dataset without one of the two.",
+                )

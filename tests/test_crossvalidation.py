@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from learning_samples import TINY_NETWORK, WINDOWS, learnable_dataset
@@ -13,6 +14,7 @@ from nightlights.jobs import JobStore
 from nightlights.manifests import (
     CrossValidationRecord,
     CrossValidationRequest,
+    TrainingRequest,
     TrainingSettings,
     write_record,
 )
@@ -128,6 +130,27 @@ def test_folds_that_a_killed_one_left_are_no_orphans(
         cross_validate(workspace, request.model_copy(update={"overwrite": True}), NoProgress())
     # That of another cross-validation, whose name begins alike, is left alone.
     assert workspace.run_names() == [f"old-without-x-without-{NAMES[0]}"]
+
+
+def test_a_region_that_is_only_held_out_is_never_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learnable_dataset(tmp_path)
+    asked: dict[str, list[str] | None] = {}
+
+    def noted(
+        _: Workspace, __: object, wanted: TrainingRequest, *___: object, **____: object
+    ) -> dict[str, Any]:
+        asked[wanted.run] = wanted.settings.train_regions
+        return {}
+
+    monkeypatch.setattr(crossvalidation, "train_and_score", noted)
+    settings = SETTINGS.model_copy(update={"train_regions": ["north", "south"]})
+    changes = {"name": "partly", "regions": ["north", "east"], "settings": settings}
+    record = cross_validate(Workspace.open(tmp_path), REQUEST.model_copy(update=changes), NoProgress())
+    assert asked == {"partly-without-north": ["south"], "partly-without-east": ["north", "south"]}
+    # One fold had one region and the other two.
+    assert record.trained_on is None
 
 
 @pytest.mark.parametrize(

@@ -244,7 +244,7 @@ class CrossValidationRecord(Record):
     settings: TrainingSettings
     bootstrap_seed: int
     folds: list[CrossValidationFold]
-    trained_on: int | None = Field(default=None, description="regions that each fold trained on")
+    trained_on: int | None = Field(default=None, description="regions a fold trained on, where all alike")
     scores: list[Score]
 
 
@@ -265,7 +265,7 @@ class ModelConfig(Record):
     viirs_smoothing: float = Field(
         default=VIIRS_SMOOTHING, gt=0, le=100, description="of that input: standard deviation in VIIRS pixels"
     )
-    sharpening_contrast: float = Field(default=1.0, gt=0, le=4)
+    sharpening_contrast: float = Field(default=1.0, ge=0.1, le=2)
     trained_on_truth: bool = Field(default=False, description="its labels were the hidden radiance")
 
 
@@ -350,6 +350,7 @@ class PredictionRecord(Record):
     window: WindowRecord
     bands: list[Band]
     layers: dict[str, str]
+    sharpening_contrast: float = Field(default=1.0, description="of the layer sharpened, see the settings")
     score: Score | None
     fine_scores: list[MethodFineScore] = Field(
         default_factory=list, description="beside interpolated VIIRS, where the true fine radiance is known"

@@ -73,7 +73,10 @@ class TrainingSettings(Record):
         default=0.0, ge=0, lt=1, description="decay a step of the moving average of the weights; 0 for none"
     )
     sharpening_contrast: float = Field(
-        default=1.0, gt=0, le=4, description="power of the prediction from which sharpening takes its texture"
+        default=1.0,
+        ge=0.1,
+        le=2,
+        description="power of the prediction that sharpening takes its texture from",
     )
     early_stopping: int | None = Field(
         default=None, ge=1, description="epochs without a better evaluation after which training ends"

@@ -99,6 +99,8 @@ def test_every_advanced_setting_reaches_the_request(
     numbers["sharpening_contrast"] = 1.25
     for name, value in numbers.items():
         page.number_input(key=f"train_{name}").set_value(value)
+    contrast = page.number_input(key="train_sharpening_contrast")
+    assert (contrast.min, contrast.max) == (0.1, 2)
     words = {"loss": "mixture", "point_spread": "learned", "schedule": "plateau", "loader": "study mended"}
     words["first_output"] = "mean radiance"
     for name, word in words.items():

@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from nightlights.errors import DatasetError
 from nightlights.grid import Window
+from nightlights.manifests import ModelConfig, TrainingSettings
 from nightlights.observation import ObservationOperator, PointSpread, observe
 from nightlights.sharpening import NOISE_FLOOR, sharpen, sharpened_blocks
 from nightlights.sharpening.cells import CellOperator, cell_sums
@@ -64,6 +65,19 @@ def test_the_result_is_observed_as_measured_from_a_poor_prior(
 def test_a_perfect_prior_and_its_own_observation_give_the_truth_back(window: Window, seed: int) -> None:
     truth = town(window, seed)
     np.testing.assert_allclose(sharpen(truth, observe(truth, window), window), truth, rtol=1e-5)
+
+
+@pytest.mark.parametrize("contrast", [0.1, 2.0])
+def test_the_texture_does_not_depend_on_how_dim_the_prior_is(contrast: float) -> None:
+    """Up to the bounds of the setting: with a contrast of 4 the dim prior loses its texture."""
+    truth = town(WINDOW, 4)
+    measured, dim = observe(truth, WINDOW), truth * (0.02 / truth.mean())
+    wanted = sharpen(truth, measured, WINDOW, contrast=contrast)
+    np.testing.assert_allclose(
+        sharpen(dim, measured, WINDOW, contrast=contrast), wanted, rtol=0.02, atol=0.01
+    )
+    for model in (TrainingSettings, ModelConfig):
+        assert [*map(str, model.model_fields["sharpening_contrast"].metadata)] == ["Ge(ge=0.1)", "Le(le=2)"]
 
 
 @pytest.mark.parametrize("contrast", [0.5, 1.25])

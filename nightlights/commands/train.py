@@ -150,7 +150,7 @@ def train(
     sharpening_contrast: Annotated[
         float | None,
         typer.Option(
-            help="Power of the prediction from which sharpening takes its texture, 0 to 4: above 1 for a "
+            help="Power of the prediction from which sharpening takes its texture, 0.1 to 2: above 1 for a "
             "prediction whose contrasts are too weak. Changes no weight. Default: 1.",
             **_ADVANCED,
         ),

@@ -139,7 +139,7 @@ def _descent(info: NetworkInfo) -> dict[str, object]:
     contrast = st.number_input(
         "Contrast for sharpening",
         0.1,
-        4.0,
+        2.0,
         step=0.05,
         key="train_sharpening_contrast",
         persist_state="session",

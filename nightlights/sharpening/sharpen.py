@@ -50,8 +50,10 @@ def sharpen(
     window:
         Where both lie. Light from beyond it is unknown, as in :func:`nightlights.observation.observe`.
     contrast:
-        Power of the prior that the texture is taken from; how bright the prior is does not matter. Above 1
-        for a prior that is flatter than light is, as a mean over what it cannot tell apart must be.
+        Power of the prior that the texture is taken from. Above 1 for a prior that is flatter than light is,
+        as a mean over what it cannot tell apart must be. How bright the prior is does not matter as long as
+        VIIRS would observe of it, raised to that power, 0.0025 nW/cm2/sr or more, added up over the window.
+        Below that the texture is lost: a prior of 0.02 nW/cm2/sr everywhere keeps it up to a contrast of 2.
     noise_floor:
         Measured radiance in nW/cm2/sr above which ``tolerance`` holds.
     tolerance:

@@ -25,6 +25,7 @@ from nightlights.errors import DatasetError
 from nightlights.jobs import JobStore
 from nightlights.manifests import (
     ExportRequest,
+    JobKind,
     PredictionRequest,
     TrainingRequest,
     TrainingSettings,
@@ -399,16 +400,30 @@ def test_a_failed_job_is_kept_and_its_reason_is_the_message(
     assert JobStore(workspace).list("train")[0].state == "failed"
 
 
-def test_ctrl_c_says_how_to_go_on(run: Run, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("kind", "arguments", "words"),
+    [
+        ("train", ("--dataset", "cities", "--run", "new"), "To go on: "),
+        ("predict", ("--run", "first", "--region", "abuja"), "To run it again from the start: "),
+    ],
+)
+def test_ctrl_c_says_how_to_go_on(
+    run: Run,
+    workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: JobKind,
+    arguments: tuple[str, ...],
+    words: str,
+) -> None:
     def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline, "run_train", interrupt)
-    code, out, err = run("train", "--dataset", "cities", "--run", "new")
+    monkeypatch.setattr(pipeline, f"run_{kind}", interrupt)
+    code, out, err = run(kind, *arguments)
     assert (code, out) == (130, "")
-    job = JobStore(workspace).list("train")[0]
+    job = JobStore(workspace).list(kind)[0]
     assert job.state == "cancelled"
-    assert f"nightlights jobs resume {job.id}" in err
+    assert f"{words}nightlights jobs resume {job.id}" in err
 
 
 def test_what_is_unexpected_is_told_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

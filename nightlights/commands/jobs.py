@@ -73,7 +73,7 @@ def cancel(
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it has stopped.")] = True,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Stop a job; it can be resumed."""
+    """Stop a job; it can be resumed, or run again."""
     from nightlights.jobs import JobStore
 
     store = JobStore(writable_workspace(workspace))
@@ -92,7 +92,10 @@ def resume(
     workspace: WorkspaceOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Go on with a job that failed, was cancelled or interrupted."""
+    """Go on with a job that failed, was cancelled or interrupted.
+
+    Evaluations, calibrations and predictions keep nothing to go on from: they are run again.
+    """
     from nightlights.jobs import JobStore
 
     place = writable_workspace(workspace)

@@ -163,11 +163,12 @@ def run_job(workspace: "Workspace", kind: "JobKind", request: "Record", *, title
     Raises
     ------
     Cancelled
-        After Ctrl-C; the remedy is the command that goes on.
+        After Ctrl-C; the remedy is the command that goes on, or begins anew where nothing is resumed.
     NightlightsError
         Why it did not succeed.
     """
     from nightlights.jobs import JobStore
+    from nightlights.jobs.kinds import KINDS
 
     store = JobStore(workspace)
     before = {job.id for job in store.list(kind)}
@@ -181,7 +182,8 @@ def run_job(workspace: "Workspace", kind: "JobKind", request: "Record", *, title
                 return store.run_in_foreground(kind, request, progress, title)
         except Cancelled as error:
             again = f"nightlights jobs resume {mine()}" if mine() else "the same command"
-            raise Cancelled("Cancelled.", f"To go on: {again}") from error
+            purpose = "To go on" if KINDS[kind].resumes else "To run it again from the start"
+            raise Cancelled("Cancelled.", f"{purpose}: {again}") from error
         finally:
             _append_to_log(workspace, mine(), chatter)
 

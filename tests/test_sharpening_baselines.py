@@ -6,13 +6,17 @@ import numpy as np
 import pytest
 from learning_samples import learnable_dataset
 
+from nightlights import cog
+from nightlights.bands import RADIANCE_UNIT
 from nightlights.baselines import fit_linear_regression
 from nightlights.datasets import Dataset
 from nightlights.grid import Window
 from nightlights.observation import PointSpread, observe
+from nightlights.prediction.fine_scores import layer_fine_scores
+from nightlights.scores import BICUBIC, KRIGING
+from nightlights.sharpening import sharpen
 from nightlights.sharpening.boosting import fit_gradient_boosting
 from nightlights.sharpening.interpolation import INTERPOLATIONS, area_to_point_kriging, bicubic
-from nightlights.sharpening.scoring import fine_results
 
 WINDOW = Window(44_000, 18_000, 12, 10)
 
@@ -55,15 +59,33 @@ def test_boosting_repeats_itself_and_claims_nothing_where_a_band_is_missing(data
     assert np.isnan(light[:5]).all() and np.isfinite(light[5:]).all()
 
 
-def test_every_method_is_scored_plain_and_sharpened(dataset: Dataset) -> None:
+def test_every_method_is_scored_plain_and_sharpened(dataset: Dataset, tmp_path: Path) -> None:
     truth = dataset.read_truth("east")
     assert truth is not None
-    linear = fit_linear_regression(dataset, ["north", "south"])
-    results = fine_results(dataset, "east", (linear,), {"the truth": truth})
-    rmse = {(result.method, result.sharpened): result.sums.score().rmse for result in results}
-    assert len(rmse) == 2 * (len(INTERPOLATIONS) + 2)
+    window, spread = dataset.region("east").window.window, PointSpread()
+    measured = dataset.read_nighttime("east").astype(np.float64)
+    linear = fit_linear_regression(dataset, ["north", "south"]).predict(dataset.read_daytime("east"))
+    nearest = INTERPOLATIONS["nearest VIIRS"](measured, window, spread)
+    rmse = {}
+    for method, light in {"linear": linear, "nearest": nearest, "the truth": truth}.items():
+        layers = {"prediction": light, "sharpened": sharpen(light, measured, window, spread)}
+        for layer, pixels in layers.items():
+            blocks = [(window, pixels.astype(np.float32))]
+            path = tmp_path / method / f"{layer}.tif"
+            cog.write_geotiff(path, blocks, window=window, fine=True, bands=[layer], units=[RADIANCE_UNIT])
+        files = {layer: f"{layer}.tif" for layer in layers}
+        scores = layer_fine_scores(dataset, "east", method, tmp_path / method, files)
+        rmse |= {(each.method, each.sharpened): each.fine.rmse for each in scores}
+    assert rmse.keys() == {
+        (BICUBIC, False),
+        (KRIGING, False),
+        *(
+            (method, sharpened)
+            for method in ("linear", "nearest", "the truth")
+            for sharpened in (False, True)
+        ),
+    }
     assert rmse["the truth", False] == 0 and rmse["the truth", True] < 1e-3
-    expected = np.sqrt(np.mean((linear.predict(dataset.read_daytime("east")) - truth) ** 2))
-    assert rmse["linear regression", False] == pytest.approx(expected, rel=1e-6)
-    assert rmse["linear regression", True] < rmse["linear regression", False]
-    assert rmse["nearest VIIRS", True] < rmse["nearest VIIRS", False]
+    assert rmse["linear", False] == pytest.approx(np.sqrt(np.mean((linear - truth) ** 2)), rel=1e-6)
+    assert rmse["linear", True] < rmse["linear", False]
+    assert rmse["nearest", True] < rmse["nearest", False]

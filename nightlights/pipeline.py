@@ -294,6 +294,7 @@ def predict(
             window=WindowRecord.of(region.window.window),
             bands=dataset.manifest.bands,
             layers=layers,
+            sharpening_contrast=made.sharpening_contrast,
             score=score,
             fine_scores=fine,
             total_predicted=compared.total_predicted,

@@ -112,6 +112,9 @@ def test_sharpening_raises_the_contrast_as_the_model_says(
     wanted = sharpen(fine, measured, WINDOW, PointSpread(742.0), contrast=1.5)
     np.testing.assert_array_equal(found, wanted)
     assert not np.array_equal(found, sharpen(fine, measured, WINDOW, PointSpread(742.0)))
+    assert result.sharpening_contrast == 1.5
+    assert cog.inspect(tmp_path / "sharpened.tif").tags["sharpening_contrast"] == "1.5"
+    assert "sharpening_contrast" not in cog.inspect(tmp_path / "prediction.tif").tags
 
 
 def assembled(predictor: Predictor, dataset: Dataset) -> NDArray[np.float32]:

@@ -22,6 +22,9 @@ from nightlights.sharpening import sharpened_blocks
 MODEL_TAG = "model"
 """Tag of a raster that names the run it was predicted with."""
 
+CONTRAST_TAG = "sharpening_contrast"
+"""Tag of a sharpened raster: to which power its texture is that of the prediction."""
+
 _TILE = 1024
 
 
@@ -35,10 +38,13 @@ class RegionPrediction:
         Layer to file name, relative to the folder.
     comparison:
         Of the prediction with VIIRS, and with the truth where it is known.
+    sharpening_contrast:
+        Power of the prediction that the layer ``sharpened`` takes its texture from; 1 where there is none.
     """
 
     layers: dict[str, str]
     comparison: Comparison
+    sharpening_contrast: float = 1.0
 
 
 def predict_region(
@@ -94,7 +100,7 @@ def predict_region(
         layers["truth"] = "truth.tif"
         _share(dataset.path(place.truth), out_folder / layers["truth"])
 
-    def write(layer: str, blocks: Iterable[cog.Block], *, fine: bool) -> Path:
+    def write(layer: str, blocks: Iterable[cog.Block], *, fine: bool, **more: str) -> Path:
         layers[layer] = f"{layer}.tif"
         path = out_folder / layers[layer]
         cog.write_geotiff(
@@ -104,7 +110,7 @@ def predict_region(
             fine=fine,
             bands=[layer],
             units=[RADIANCE_UNIT],
-            tags={**tags, "layer": layer},
+            tags={**tags, "layer": layer, **more},
         )
         return path
 
@@ -118,6 +124,7 @@ def predict_region(
             yield tile, cog.read(observed, tile)[0] - dataset.read_nighttime(region, tile)
 
     write("difference", differences(), fine=False)
+    contrast = predictor.config.sharpening_contrast if sharpen else 1.0
     if sharpen:
         watched = _Watched(predicted, progress or NoProgress(), window)
         measured = dataset.read_nighttime(region)
@@ -126,12 +133,12 @@ def predict_region(
             measured,
             window,
             spread,
-            contrast=predictor.config.sharpening_contrast,
+            contrast=contrast,
             tile_size=watched.side,
         )
-        write("sharpened", watched.written(corrected), fine=True)
+        write("sharpened", watched.written(corrected), fine=True, **{CONTRAST_TAG: f"{contrast:g}"})
     comparison = compare_fine(dataset, region, lambda part: cog.read(predicted, part)[0], spread)
-    return RegionPrediction(layers, comparison)
+    return RegionPrediction(layers, comparison, contrast)
 
 
 class _Watched:

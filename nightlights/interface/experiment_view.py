@@ -14,6 +14,7 @@ from nightlights.interface.state import flash, job_store, workspace
 from nightlights.jobs.kinds import CalibrationRequest
 from nightlights.manifests import CrossValidationRequest, RunRecord, read_record
 from nightlights.uncertainty import UNCERTAINTY_FILE, Calibration
+from nightlights.uncertainty.records import METHOD
 
 
 def own_first(experiments: Sequence[Experiment]) -> list[Experiment]:
@@ -105,8 +106,10 @@ def calibrate(experiment: Experiment) -> None:
         simulated = " Simulated imagery." if made.simulated else ""
         st.caption(
             f"Calibrated: in held-out {made.held_out}, {made.coverage:.0%} of the VIIRS pixels lay inside of "
-            f"their {made.level:.0%} intervals.{simulated}"
+            f"their {made.level:.0%} intervals.{simulated} {made.remark}"
         )
+        if made.method < METHOD:
+            st.caption("These intervals were made by an older method: calibrate again.")
     with st.popover("Calibrate again" if made else "Calibrate", icon=":material/straighten:"):
         st.write(
             f"Learns how far **{run.name}** errs in regions that it was not trained on, without training it "

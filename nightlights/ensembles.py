@@ -99,10 +99,12 @@ def combine(members: Sequence[Path], folder: Path, name: str) -> RunRecord:
     for record, (_, config) in zip(records, loaded, strict=True):
         if record.finished is None:
             raise ModelError(f"The run {record.name} is not finished.", "Resume it first.")
-        if _frame(config) != _frame(loaded[0][1]):
+        differ = _different(_frame(config), _frame(loaded[0][1]))
+        if differ:
             raise ModelError(
-                f"{records[0].name} and {record.name} do not go together.",
-                "An ensemble needs runs of one network on one dataset, with the same bands and labels.",
+                f"{records[0].name} and {record.name} do not go together: they differ in "
+                f"{' and '.join(differ)}.",
+                "Combine runs that share it; only the seed, the schedule and the like may differ.",
             )
     viirs_input = any(config.viirs_input for _, config in loaded)
     model = _mean(loaded, len(loaded[0][1].bands) + viirs_input)
@@ -124,6 +126,8 @@ def combine(members: Sequence[Path], folder: Path, name: str) -> RunRecord:
             "seconds": sum(record.seconds for record in records),
             "train_rmse": None,
             "evaluation_rmse": None,
+            # It is a run of its own, even where its members are those of a sweep.
+            "series": "",
             "notes": f"The mean of {', '.join(record.name for record in records)}.",
         }
     )
@@ -137,6 +141,17 @@ def _frame(config: ModelConfig) -> ModelConfig:
     ones = (1.0,) * len(config.scaling.bands)
     same = Scaling(bands=config.scaling.bands, center=ones, spread=ones, lower=ones, upper=ones)
     return config.model_copy(update={"viirs_input": False, "scaling": same})
+
+
+def _different(one: ModelConfig, other: ModelConfig) -> list[str]:
+    """What two configurations do not share, in words."""
+    words = {"dataset_sha256": "dataset", "point_spread_fwhm_m": "width of the point spread"}
+    words |= {"trained_on_truth": "label", "viirs_smoothing": "smoothing of VIIRS"}
+    return [
+        words.get(name, name.replace("_", " "))
+        for name in ModelConfig.model_fields
+        if getattr(one, name) != getattr(other, name)
+    ]
 
 
 def _mean(loaded: Sequence[tuple[Any, ModelConfig]], channels: int) -> Any:

@@ -240,6 +240,7 @@ def _settings(members: list[Member], record: RunRecord) -> Iterator[str]:
         {
             **member.settings.model_dump(exclude={"train_regions", "evaluate_regions"}),
             "epochs_done": member.epochs_done,
+            "weights": f"{member.parameters:,}",
         }
         for member in members
     ]

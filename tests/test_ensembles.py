@@ -11,7 +11,14 @@ from nightlights import cli
 from nightlights.datasets import Dataset
 from nightlights.ensembles import combine, read_members
 from nightlights.errors import ModelError
-from nightlights.manifests import RunRecord, TrainingRequest, TrainingSettings, read_record, write_record
+from nightlights.manifests import (
+    ModelConfig,
+    RunRecord,
+    TrainingRequest,
+    TrainingSettings,
+    read_record,
+    write_record,
+)
 from nightlights.networks import NETWORKS
 from nightlights.prediction import Predictor
 from nightlights.progress import NoProgress
@@ -43,7 +50,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, list[Pat
                 viirs_input=viirs_input,
             )
             run = f"run{seed}"
-            request = TrainingRequest(run=run, dataset="sample", settings=settings)
+            request = TrainingRequest(run=run, dataset="sample", settings=settings, series="sweep seeds")
             train(dataset, request, root / "runs" / run, NoProgress())
             folders.append(root / "runs" / run)
     return dataset, folders
@@ -78,6 +85,8 @@ def test_an_ensemble_predicts_the_mean_of_its_members(
     assert record.parameters == sum(own)
     # Its figures would be those of one member.
     assert record.train_rmse is None and record.evaluation_rmse is None
+    # Runs of a sweep are hidden; the mean of some is none of them.
+    assert read_record(folders[-1] / "run.json", RunRecord).series == "sweep seeds" and not record.series
 
 
 def test_the_command_makes_a_run_and_keeps_what_is_there(
@@ -135,10 +144,11 @@ def test_what_does_not_go_together_is_refused(trained: tuple[Dataset, list[Path]
     write_record(other / "run.json", record)
     config = (other / "config.json").read_text()
     (other / "config.json").write_text(config.replace('"dataset_sha256": "', '"dataset_sha256": "f'))
-    with pytest.raises(ModelError, match="do not go together"):
+    with pytest.raises(ModelError, match="do not go together: they differ in dataset"):
         combine([first, other], tmp_path / "mean", "mean")
-    (other / "config.json").write_text(config.replace('"viirs_smoothing": 6', '"viirs_smoothing": 2'))
-    with pytest.raises(ModelError, match="do not go together"):
+    changes = {"viirs_smoothing": 2.0, "sharpening_contrast": 1.5}
+    write_record(other / "config.json", ModelConfig.model_validate_json(config).model_copy(update=changes))
+    with pytest.raises(ModelError, match="differ in smoothing of VIIRS and sharpening contrast"):
         combine([first, other], tmp_path / "mean", "mean")
     assert not (tmp_path / "mean").exists()
 
@@ -152,8 +162,9 @@ def test_the_card_tells_in_what_the_members_differ(
     record = combine(folders, folder, "mean")
     assert [member.settings.seed for member in read_members(folder, record)] == [1, 2, 3]
     text = draft_card(workspace, "mean").read_text()
-    assert "| member | viirs input | seed |" in text
-    assert "| run1 | False | 1 |" in text and "| run3 | True | 3 |" in text
+    weights = [f"{read_record(each / 'run.json', RunRecord).parameters:,}" for each in folders]
+    assert "| member | viirs input | seed | weights |" in text and weights[0] != weights[2]
+    assert f"| run1 | False | 1 | {weights[0]} |" in text and f"| run3 | True | 3 | {weights[2]} |" in text
     assert "- patch size: 64" in text and "- seed" not in text
     # What ships keeps them.
     card = folder / "card.md"

@@ -30,6 +30,9 @@ def calibrate_run(workspace: Workspace, request: CalibrationRequest, progress: P
     from nightlights.uncertainty.calibration import calibrate, calibration_sources, unchecked_ground
 
     run = read_run(workspace, request.run)
+    if run.finished is None:
+        # Training goes on with other weights, to which the intervals would not belong.
+        raise ModelError(f"The run {run.name} is not finished.", "Resume it first, then calibrate it.")
     trained = _trained(workspace, run)
     datasets = [Dataset.open(workspace, name) for name in dict.fromkeys(request.datasets or [run.dataset])]
     sources = calibration_sources(datasets, trained, run, request.regions or None)

@@ -139,15 +139,12 @@ def train(
     """
     from nightlights import training
     from nightlights.datasets import Dataset
-    from nightlights.uncertainty import UNCERTAINTY_FILE
 
     folder = workspace.run_folder(request.run)
     if (folder / RUN_FILE).exists() and not (resume or request.overwrite):
         raise ModelError(
             f"The run name {request.run} is in use.", "Choose another name, or ask for it to be overwritten."
         )
-    # Intervals belong to the weights that they were learned from.
-    (folder / UNCERTAINTY_FILE).unlink(missing_ok=True)
     training.train(Dataset.open(workspace, request.dataset), request, folder, progress, resume)
     evaluate(workspace, request.run, progress)
     return read_run(workspace, request.run)
@@ -252,7 +249,7 @@ def predict(
     Raises
     ------
     ModelError
-        When there is no such run, it has no model yet, or it takes other bands.
+        When there is no such run, it has no model yet, it takes other bands, or its intervals are broken.
     DatasetError
         When there is no such dataset or region.
     WorkspaceError
@@ -260,6 +257,7 @@ def predict(
     """
     from nightlights.datasets import Dataset
     from nightlights.prediction import layer_fine_scores, predict_region
+    from nightlights.uncertainty import load_calibration
     from nightlights.uncertainty.layers import write_interval_layers
 
     target = workspace.prediction_folder(request.prediction)
@@ -271,11 +269,13 @@ def predict(
     model, run = usable_model(workspace, request.run)
     dataset = Dataset.open(workspace, request.dataset or run.dataset)
     region = dataset.region(request.region)
+    # Before the prediction, which takes long: intervals that cannot be used must not cost it.
+    calibration = load_calibration(model)
     _remove_remains(target.parent, target.name)
     with replacing_folder(target) as unfinished:
         made = predict_region(dataset, region.name, model, unfinished, progress, sharpen=request.sharpen)
         layers = made.layers | write_interval_layers(
-            dataset, region.name, model, unfinished / made.layers["prediction"], progress
+            dataset, region.name, model, calibration, unfinished / made.layers["prediction"], progress
         )
         fine = layer_fine_scores(
             dataset, region.name, run.settings.network, unfinished, made.layers, progress

@@ -3,19 +3,22 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from learning_samples import TINY_NETWORK, LearnableSource
 from shapely import box
 
+from nightlights import prediction
 from nightlights.bands import RadianceTransform, Scaling
 from nightlights.calibrating import calibrate_run
 from nightlights.datasets import Dataset, export_dataset
-from nightlights.errors import DatasetError
+from nightlights.errors import DatasetError, ModelError
 from nightlights.grid import Window
 from nightlights.jobs.kinds import CalibrationRequest
 from nightlights.manifests import (
     ExportRequest,
     ModelConfig,
+    PredictionRequest,
     Role,
     RunRecord,
     SourceRecord,
@@ -24,10 +27,11 @@ from nightlights.manifests import (
     write_record,
 )
 from nightlights.models import CONFIG_FILE
+from nightlights.pipeline import predict
 from nightlights.progress import NoProgress
 from nightlights.regions import Region
-from nightlights.uncertainty import calibration
-from nightlights.uncertainty.calibration import calibration_regions, unchecked_ground
+from nightlights.uncertainty import UNCERTAINTY_FILE, calibration
+from nightlights.uncertainty.calibration import _blocks, _remark, calibration_regions, unchecked_ground
 from nightlights.workspace import Workspace
 
 LEARNT, EAST = Window(43_000, 16_000, 5, 5), Window(43_200, 18_000, 5, 5)
@@ -166,3 +170,43 @@ def test_another_dataset_under_the_name_of_the_training_one_is_not_taken_for_it(
     calibrate_run(workspace, own, NoProgress())
     ((names, note),) = calibrated
     assert names == ["east"] and "whether they share ground with them is unknown" in note
+
+
+def test_a_run_that_is_not_finished_is_not_calibrated(
+    workspace: Workspace, run: RunRecord, folder: Path, calibrated: list[tuple[list[str], str]]
+) -> None:
+    write_record(folder / "run.json", run.model_copy(update={"finished": None}))
+    with pytest.raises(ModelError, match="first is not finished") as caught:
+        calibrate_run(workspace, CalibrationRequest(run="first"), NoProgress())
+    assert "Resume it first" in caught.value.remedy and not calibrated
+
+
+def test_intervals_that_cannot_be_used_are_told_before_the_prediction(
+    workspace: Workspace, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def predict_region(*_: Any, **__: Any) -> None:
+        pytest.fail("the prediction has begun")
+
+    monkeypatch.setattr(prediction, "predict_region", predict_region)
+    (folder / UNCERTAINTY_FILE).write_text("{}")
+    with pytest.raises(ModelError, match="intervals of first cannot be used"):
+        predict(workspace, PredictionRequest(run="first", region="east", prediction="wide"), NoProgress())
+
+
+def test_common_ground_of_two_windows_lies_in_the_same_blocks() -> None:
+    # The second begins 9 columns east and 20 rows south of the first; the third shares nothing with them.
+    windows = [Window(1_000, 500, 40, 40), Window(1_009, 520, 40, 40), Window(3_000, 900, 20, 16)]
+    blocks = _blocks(windows, np.array([0, 0, 2]))
+    assert [each.shape for each in blocks] == [(40, 40), (40, 40), (16, 20)]
+    np.testing.assert_array_equal(blocks[0][20:, 9:], blocks[1][:20, :31])
+    alone = [len(np.unique(each)) for each in blocks]
+    assert alone == [9, 12, 2]
+    assert len(np.unique(np.concatenate([each.ravel() for each in blocks]))) == 15 + 2
+
+
+def test_a_level_that_was_not_reached_is_said(dataset: Dataset, run: RunRecord) -> None:
+    def said(share: float) -> str:
+        return _remark([(dataset, ["east"])], run, "", by_region=True, level=0.9, share=share)
+
+    assert "could not be reached" in said(1.0) and "could not be reached" in said(0.9995)
+    assert "could not be reached" not in said(0.998)

@@ -194,7 +194,9 @@ def test_a_cancelled_run_is_usable_and_resumes(run: Path, dataset: Dataset, stop
     record = read_record(stopped / "run.json", RunRecord)
     assert (record.epochs_done, record.finished) == (1, None)
     load_model(stopped)
+    (stopped / "uncertainty.json").write_text("{}")
     train(dataset, request(), stopped, NoProgress(), resume=True)
+    assert not (stopped / "uncertainty.json").exists()
     assert_same_weights(stopped, run)
 
 

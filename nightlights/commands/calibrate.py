@@ -73,6 +73,10 @@ def calibrate(
             ("mean over regions", None, f"{made.pixels:,}", f"{made.coverage:.1%}"),
         ],
     )
+    typer.echo(
+        f"To hold {made.level:.0%} of a region that was left out, the bounds lie where {made.share:.1%} of "
+        "the errors end."
+    )
     typer.echo(made.remark)
     typer.echo(
         f"Next: nightlights predict --run {run} --region NAME --overwrite; its layer uncertainty shows where "

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
 
 RUN_FILE = "run.json"
 SCORES_FILE = "metrics.json"
-_FILES_ABOUT_A_MODEL = (SCORES_FILE, "card.md", "uncertainty.json", "standard-*.json")
+_INTERVALS_FILE = "uncertainty.json"
+_FILES_ABOUT_A_MODEL = (SCORES_FILE, "card.md", _INTERVALS_FILE, "standard-*.json")
 CACHE_FOLDER = ".cache"
 _UPDATE_SECONDS = 0.5
 _SCALING_PATCHES = 64
@@ -210,6 +211,8 @@ class _Run:
         """Save the model of the last epoch where it is the one to keep."""
         if kept_epoch(history, self.settings.early_stopping) is not history[-1]:
             return
+        # Intervals belong to the weights that they were learned from.
+        (self.folder / _INTERVALS_FILE).unlink(missing_ok=True)
         with trainer.kept_weights():
             fwhm_m = trainer.fwhm_m
             save_model(self.folder, trainer.model)

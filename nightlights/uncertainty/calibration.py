@@ -15,6 +15,7 @@ from nightlights import files
 from nightlights.bands import RadianceTransform
 from nightlights.datasets import Dataset
 from nightlights.errors import DatasetError
+from nightlights.grid import VIIRS_HEIGHT, VIIRS_WIDTH, Window
 from nightlights.manifests import RunRecord, now, write_record
 from nightlights.models import MODEL_FILE
 from nightlights.progress import Progress
@@ -38,6 +39,9 @@ _FEWEST_REGIONS = 3
 """With fewer, blocks are held out instead: of two regions, one would be left to fit and one to compare."""
 _BLOCK = 16
 """Side of a block in VIIRS pixels, about 7 km: errors of neighbours are alike over a few kilometres."""
+
+_ALL = 0.999
+"""Share of the errors from which a quantile is the largest of them, nearly."""
 
 Source = tuple[Dataset, Sequence[str]]
 """A dataset, and which of its regions are calibrated with."""
@@ -176,7 +180,7 @@ def calibrate(
     from nightlights.prediction import Predictor
 
     predictor = Predictor.load(model_folder)
-    tables, errors, blocks = [], [], []
+    tables, errors, knowns = [], [], []
     regions = [(dataset, name) for dataset, names in sources for name in names]
     for dataset, region in regions:
         predictor.check(dataset)
@@ -187,7 +191,7 @@ def calibrate(
         known = np.isfinite(error) & np.isfinite(found.features).all(axis=-1)
         tables.append(found.features[known])
         errors.append(error[known])
-        blocks.append(_blocks(known.shape)[known])
+        knowns.append(known)
     counts = [len(each) for each in errors]
     names = ", ".join(dict.fromkeys(name for _, name in regions))
     if sum(counts) < _FEWEST_PIXELS or min(counts) == 0:
@@ -197,9 +201,12 @@ def calibrate(
             "Choose more or larger regions.",
         )
     numbers = np.repeat(np.arange(len(counts)), counts)
-    places = np.repeat(_places(regions), counts)
+    ground = _places(regions)
+    places = np.repeat(ground, counts)
     by_region = np.unique(places).size >= _FEWEST_REGIONS
-    groups = places if by_region else _renumbered(places, np.concatenate(blocks))
+    windows = [dataset.region(name).window.window for dataset, name in regions]
+    blocks = [each[known] for each, known in zip(_blocks(windows, ground), knowns, strict=True)]
+    groups = places if by_region else np.concatenate(blocks)
     if np.unique(groups).size < _FEWEST_REGIONS:
         raise DatasetError(
             f"{names} are too small to hold parts of them out.", "Choose more or larger regions."
@@ -234,7 +241,7 @@ def calibrate(
         ],
         coverage=group_mean(held, places),
         simulated=all(dataset.manifest.source.simulated for dataset, _ in regions),
-        remark=_remark(sources, run, note, by_region=by_region),
+        remark=_remark(sources, run, note, by_region=by_region, level=level, share=made.share),
     )
     write_record(model_folder / UNCERTAINTY_FILE, calibration)
     return calibration
@@ -259,19 +266,26 @@ def _weights(sizes: SizeModel, orientations: Orientations) -> list[Weight]:
     ]
 
 
-def _blocks(shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Number of the block that each VIIRS pixel of a region of ``shape`` lies in."""
-    height, width = shape
-    across = -(-width // _BLOCK)
-    return (np.arange(height) // _BLOCK)[:, None] * across + np.arange(width)[None] // _BLOCK
+def _blocks(windows: Sequence[Window], ground: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Number of the block that each VIIRS pixel lies in, of shape (height, width) for each of ``windows``.
+
+    Blocks are counted from the northwest corner of all windows on the same ``ground``, see :func:`_places`:
+    a pixel that two windows hold lies in the same block of both.
+    """
+    blocks = []
+    for window, place in zip(windows, ground, strict=True):
+        own = [each for each, number in zip(windows, ground, strict=True) if number == place]
+        row, column = min(each.row for each in own), min(each.column for each in own)
+        down = (np.arange(window.row, window.row + window.height) - row) // _BLOCK
+        across = (np.arange(window.column, window.column + window.width) - column) // _BLOCK
+        number = (place * VIIRS_HEIGHT + down[:, None]) * VIIRS_WIDTH + across[None]
+        blocks.append(np.asarray(number, np.int64))
+    return blocks
 
 
-def _renumbered(regions: NDArray[np.int64], blocks: NDArray[np.int64]) -> NDArray[np.int64]:
-    _, numbers = np.unique(np.stack([regions, blocks]), axis=1, return_inverse=True)
-    return np.asarray(numbers, np.int64).reshape(-1)
-
-
-def _remark(sources: Sequence[Source], run: RunRecord, note: str, *, by_region: bool) -> str:
+def _remark(
+    sources: Sequence[Source], run: RunRecord, note: str, *, by_region: bool, level: float, share: float
+) -> str:
     simulated = all(dataset.manifest.source.simulated for dataset, _ in sources)
     regions = list(dict.fromkeys(name for _, names in sources for name in names))
     datasets = ", ".join(dict.fromkeys(dataset.manifest.name for dataset, _ in sources))
@@ -284,6 +298,11 @@ def _remark(sources: Sequence[Source], run: RunRecord, note: str, *, by_region: 
         said.append(note)
     if not by_region:
         said.append("Blocks of the same regions were held out, not whole regions: expect less elsewhere.")
+    if share >= _ALL:
+        said.append(
+            f"{level:.0%} of a region that was left out could not be reached, or only just: the bounds "
+            "lie at the largest errors that were seen, and may hold less elsewhere. Use more regions."
+        )
     own = {name for dataset, names in sources if dataset.manifest.name == run.dataset for name in names}
     if run.settings.early_stopping is not None and own & set(run.evaluate_regions):
         said.append("The same regions chose the epoch, so the intervals may be a little narrow.")

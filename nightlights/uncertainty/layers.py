@@ -97,12 +97,19 @@ def fine_prediction(
 
 
 def write_interval_layers(
-    dataset: Dataset, region: str, model_folder: Path, prediction: Path, progress: Progress
+    dataset: Dataset,
+    region: str,
+    model_folder: Path,
+    calibration: Calibration | None,
+    prediction: Path,
+    progress: Progress,
 ) -> dict[str, str]:
     """Write the layers ``lower``, ``upper`` and ``uncertainty`` beside a fine prediction.
 
     Parameters
     ----------
+    calibration:
+        Of the model in ``model_folder``; None where it was never calibrated.
     prediction:
         The layer of that name; what its tags say of the model and the imagery goes into the others.
 
@@ -114,13 +121,12 @@ def write_interval_layers(
     Raises
     ------
     ModelError
-        When the model or its calibration is broken, or the model takes other bands.
+        When the model is broken, or takes other bands.
     WorkspaceError
         When the disk is full.
     """
     from nightlights.prediction import Predictor
 
-    calibration = load_calibration(model_folder)
     if calibration is None:
         return {}
     predictor = Predictor.load(model_folder)

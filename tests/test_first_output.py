@@ -11,6 +11,7 @@ from learning_samples import TINY_NETWORK, learnable_dataset
 from nightlights.bands import STUDY_TRANSFORM, RadianceTransform
 from nightlights.commands.train import choice
 from nightlights.datasets import Dataset
+from nightlights.errors import Cancelled
 from nightlights.manifests import TrainingRequest, TrainingSettings
 from nightlights.models import load_model
 from nightlights.networks import NETWORKS, build
@@ -69,6 +70,30 @@ def test_a_run_begins_at_the_mean_of_its_training_regions_where_it_is_asked_to(
     expected = math.log(math.expm1(math.asinh(mean / 5)))
     assert abs(expected) > 0.01
     assert bias("mean", first_output="mean radiance") == pytest.approx(expected, rel=1e-4)
+
+
+def test_resuming_does_not_begin_again(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(NETWORKS, "tiny", TINY_NETWORK)
+    begun: list[float] = []
+    monkeypatch.setattr("nightlights.training.run.begin_at", lambda _, radiance, __: begun.append(radiance))
+
+    class StopInTheSecondEpoch:
+        def update(self, done: float, total: float, *, unit: str = "", message: str = "") -> None:
+            if unit == "steps" and done == total:
+                raise Cancelled
+
+    chosen = TrainingSettings(
+        network="tiny", epochs=2, patches_per_region=1, patch_size=64, evaluation_patches=2
+    )
+    chosen = chosen.model_copy(update={"first_output": "mean radiance"})
+    request = TrainingRequest(run="stopped", dataset="sample", settings=chosen)
+    with pytest.raises(Cancelled):
+        train(dataset, request, tmp_path, StopInTheSecondEpoch())
+    assert len(begun) == 1
+    assert train(dataset, request, tmp_path, NoProgress(), resume=True).epochs_done == 2
+    assert len(begun) == 1
 
 
 def test_the_command_knows_both_words() -> None:

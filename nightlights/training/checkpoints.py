@@ -25,6 +25,11 @@ def write_checkpoint(folder: Path, state: State, epochs_done: int) -> None:
         np.savez(target, allow_pickle=False, **arrays)
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Whether an epoch is done, so that :func:`read_checkpoint` replaces every weight."""
+    return (folder / CHECKPOINT_FILE).exists()
+
+
 def read_checkpoint(folder: Path, state: State) -> int:
     """Load the checkpoint in ``folder`` into the variables of ``state``.
 

@@ -31,7 +31,12 @@ from nightlights.patches import PatchSampler
 from nightlights.progress import Progress
 from nightlights.training.backend import Backend, check_memory, prepare
 from nightlights.training.batches import Arrays, BatchMaker, Plan, Sampler
-from nightlights.training.checkpoints import delete_checkpoint, read_checkpoint, write_checkpoint
+from nightlights.training.checkpoints import (
+    delete_checkpoint,
+    has_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
 from nightlights.training.choices import check_combination, check_patch_size, chosen_regions, make_scaling
 from nightlights.training.first_output import begin_at, mean_radiance
 from nightlights.training.footprints import PatchFootprints
@@ -180,7 +185,7 @@ class _Run:
 
         channels = len(ready.config.bands) + settings.viirs_input
         model = build(settings.network, channels, settings.seed)
-        if settings.first_output == "mean radiance":
+        if settings.first_output == "mean radiance" and not has_checkpoint(self.folder):
             read = regions_read(self.regions[0], settings.loader)
             begin_at(model, mean_radiance(self.dataset, read), ready.config.transform)
         trainer = Trainer(model, self.info, settings, plan.maker.footprints)

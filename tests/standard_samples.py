@@ -37,7 +37,7 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
     bicubic = {"bicubic VIIRS": candidates.INTERPOLATIONS["bicubic VIIRS"]}
     patch.setattr(candidates, "INTERPOLATIONS", bicubic)
     patch.setattr(work, "fitted_candidates", lambda training: [next(candidates.fitted_candidates(training))])
-    patch.setattr(measuring, "sharpen", lambda light, *_: np.asarray(light, np.float32))
+    patch.setattr(measuring, "sharpen", lambda light, *_, **__: np.asarray(light, np.float32))
 
 
 def figures(city: str = "kano", group: str = "Africa", **given: float) -> CityFigures:

@@ -33,7 +33,7 @@ from nightlights.manifests import (
 from nightlights.observation import PointSpread
 from nightlights.progress import Progress
 from nightlights.settings import Settings
-from nightlights.shipped import usable_model
+from nightlights.shipped import shipped_model, usable_model
 from nightlights.sources.base import ImagerySource
 from nightlights.workspace import Workspace
 
@@ -161,6 +161,11 @@ def read_run(workspace: Workspace, run: str) -> RunRecord:
     path = workspace.run_folder(run) / RUN_FILE
     if not path.is_file():
         known = ", ".join(workspace.run_names()) or "none yet"
+        if shipped_model(run):
+            raise ModelError(
+                f"{run} is a model that ships; this needs a run of your own.",
+                f"Its card and its intervals lie beside it in the folder of models. Runs: {known}.",
+            )
         raise ModelError(f"There is no run {run}.", f"Train it first. Runs: {known}.")
     return read_record(path, RunRecord)
 

@@ -93,6 +93,13 @@ def test_a_promoted_model_is_listed_and_predicts_like_a_run(
     with pytest.raises(ModelError, match="no run shipped-absent") as refusal:
         usable_model(space, "shipped-absent")
     assert "shipped-tiny" in refusal.value.remedy
+    capfd.readouterr()
+    shutil.rmtree(space.dataset_folder("sample"))
+    place = ["--workspace", str(space.root)]
+    assert cli.main(["predict", "--run", "shipped-tiny", "--region", "east", *place]) == 2
+    assert "needs a dataset of yours" in capfd.readouterr().err
+    assert cli.main(["calibrate", "--run", "shipped-tiny", *place]) == 2
+    assert "a model that ships; this needs a run of your own" in capfd.readouterr().err
 
 
 def test_the_draft_tells_data_settings_scores_and_leaves_the_rest_to_a_person(trained: Workspace) -> None:

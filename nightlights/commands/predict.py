@@ -20,6 +20,7 @@ from nightlights.errors import SettingsError
 
 if TYPE_CHECKING:
     from nightlights.manifests import PredictionRecord
+    from nightlights.workspace import Workspace
 
 app = typer.Typer(add_completion=False)
 
@@ -71,6 +72,7 @@ def predict(
         overwrite=overwrite,
     )
     place = writable_workspace(workspace)
+    _check_dataset(place, run, dataset)
     if background:
         start_job(place, "predict", request, json=json)
         return
@@ -115,6 +117,20 @@ def _print_fine(record: "PredictionRecord") -> None:
         "RMSE, MAE and bias are in the unit above; SSIM and F1 have none. What is sharpened or interpolated "
         f"was made with the VIIRS image of the region. {SIMULATED}",
     )
+
+
+def _check_dataset(place: "Workspace", run: str, dataset: str | None) -> None:
+    """A model that ships comes without the imagery that it was trained on."""
+    from nightlights.shipped import shipped_model
+
+    model = None if dataset else shipped_model(run)
+    names = place.dataset_names()
+    if model is not None and model.run.dataset not in names:
+        known = ", ".join(names) or "none yet; make one: nightlights export"
+        raise SettingsError(
+            f"{run} is a model that ships and needs a dataset of yours.",
+            f"Add --dataset NAME. Datasets: {known}.",
+        )
 
 
 def _copy(folder: Path, layers: dict[str, str], layer: str, target: Path) -> None:

@@ -113,7 +113,7 @@ def test_against_the_simulated_truth_every_method_has_a_row_with_units(
 ) -> None:
     add_run(space)
     add_prediction(space)
-    assert any("Predict again to score" in each.value for each in app("compare", space).info)
+    assert any("Predict again to score it" in each.value for each in app("compare", space).info)
     methods = {("unet-small", False): 6.0, ("unet-small", True): 4.0, ("bicubic VIIRS", False): 5.0}
     add_prediction(space, fine_rmse=methods)
     page = app("compare", space)

@@ -191,7 +191,7 @@ def test_a_run_is_calibrated_by_a_button_and_then_says_how_many_pixels_are_insid
         below=1,
         above=1,
         held_out="blocks",
-        regions=[region],
+        regions=[region, region.model_copy(update={"name": "nairobi", "coverage": 0.43})],
         coverage=0.88,
         simulated=True,
         remark="They hold where cities are like abuja.",
@@ -199,6 +199,7 @@ def test_a_run_is_calibrated_by_a_button_and_then_says_how_many_pixels_are_insid
     write_record(space.run_folder("first") / UNCERTAINTY_FILE, calibration)
     said = [each.value for each in app("experiments", space).caption]
     assert any("in held-out blocks, 88 % of the VIIRS pixels" in each.replace("88%", "88 %") for each in said)
+    assert any("from 43% to 88% in single regions" in each for each in said)
     assert any("Simulated imagery. They hold where cities are like abuja." in each for each in said)
     assert any("older method: calibrate again" in each for each in said)
     alone = run.model_copy(update={"evaluate_regions": []})

@@ -104,9 +104,11 @@ def calibrate(experiment: Experiment) -> None:
         show_job(job)
     if made:
         simulated = " Simulated imagery." if made.simulated else ""
+        shares = [region.coverage for region in made.regions]
         st.caption(
             f"Calibrated: in held-out {made.held_out}, {made.coverage:.0%} of the VIIRS pixels lay inside of "
-            f"their {made.level:.0%} intervals.{simulated} {made.remark}"
+            f"their {made.level:.0%} intervals, from {min(shares):.0%} to {max(shares):.0%} in single regions."
+            f"{simulated} {made.remark}"
         )
         if made.method < METHOD:
             st.caption("These intervals were made by an older method: calibrate again.")

@@ -152,7 +152,10 @@ def show_fine_scores(record: PredictionRecord) -> None:
         help="Pixel by pixel at 29 m, over the whole region. Simulated: it says nothing about the Earth.",
     )
     if not record.fine_scores:
-        st.info("Predict again to score it and its sharpened form at 29 m beside interpolated VIIRS.")
+        st.info(
+            "This prediction was made before scores at 29 m were kept. Predict again to score it and its "
+            "sharpened form beside interpolated VIIRS."
+        )
         return
     st.dataframe(
         fine_rows(record.fine_scores, BICUBIC),

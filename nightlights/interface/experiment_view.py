@@ -107,8 +107,8 @@ def calibrate(experiment: Experiment) -> None:
         shares = [region.coverage for region in made.regions]
         st.caption(
             f"Calibrated: in held-out {made.held_out}, {made.coverage:.0%} of the VIIRS pixels lay inside of "
-            f"their {made.level:.0%} intervals, from {min(shares):.0%} to {max(shares):.0%} in single regions."
-            f"{simulated} {made.remark}"
+            f"their {made.level:.0%} intervals; in single regions from {min(shares):.0%} to "
+            f"{max(shares):.0%}.{simulated} {made.remark}"
         )
         if made.method < METHOD:
             st.caption("These intervals were made by an older method: calibrate again.")

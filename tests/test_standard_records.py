@@ -13,11 +13,11 @@ from nightlights.commands import evaluate
 from nightlights.commands.standard_targets import print_targets
 from nightlights.errors import ModelError
 from nightlights.jobs.kinds import StandardRequest
-from nightlights.manifests import write_record
+from nightlights.manifests import read_record, write_record
 from nightlights.progress import NoProgress
 from nightlights.sharpening import agreement
 from nightlights.sharpening.constants import sharpening_constants, sharpening_digest
-from nightlights.standard import work
+from nightlights.standard import outdated, work
 from nightlights.standard.cities import City
 from nightlights.standard.measuring import Candidate, Ground, measure
 from nightlights.standard.outdated import belonging, why_outdated
@@ -25,6 +25,7 @@ from nightlights.standard.recipes import RECIPES
 from nightlights.standard.table import MethodFigures, StandardTable
 from nightlights.standard.targets import TargetRow, target_rows
 from nightlights.standard.work import keep_record, table_folder
+from nightlights.uncertainty.records import METHOD
 from nightlights.workspace import Workspace
 
 SHARPEN = import_module("nightlights.sharpening.sharpen")
@@ -91,6 +92,54 @@ def test_rows_of_a_recipe_that_was_changed_are_told_and_left_out() -> None:
     fewer = sharpened("oracle", 1.0).model_copy(update={"settings": [first]})
     assert "trained as 1 networks" in why_outdated(fewer)
     assert "were not recorded" in why_outdated(fewer.model_copy(update={"settings": []}))
+
+
+def test_rows_whose_intervals_were_made_by_another_method_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    covered = method("daytime", figures(covered=9, interval_pixels=10))
+    made = covered.model_copy(update={"interval_method": METHOD})
+    assert covered.interval_method is None and not why_outdated(covered) and not why_outdated(made)
+    old = covered.model_copy(update={"interval_method": METHOD - 1})
+    assert why_outdated(old) == f"its intervals were made by method 1 of calibration; now it is {METHOD}"
+    # What has no intervals does not depend on how they are made.
+    without = method("study-africa", figures()).model_copy(update={"interval_method": METHOD - 1})
+    assert not why_outdated(without)
+    workspace = Workspace.open(tmp_path)
+    mixing = work._Work(workspace, StandardRequest(), lambda: WHEN)
+    mixing.training_data = learnable_dataset(tmp_path)
+    mixing.figures = {"daytime": old}
+    told = mixing._write().left_out[0]
+    assert told.startswith("daytime: it ships, but its intervals were made by method 1")
+    # The record that ships names no method; it is of the present one, and of no later one.
+    monkeypatch.setattr(outdated, "METHOD", METHOD + 1)
+    assert "made by method 2 of calibration; now it is 3" in why_outdated(covered)
+    assert why_outdated(made) and not why_outdated(made.model_copy(update={"interval_method": METHOD + 1}))
+
+
+def test_intervals_of_the_record_that_ships_are_made_as_now() -> None:
+    path = Path(__file__).parent.parent / "models" / "standard" / "standard-table.json"
+    shipped = read_record(path, StandardTable)
+    assert {each.interval_method for each in shipped.methods} <= {None, METHOD}
+    assert not [each.method for each in shipped.methods if outdated.interval_change(each)]
+
+
+def test_figures_say_by_which_method_their_intervals_were_made(tmp_path: Path) -> None:
+    dataset = learnable_dataset(tmp_path)
+    ground = Ground("training", {}, {})
+    ground.__dict__["places"] = [(City("east", "elsewhere", 0, 0), 1, dataset, True)]
+    light = np.ones(dataset.region("east").window.window.fine_shape)
+    candidate = Candidate("a", "a", "", lambda *_: light, sharpened=False, interval_method=METHOD)
+    made = measure(candidate, ground, NoProgress(), lambda: WHEN)
+    assert made.interval_method == METHOD
+    # Kept figures from before it was said get to say it.
+    mixing = work._Work(Workspace.open(tmp_path / "w"), StandardRequest(), lambda: WHEN)
+    mixing.ground = ground
+    path = mixing.folder / "methods" / "a.json"
+    path.parent.mkdir(parents=True)
+    write_record(path, made.model_copy(update={"interval_method": None}))
+    mixing._measure(candidate, NoProgress())
+    assert mixing.figures["a"] == made
 
 
 def test_a_table_is_written_without_what_does_not_belong_and_says_so(

@@ -69,6 +69,7 @@ def model_candidate(recipe: Recipe, folder: Path) -> Candidate:
         run=run,
         settings=tuple(member.settings for member in read_members(folder, run)),
         contrast=predictor.config.sharpening_contrast,
+        interval_method=calibration.method if calibration else None,
     )
 
 

@@ -94,6 +94,8 @@ class Candidate:
         Of its training; of an ensemble, those of each member.
     contrast:
         Power of its light from which sharpening takes its texture.
+    interval_method:
+        Version of the procedure that made its intervals; None where it has none.
     """
 
     key: str
@@ -106,6 +108,7 @@ class Candidate:
     run: RunRecord | None = None
     settings: tuple[TrainingSettings, ...] = ()
     contrast: float = 1.0
+    interval_method: int | None = None
 
     def identity(self, ground: Ground) -> str:
         """Digest of all that its figures depend on; the versions hold that of the constants of sharpening."""
@@ -154,6 +157,7 @@ def measure(
         traps=traps,
         run=candidate.run,
         settings=list(candidate.settings),
+        interval_method=candidate.interval_method,
     )
 
 

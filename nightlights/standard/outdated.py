@@ -1,4 +1,7 @@
-"""Recorded figures that no longer belong into a table: their recipe or the sharpening was changed since."""
+"""Recorded figures that no longer belong into a table: what made them was changed since.
+
+That is their recipe, the sharpening, or how intervals are made.
+"""
 
 from collections.abc import Iterable
 from typing import Final
@@ -6,9 +9,12 @@ from typing import Final
 from nightlights.standard.recipes import RECIPES
 from nightlights.standard.table import MethodFigures, Versions
 from nightlights.training_settings import TrainingSettings
+from nightlights.uncertainty.records import METHOD
 
 _SHOWN: Final = 3
 """So many differing settings are named."""
+_UNSAID_METHOD: Final = 2
+"""Taken for the method of older records, which do not name it: the record that ships was made by it."""
 
 
 def belonging(
@@ -37,7 +43,17 @@ def why_outdated(figures: MethodFigures, scale: float = 1.0) -> str:
         now, then = Versions.current().sharpening, figures.versions.sharpening
         if then != now:
             return f"sharpened with other constants ({then or 'not recorded'}; now {now})"
-    return recipe_change(figures, scale)
+    return interval_change(figures) or recipe_change(figures, scale)
+
+
+def interval_change(figures: MethodFigures) -> str:
+    """How the intervals of the figures were made otherwise than now; nothing for what has none."""
+    if not any(city.interval_pixels for city in figures.cities):
+        return ""
+    said = figures.interval_method
+    if (said or _UNSAID_METHOD) == METHOD:
+        return ""
+    return f"its intervals were made by method {said or _UNSAID_METHOD} of calibration; now it is {METHOD}"
 
 
 def recipe_change(figures: MethodFigures, scale: float = 1.0) -> str:

@@ -109,6 +109,9 @@ class MethodFigures(Record):
         Of a trained model.
     settings:
         With which it was trained; of an ensemble, those of each member.
+    interval_method:
+        Version of the procedure that made its intervals, see :data:`nightlights.uncertainty.records.METHOD`.
+        None where it has none, and in older records, which did not say.
     """
 
     method: str
@@ -121,6 +124,7 @@ class MethodFigures(Record):
     traps: list[PlaceTraps] = Field(default_factory=list)
     run: RunRecord | None = None
     settings: list[TrainingSettings] = Field(default_factory=list)
+    interval_method: int | None = None
 
     def mean(
         self,

@@ -29,7 +29,7 @@ from nightlights.standard.candidates import fitted_candidates, interpolation_can
 from nightlights.standard.cities import PLANET_SEEDS, TRAINING_PLANET
 from nightlights.standard.evaluation import simulated_dataset, standard_dataset
 from nightlights.standard.measuring import Candidate, Ground, measure
-from nightlights.standard.outdated import belonging, recipe_change, told
+from nightlights.standard.outdated import belonging, interval_change, recipe_change, told
 from nightlights.standard.recipes import RECIPES, Recipe
 from nightlights.standard.table import TABLE_FILE, MethodFigures, StandardTable, Versions
 from nightlights.standard.targets import LARGER_ORACLE
@@ -256,7 +256,9 @@ class _Work:
         with contextlib.suppress(WorkspaceError):
             known = read_record(path, MethodFigures)
             if known.identity == candidate.identity(self.ground):
-                self.figures[candidate.key] = known
+                # Older records do not say by which method their intervals were made.
+                named = {"interval_method": candidate.interval_method}
+                self.figures[candidate.key] = known.model_copy(update=named)
                 return
         found = measure(candidate, self.ground, progress, self.clock)
         make_folder(path.parent)
@@ -275,7 +277,7 @@ class _Work:
             else {
                 key: f"it ships, but {reason}"
                 for key, figures in self.figures.items()
-                if (reason := recipe_change(figures))
+                if (reason := interval_change(figures) or recipe_change(figures))
             }
         )
         table = StandardTable(

@@ -10,6 +10,8 @@ from nightlights.records import SCHEMA_VERSION, Record, Role, Share
 BICUBIC: Final = "bicubic VIIRS"
 KRIGING: Final = "area-to-point kriging"
 """Names of interpolations in tables."""
+CONSTANT: Final = "constant mean of VIIRS"
+"""Name of the mean radiance that VIIRS measured in a region, given to each of its pixels."""
 
 
 class ClassScore(Record):

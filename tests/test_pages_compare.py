@@ -15,6 +15,7 @@ from nightlights.interface.prediction_choice import request_for, targets, usable
 from nightlights.interface.prediction_view import figures, values_at_point
 from nightlights.interface.scores_table import fine_columns
 from nightlights.maps import Stretch, TileStyle, tile_png
+from nightlights.scores import CONSTANT
 from nightlights.workspace import Workspace
 
 __all__ = ["app", "submitted"]
@@ -116,12 +117,16 @@ def test_against_the_simulated_truth_every_method_has_a_row_with_units(
     assert any("Predict again to score it" in each.value for each in app("compare", space).info)
     methods = {("unet-small", False): 6.0, ("unet-small", True): 4.0, ("bicubic VIIRS", False): 5.0}
     add_prediction(space, fine_rmse=methods)
+    assert "Predict again to have the constant mean of VIIRS" in app("compare", space).caption[-1].value
+    methods[CONSTANT, False] = 7.5
+    add_prediction(space, fine_rmse=methods)
     page = app("compare", space)
     assert any("Against the simulated truth" in each.value for each in page.markdown)
     table = page.dataframe[0].value
-    assert list(table["Method"]) == ["unet-small", "unet-small, sharpened", "bicubic VIIRS"]
-    assert list(table["RMSE"]) == [6.0, 4.0, 5.0]
-    assert list(table["RMSE ratio"]) == pytest.approx([1.2, 0.8, 1.0])
+    assert list(table["Method"]) == ["unet-small", "unet-small, sharpened", "bicubic VIIRS", CONSTANT]
+    assert list(table["RMSE"]) == [6.0, 4.0, 5.0, 7.5]
+    assert list(table["RMSE ratio"]) == pytest.approx([1.2, 0.8, 1.0, 1.5])
+    assert any("worse than one value everywhere" in each.value for each in page.caption)
     columns = fine_columns("bicubic VIIRS")
     assert columns["RMSE"]["label"] == "RMSE at 29 m (nW/cm²/sr)"
     assert columns["RMSE ratio"]["label"] == "RMSE / bicubic VIIRS"

@@ -399,9 +399,10 @@ def test_a_prediction_is_scored_at_the_analysis_grid_beside_its_sharpened_form_a
         "unet-small": light["prediction"],
         "unet-small, sharpened": light["sharpened"],
         "bicubic VIIRS": cubic,
+        "constant mean of VIIRS": np.full_like(light["truth"], light["viirs"].mean()),
     }
     found = {each.title: each.fine for each in record.fine_scores}
-    assert list(found) == [*wanted, "area-to-point kriging"]
+    assert list(found) == [*list(wanted)[:3], "area-to-point kriging", "constant mean of VIIRS"]
     for title, radiance in wanted.items():
         rmse = np.sqrt(np.mean((radiance - light["truth"]) ** 2))
         assert found[title].rmse == pytest.approx(rmse, rel=1e-5)
@@ -410,7 +411,7 @@ def test_a_prediction_is_scored_at_the_analysis_grid_beside_its_sharpened_form_a
 
 def test_without_sharpening_or_truth_what_is_unknown_is_not_scored(made: Workspace) -> None:
     plain = pipeline.predict(made, request_for("south", prediction="plain", sharpen=False), NoProgress())
-    assert [each.sharpened for each in plain.fine_scores] == [False, False, False]
+    assert [each.sharpened for each in plain.fine_scores] == [False] * 4
     dataset = Dataset.open(made, "sample")
     place = dataset.region("south").model_copy(update={"truth": None})
     regions = [place if each.name == "south" else each for each in dataset.manifest.regions]

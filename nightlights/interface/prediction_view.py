@@ -15,7 +15,7 @@ from nightlights.interface.scores_table import fine_columns, fine_rows, meaning_
 from nightlights.interface.training_view import size
 from nightlights.manifests import PredictionRecord
 from nightlights.maps import values_at
-from nightlights.scores import BICUBIC
+from nightlights.scores import BICUBIC, CONSTANT
 
 _MEANINGS: dict[str, str] = {
     "viirs": "Measured: the mean over footprints of about 742 m, pixels of about 460 m",
@@ -144,7 +144,7 @@ def show_figures(record: PredictionRecord) -> None:
 
 
 def show_fine_scores(record: PredictionRecord) -> None:
-    """Prediction, sharpened prediction and interpolated VIIRS against the truth, where it is known."""
+    """Prediction, sharpened prediction and what VIIRS alone gives against the truth, where it is known."""
     if "truth" not in record.layers:
         return
     st.markdown(
@@ -154,7 +154,7 @@ def show_fine_scores(record: PredictionRecord) -> None:
     if not record.fine_scores:
         st.info(
             "This prediction was made before scores at 29 m were kept. Predict again to score it and its "
-            "sharpened form beside interpolated VIIRS."
+            "sharpened form beside interpolated VIIRS and its mean."
         )
         return
     st.dataframe(
@@ -165,6 +165,13 @@ def show_fine_scores(record: PredictionRecord) -> None:
         placeholder="–",
     )
     words = "Simulated imagery. Sharpening and interpolation use the VIIRS image of this very region."
+    if any(each.method == CONSTANT for each in record.fine_scores):
+        words += (
+            f" The row **{CONSTANT}** gives every pixel the mean radiance of that image: a method with a "
+            "larger RMSE is worse than one value everywhere."
+        )
+    else:
+        words += f" Predict again to have the {CONSTANT} beside them."
     if not any(each.sharpened for each in record.fine_scores):
         words += " Tick **Sharpen too** and predict again to score the sharpened prediction."
     st.caption(words)

@@ -16,7 +16,7 @@ from nightlights.observation import PointSpread
 from nightlights.prediction.comparison import Read
 from nightlights.prediction.tiling import expanded
 from nightlights.progress import NoProgress, Progress
-from nightlights.scores import BICUBIC, KRIGING
+from nightlights.scores import BICUBIC, CONSTANT, KRIGING
 from nightlights.sharpening.interpolation import area_to_point_kriging, bicubic
 
 LARGEST_KRIGED = 128
@@ -35,7 +35,7 @@ def layer_fine_scores(
     layers: Mapping[str, str],
     progress: Progress | None = None,
 ) -> list[MethodFineScore]:
-    """Score the layers ``prediction`` and ``sharpened``, and interpolated VIIRS, against the truth.
+    """Score the layers ``prediction`` and ``sharpened``, interpolated VIIRS and its mean against the truth.
 
     Every method counts where the prediction is known. Kriging is left out of regions beyond
     :data:`LARGEST_KRIGED`.
@@ -50,8 +50,8 @@ def layer_fine_scores(
     Returns
     -------
     list
-        Network, network sharpened, bicubic, kriging, as far as they are there; empty where the truth is
-        unknown.
+        Network, network sharpened, bicubic, kriging, constant mean, as far as they are there; empty where
+        the truth is unknown.
     """
     window = dataset.region(region).window.window
     if dataset.region(region).truth is None:
@@ -61,7 +61,7 @@ def layer_fine_scores(
     if "sharpened" in layers:
         sharpened = folder / layers["sharpened"]
         methods[network, True] = lambda part: cog.read(sharpened, part)[0]
-    methods |= {(method, False): read for method, read in _interpolated(dataset, region).items()}
+    methods |= {(method, False): read for method, read in _from_viirs(dataset, region).items()}
     sums = dict.fromkeys(methods, FineSums())
     tiles = list(window.tiles(_TILE, _TILE))
     for done, tile in enumerate(tiles):
@@ -81,8 +81,8 @@ def layer_fine_scores(
     ]
 
 
-def _interpolated(dataset: Dataset, region: str) -> dict[str, Read]:
-    """What VIIRS alone gives on the analysis grid, by method."""
+def _from_viirs(dataset: Dataset, region: str) -> dict[str, Read]:
+    """What VIIRS alone gives on the analysis grid, by method; what knows least comes last."""
     window = dataset.region(region).window.window
     spread = PointSpread(dataset.manifest.point_spread_fwhm_m)
     measured = dataset.read_nighttime(region).astype(np.float64)
@@ -98,4 +98,8 @@ def _interpolated(dataset: Dataset, region: str) -> dict[str, Read]:
     found: dict[str, Read] = {BICUBIC: cubic}
     if max(measured.shape) <= LARGEST_KRIGED:
         found[KRIGING] = lambda part: kriged()[part.fine_slices_in(window)]
+    known = measured[np.isfinite(measured)]
+    if known.size:
+        mean = float(known.mean())
+        found[CONSTANT] = lambda part: np.full(part.fine_shape, mean)
     return found

@@ -13,7 +13,7 @@ from nightlights.commands import evaluate
 from nightlights.commands.standard_targets import print_targets
 from nightlights.errors import ModelError
 from nightlights.jobs.kinds import StandardRequest
-from nightlights.manifests import read_record, write_record
+from nightlights.manifests import RunRecord, SourceRecord, read_record, write_record
 from nightlights.progress import NoProgress
 from nightlights.sharpening import agreement
 from nightlights.sharpening.constants import sharpening_constants, sharpening_digest
@@ -170,6 +170,68 @@ def test_a_table_is_written_without_what_does_not_belong_and_says_so(
     assert "Left out oracle: the recipe was changed since: seed 99 then" in said
     assert "nightlights standard train --only oracle" in said
     assert "sharpening: it ships, but trained as 1 networks" in said and "nightlights models promote" in said
+
+
+def test_why_a_row_was_left_out_stays_told_until_it_is_scored_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTLIGHTS_MODELS", str(tmp_path / "models"))
+    workspace, dataset = Workspace.open(tmp_path / "w"), learnable_dataset(tmp_path)
+    settings = RECIPES["oracle"].settings()
+    now = sharpened("oracle", 1.0)
+    old = now.model_copy(
+        update={"settings": [settings[0].model_copy(update={"seed": 99}), *settings[1:]], "run": _run()}
+    )
+    folder = table_folder(workspace, "test")
+    folder.mkdir(parents=True)
+    write_record(folder / "standard-table.json", table(old, sharpened("daytime", 2.0)))
+
+    def trained(**made: MethodFigures) -> StandardTable:
+        again = work._Work(workspace, StandardRequest(train=True, only=[]), lambda: WHEN)
+        again.training_data, again.figures = dataset, dict(made)
+        return again._write()
+
+    first, second = trained(), trained(daytime=sharpened("daytime", 3.0))
+    assert first.left_out == second.left_out
+    assert first.left_out[0].startswith("Left out oracle: the recipe was changed since: seed 99 then, 1 now")
+    assert second.set_aside == [old] and second.method("oracle") is None
+    assert second.known == [*second.methods, old]
+    # The reason is told where the table is to be kept, too.
+    with pytest.raises(ModelError, match="oracle: the recipe was changed since"):
+        keep_record(workspace)
+    # Scored again, there is nothing left to tell.
+    third = trained(oracle=now)
+    assert third.left_out == [] == third.set_aside and third.method("oracle") == now
+    # A recipe that is what it was takes its figures in again.
+    write_record(folder / "standard-table.json", table().model_copy(update={"set_aside": [now]}))
+    assert trained().methods == [now.model_copy(update={"recorded": True})]
+
+
+def test_whose_machine_it_was_is_not_kept_with_rows_that_are_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTLIGHTS_MODELS", str(tmp_path / "models"))
+    workspace = Workspace.open(tmp_path / "w")
+    folder = table_folder(workspace, "test")
+    folder.mkdir(parents=True)
+    whole = table(*(sharpened(key, 1.0) for key in RECIPES if key != "oracle-unet"))
+    aside = sharpened("oracle-unet", 1.0).model_copy(update={"settings": [], "run": _run()})
+    write_record(folder / "standard-table.json", whole.model_copy(update={"set_aside": [aside]}))
+    kept = read_record(keep_record(workspace), StandardTable)
+    assert [each.run and each.run.device for each in kept.set_aside] == ["CPU"]
+
+
+def _run() -> RunRecord:
+    return RunRecord(
+        name="standard-oracle",
+        created=WHEN,
+        dataset="sample",
+        source=SourceRecord(kind="simulated", label="Simulated", simulated=True, parameters={}),
+        settings=RECIPES["oracle"].settings()[0],
+        train_regions=[],
+        evaluate_regions=[],
+        device="CPU: Some Processor",
+    )
 
 
 def test_rows_say_what_they_are_of(capsys: pytest.CaptureFixture[str]) -> None:

@@ -146,7 +146,8 @@ class StandardTable(Record):
     """``standard-table.json``: the figures of every method on the standard cities. All of it is simulated.
 
     ``scale`` is that of the patches of the trainings, 1 for the recipes as they are; None where nothing was
-    trained for it. ``left_out`` says which recorded figures no longer belong to it, and why.
+    trained for it. ``left_out`` says which recorded figures no longer belong to it, and why; they are kept
+    in ``set_aside`` until their method is scored again.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -160,6 +161,12 @@ class StandardTable(Record):
     simulated: Literal[True] = True
     methods: list[MethodFigures]
     left_out: list[str] = Field(default_factory=list)
+    set_aside: list[MethodFigures] = Field(default_factory=list)
+
+    @property
+    def known(self) -> list[MethodFigures]:
+        """All figures, those that are set aside too."""
+        return [*self.methods, *self.set_aside]
 
     def method(self, key: str) -> MethodFigures | None:
         """The figures of a method; None where they are unknown."""

@@ -290,6 +290,8 @@ class _Work:
             versions=Versions.current(),
             methods=[*self.figures.values(), *recorded],
             left_out=[*told(reasons, scale), *_differing(shipped)],
+            # With them, the next table can say why they were left out, or take them in again.
+            set_aside=[method for method in others if method.method in reasons],
         )
         make_folder(self.folder)
         write_record(self.folder / TABLE_FILE, table)
@@ -302,7 +304,7 @@ class _Work:
             if self.request.train
             else shipped_record(self.workspace, self.request.split)
         )
-        yield from table.methods if table else ()
+        yield from table.known if table else ()
 
 
 def keep_record(workspace: Workspace, split: str = "test") -> Path:
@@ -318,7 +320,7 @@ def keep_record(workspace: Workspace, split: str = "test") -> Path:
         raise ModelError(
             f"There is no table of the {split} cities of this version.", "Make it: nightlights standard train"
         )
-    _, reasons = belonging(table.methods)
+    _, reasons = belonging([*table.methods, *(row for row in table.set_aside if row.method != LARGER_ORACLE)])
     if reasons:
         again = ",".join(key for key in reasons if key in RECIPES)
         raise ModelError(
@@ -333,12 +335,15 @@ def keep_record(workspace: Workspace, split: str = "test") -> Path:
         )
     target = models_folder() / "standard" / TABLE_FILE
     make_folder(target.parent)
-    methods = [
-        method.model_copy(update={"run": method.run and method.run.without_machine()})
-        for method in table.methods
-    ]
-    write_record(target, table.model_copy(update={"methods": methods}))
+    rows = {"methods": _without_machine(table.methods), "set_aside": _without_machine(table.set_aside)}
+    write_record(target, table.model_copy(update=rows))
     return target
+
+
+def _without_machine(methods: list[MethodFigures]) -> list[MethodFigures]:
+    return [
+        method.model_copy(update={"run": method.run and method.run.without_machine()}) for method in methods
+    ]
 
 
 def shipped_record(workspace: Workspace, split: str) -> StandardTable | None:

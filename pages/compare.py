@@ -12,16 +12,16 @@ from nightlights.interface.first_look import (
     offer_first_look,
 )
 from nightlights.interface.imagery_layer import ShownImagery
-from nightlights.interface.job_list import jobs_to_show, show_job
-from nightlights.interface.layer_choice import choose_layers, choose_sharpening
+from nightlights.interface.layer_choice import choose_layers
 from nightlights.interface.legends import radiance_legend
 from nightlights.interface.map_parts import Outline, View
 from nightlights.interface.map_view import base_map, show_map
 from nightlights.interface.navigation import page_link
-from nightlights.interface.prediction_choice import Target, request_for, targets, usable_runs
+from nightlights.interface.predict_panel import predict_panel
+from nightlights.interface.prediction_choice import Target, targets, usable_runs
 from nightlights.interface.prediction_view import show_downloads, show_figures, show_fine_scores, show_values
 from nightlights.interface.publish_panel import publish_panel
-from nightlights.interface.state import job_store, page_header, show_error, workspace
+from nightlights.interface.state import page_header, show_error, workspace
 from nightlights.interface.theme import role_swatch
 from nightlights.manifests import PredictionRecord, RunRecord
 from nightlights.palettes import ROLE_COLOURS
@@ -29,7 +29,7 @@ from nightlights.palettes import ROLE_COLOURS
 # The map component takes this in once, when it is first shown: the same list wherever this page draws it.
 READ_FROM_MAP = ["last_clicked"]
 
-space, store = workspace(), job_store()
+space = workspace()
 choose_first_look()
 runs = {run.name: run for run in usable_runs(space)}
 shown = chosen_before("run", list(runs))
@@ -55,29 +55,6 @@ def choose_target() -> tuple[RunRecord, Target]:
     state = "predicted" if target.prediction else "not predicted yet"
     st.html(f"{role_swatch(target.role)}{target.role} region · {state}")
     return run, target
-
-
-def predict_button(run: RunRecord, target: Target) -> None:
-    """Start a prediction, or follow the one that is under way."""
-    request = request_for(run.name, run.dataset, target)
-    made = [target.prediction.name] if target.prediction else []
-    mine = [job for job in store.list("predict") if job.target == request.prediction]
-    for job in jobs_to_show(mine, made):
-        show_job(job)
-    if any(job.active for job in mine):
-        return
-    if not target.prediction:
-        st.caption("Tile by tile, written as Cloud Optimized GeoTIFFs: seconds to a few minutes.")
-    sharpen = choose_sharpening()
-    label = "Predict again" if target.prediction else "Predict"
-    first = not target.prediction and newcomer is None
-    if st.button(label, type="primary" if first else "secondary", width="stretch"):
-        try:
-            request = request.model_copy(update={"sharpen": sharpen})
-            store.submit("predict", request, f"Predict {target.region} with {run.name}")
-            st.rerun()
-        except NightlightsError as error:
-            show_error(error)
 
 
 def draw_empty(target: Target) -> None:
@@ -138,7 +115,7 @@ with controls:
     run, target = choose_target()
     picked, opacity = choose_layers(target.prediction) if target.prediction else ([], 1.0)
     if target.version or target.prediction:
-        predict_button(run, target)
+        predict_panel(run, target, primary=not target.prediction and newcomer is None)
     above = publish_panel(target.prediction) if target.prediction else ShownImagery()
 with picture:
     try:

@@ -143,6 +143,22 @@ def test_the_page_says_how_the_prediction_stands(
     labels = [button.label for button in page.button]
     assert label in labels
     assert ("Predict" in labels) == (state == "failed")
+    begun = [each.value for each in page.caption if "The prediction has begun; the bar above" in each.value]
+    assert len(begun) == (state == "running")
+    assert not any("the earlier one" in words for words in begun)
+
+
+def test_predicting_again_says_that_it_has_begun_and_what_the_map_shows_meanwhile(
+    app: Any, space: Workspace, maps: Any
+) -> None:
+    add_run(space)
+    add_prediction(space)
+    request = {"run": "first", "region": "abuja", "dataset": "cities", "prediction": "first-abuja"}
+    add_job(space, "predict", {**request, "overwrite": True}, "running")
+    page = app("compare", space)
+    (words,) = [each.value for each in page.caption if "has begun" in each.value]
+    assert words.endswith("Until it is done, the map shows the earlier one.")
+    assert [layer.name for layer in maps[-1]["layers"]] == ["Predicted"]
 
 
 def test_a_click_reads_every_layer_in_its_unit(space: Workspace) -> None:

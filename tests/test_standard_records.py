@@ -322,10 +322,25 @@ def test_that_nothing_ships_is_said_before_any_work(
     workspace = Workspace.open(tmp_path / "w")
     folder = table_folder(workspace, "test")
     folder.mkdir(parents=True)
-    write_record(folder / "standard-table.json", table(sharpened("daytime", 2.0)))
     monkeypatch.setattr(evaluate, "run_job", lambda *_, **__: _refuse())
-    assert cli.main(arguments) == 2
-    assert "are read from the record" in capsys.readouterr().err
+
+    def said(*rows: MethodFigures) -> str:
+        write_record(folder / "standard-table.json", table(sharpened("bicubic VIIRS", 1.0), *rows))
+        assert cli.main(arguments) == 2
+        return " ".join(capsys.readouterr().err.split())
+
+    old = sharpened("oracle", 1.0).model_copy(update={"settings": []})
+    some = said(sharpened("daytime", 2.0), old)
+    assert "Read from the record: daytime. Left out oracle: the settings of its training were not" in some
+    assert "Not in the record: daytime-africa, daytime-united-states, sharpening, oracle-unet, study" in some
+    assert "standard train --only daytime-africa,daytime-united-states,sharpening,oracle,oracle-unet" in some
+    none = said(old)
+    assert "Read from the record: no network. Left out oracle: the settings" in none
+    assert none.count("nightlights standard train") == 1 and "--only" not in none
+    assert "there is no record of them" in said()
+    whole = said(*(sharpened(key, 1.0) for key in RECIPES))
+    assert "Read from the record: daytime-africa, daytime-united-states" in whole
+    assert "Left out" not in whole and "Not in the record" not in whole and "standard train" not in whole
 
 
 def _refuse() -> StandardTable:

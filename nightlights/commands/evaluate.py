@@ -12,6 +12,7 @@ from nightlights.commands.work import record_of, run_job, start_job
 from nightlights.errors import SettingsError
 
 if TYPE_CHECKING:
+    from nightlights.standard.table import StandardTable
     from nightlights.workspace import Workspace
 
 app = typer.Typer(add_completion=False)
@@ -117,7 +118,7 @@ def _shipped(
 
 
 def _tell_what_is_missing(place: "Workspace", split: Literal["test", "validation"]) -> None:
-    """Before minutes of work: that no model ships, and where the figures of networks come from instead."""
+    """Before minutes of work: that no model ships, and of which networks the record has figures."""
     from nightlights.commands.output import say
     from nightlights.shipped import models_folder, shipped_models
     from nightlights.standard.recipes import RECIPES
@@ -125,14 +126,32 @@ def _tell_what_is_missing(place: "Workspace", split: Literal["test", "validation
 
     if any(model.name in RECIPES for model in shipped_models()):
         return
-    record = shipped_record(place, split)
-    networks = (
-        "are read from the record" if record else "are missing in the table: there is no record of them"
-    )
     say(
         f"No model of the table ships in {models_folder().name}/, so baselines alone are scored now, which "
-        f"takes some minutes. The figures of the networks {networks}. Train them: nightlights standard train"
+        f"takes some minutes. {_of_networks(shipped_record(place, split))}"
     )
+
+
+def _of_networks(record: "StandardTable | None") -> str:
+    """Which networks' figures are read from ``record``, which are left out and why, and which it lacks."""
+    from nightlights.standard.outdated import belonging
+    from nightlights.standard.recipes import RECIPES
+
+    known = [figures for figures in record.known if figures.method in RECIPES] if record else []
+    kept, reasons = belonging(known)
+    read = [figures.method for figures in kept]
+    lacking = [key for key in RECIPES if key not in read and key not in reasons]
+    if not known:
+        said = ["The figures of the networks are missing in the table: there is no record of them."]
+    else:
+        said = [f"Read from the record: {', '.join(read) or 'no network'}."]
+        said += [f"Left out {key}: {reason}." for key, reason in reasons.items()]
+        said += [f"Not in the record: {', '.join(lacking)}."] if lacking else []
+    absent = [key for key in RECIPES if key not in read]
+    if absent:
+        only = f" --only {','.join(absent)}" if read else ""
+        said.append(f"Train what is missing, which takes hours on a CPU: nightlights standard train{only}")
+    return " ".join(said)
 
 
 def _label(model: Path | None) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from calibration_samples import calibration_of
 from pages_workspace import CREATED, SOURCE, add_job, add_run, app
 
-from nightlights.bands import RadianceTransform
 from nightlights.experiments import list_experiments
 from nightlights.grid import Window
 from nightlights.interface.prediction_choice import usable_runs
@@ -32,8 +32,8 @@ from nightlights.manifests import (
     write_record,
 )
 from nightlights.metrics import PixelPairs
-from nightlights.uncertainty import UNCERTAINTY_FILE, Calibration
-from nightlights.uncertainty.records import CalibratedRegion, Weight, feature_names
+from nightlights.uncertainty import UNCERTAINTY_FILE
+from nightlights.uncertainty.records import CalibratedRegion
 from nightlights.workspace import Workspace
 
 __all__ = ["app"]
@@ -176,30 +176,17 @@ def test_a_run_is_calibrated_by_a_button_and_then_says_how_many_pixels_are_insid
     page.button(key="calibrate-first").click().run()
     assert asked == [("calibrate", CalibrationRequest(run="first"))]
     region = CalibratedRegion(name="abuja", pixels=400, coverage=0.88)
-    weights = [Weight(feature=name, center=0, spread=1, weight=0) for name in feature_names(1)]
-    calibration = Calibration(
-        created=CREATED,
-        run="first",
-        datasets=["cities"],
-        level=0.9,
-        share=0.92,
-        model_sha256="0" * 64,
-        transform=RadianceTransform(scale=1.0),
-        orientations=1,
-        intercept=0,
-        weights=weights,
-        below=1,
-        above=1,
-        held_out="blocks",
-        regions=[region, region.model_copy(update={"name": "nairobi", "coverage": 0.43})],
+    calibration = calibration_of(
+        region,
+        region.model_copy(update={"name": "nairobi", "coverage": 0.43}),
         coverage=0.88,
-        simulated=True,
+        held_out="blocks",
         remark="They hold where cities are like abuja.",
     )
     write_record(space.run_folder("first") / UNCERTAINTY_FILE, calibration)
     said = [each.value for each in app("experiments", space).caption]
     assert any("in held-out blocks, 88 % of the VIIRS pixels" in each.replace("88%", "88 %") for each in said)
-    assert any("from 43% to 88% in single regions" in each for each in said)
+    assert any("in single regions from 43% to 88%" in each for each in said)
     assert any("Simulated imagery. They hold where cities are like abuja." in each for each in said)
     assert any("older method: calibrate again" in each for each in said)
     alone = run.model_copy(update={"evaluate_regions": []})

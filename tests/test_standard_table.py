@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from calibration_samples import calibration_of
 from learning_samples import learnable_dataset
 from standard_samples import WHEN, figures, method, shrink, table
 
 from nightlights import cli, training
-from nightlights.bands import RadianceTransform
 from nightlights.commands.standard_targets import print_targets
 from nightlights.errors import Cancelled, NightlightsError
 from nightlights.grid import Window
@@ -33,7 +33,7 @@ from nightlights.standard.traps import TRAPS, TrapSum, trap_masks, trap_places, 
 from nightlights.standard.work import keep_record, make_table, shipped_record, table_folder
 from nightlights.training_settings import FOOTPRINT_LOSSES
 from nightlights.uncertainty import load_calibration
-from nightlights.uncertainty.records import METHOD, CalibratedRegion, Calibration, Weight, feature_names
+from nightlights.uncertainty.records import METHOD, CalibratedRegion
 from nightlights.workspace import Workspace
 
 GROUPS = ("Africa", "United States")
@@ -331,25 +331,8 @@ def test_intervals_come_from_the_validation_cities_of_every_planet(monkeypatch: 
 def test_intervals_of_an_older_kind_or_of_other_imagery_are_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = Calibration(
-        method=METHOD,
-        created=WHEN,
-        run="a",
-        datasets=["v"],
-        level=0.9,
-        share=0.9,
-        model_sha256="0" * 64,
-        transform=RadianceTransform(scale=1.0),
-        orientations=1,
-        intercept=0,
-        weights=[Weight(feature=name, center=0, spread=1, weight=0) for name in feature_names(1)],
-        below=1,
-        above=1,
-        held_out="regions",
-        regions=[CalibratedRegion(name="x", dataset="v", dataset_sha256="1", pixels=1, coverage=1)],
-        coverage=1,
-        simulated=True,
-        remark="",
+    made = calibration_of(
+        CalibratedRegion(name="x", dataset="v", dataset_sha256="1", pixels=1, coverage=1), method=METHOD
     )
 
     class Imagery(NamedTuple):

@@ -43,6 +43,17 @@ def sampler(dataset: Dataset, names: list[str]) -> PatchSampler:
     return PatchSampler(dataset, names, 64, 5, 0.2, dataset.folder / ".cache")
 
 
+def study_of(rows: list[StudyComparison], regions: list[StudyRegions], **given: object) -> StudyRecord:
+    """The record of a study at half of the published work."""
+    usual = {"work": 0.5, "network": "unet", "patch_size": 96, "seed": 1, "planet_seed": 1}
+    return StudyRecord.model_validate({**usual, "created": now(), "rows": rows, "regions": regions, **given})
+
+
+def compared(row: int, defect: StudyOutcome, mended: StudyOutcome) -> StudyComparison:
+    """A row of a study that both loaders trained."""
+    return StudyComparison(row=row, patches=8, batch_size=1, epochs=1, defect=defect, mended=mended)
+
+
 def test_the_loader_reads_the_last_region_alone() -> None:
     assert regions_read(["a", "b", "c"], "study") == ["c"]
     assert regions_read(["a", "b", "c"], "study mended") == ["a", "b", "c"]
@@ -231,17 +242,7 @@ def test_the_printed_table_says_each_rows_own_share_of_the_work(
                 mended=outcome,
             )
         )
-    record = StudyRecord(
-        created=now(),
-        work=scale.work,
-        network=scale.network,
-        patch_size=96,
-        seed=1,
-        planet_seed=1,
-        rows=rows,
-        regions=[],
-    )
-    print_study(record)
+    print_study(study_of(rows, [], work=scale.work, network=scale.network))
     said = " ".join(capsys.readouterr().out.split())
     # Row 5: 504 x 1 of 8,000 x 1; row 7: 504 x 3 of 8,000 x 50.
     assert "at a scale of 0.004, 0.378 to 6.3 % of its training work" in said
@@ -250,23 +251,15 @@ def test_the_printed_table_says_each_rows_own_share_of_the_work(
 
 def test_the_answers_are_those_of_the_runs() -> None:
     def comparison(row: int, defect: float, mended: float | None) -> StudyComparison:
-        outcomes = [
+        outcomes = (
             StudyOutcome(run="r", train_rmse=1, last_rmse=2, evaluation_rmse=rmse)
             for rmse in (defect, mended)
-        ]
-        return StudyComparison(
-            row=row, patches=8, batch_size=1, epochs=1, defect=outcomes[0], mended=outcomes[1]
         )
+        return compared(row, *outcomes)
 
-    record = StudyRecord(
-        created=now(),
-        work=0.5,
-        network="unet",
-        patch_size=96,
-        seed=1,
-        planet_seed=1,
-        rows=[comparison(11, 8.0, 4.0), comparison(7, 6.0, 1.5), comparison(8, 5.0, None)],
-        regions=[StudyRegions(dataset="d", train={"a": 9.0, "b": 0.5}, evaluate={"abuja": 3, "nairobi": 4})],
+    record = study_of(
+        [comparison(11, 8.0, 4.0), comparison(7, 6.0, 1.5), comparison(8, 5.0, None)],
+        [StudyRegions(dataset="d", train={"a": 9.0, "b": 0.5}, evaluate={"abuja": 3, "nairobi": 4})],
     )
     ten_times, ratio, cities = answers(record)
     assert "row 11 to row 7" in ten_times
@@ -286,24 +279,15 @@ def test_runs_that_diverged_or_learned_a_constant_are_marked_and_compared_with_n
     def outcome(rmse: float) -> StudyOutcome:
         return StudyOutcome.of("r", 1.0, rmse, rmse)
 
-    def comparison(row: int, defect: StudyOutcome, mended: StudyOutcome) -> StudyComparison:
-        return StudyComparison(row=row, patches=8, batch_size=1, epochs=1, defect=defect, mended=mended)
-
-    record = StudyRecord(
-        created=now(),
-        work=0.5,
-        network="unet",
-        patch_size=96,
-        seed=1,
-        planet_seed=1,
-        rows=[
-            comparison(11, outcome(40.5), outcome(3.95)),
-            comparison(7, outcome(math.nan), outcome(2.0)),
-            comparison(12, outcome(8.0), outcome(2.0)),
-            comparison(8, StudyOutcome(run="r", failure="Training diverged"), StudyOutcome(run="r")),
+    record = study_of(
+        [
+            compared(11, outcome(40.5), outcome(3.95)),
+            compared(7, outcome(math.nan), outcome(2.0)),
+            compared(12, outcome(8.0), outcome(2.0)),
+            compared(8, StudyOutcome(run="r", failure="Training diverged"), StudyOutcome(run="r")),
         ],
         # Only Nairobi, which is last, says how well a constant does; row 12 has the regions of row 11.
-        regions=[
+        [
             StudyRegions(
                 dataset="viirs_africa_small", train={"a": 9, "b": 9}, evaluate={"abuja": 1, "nairobi": 4}
             ),

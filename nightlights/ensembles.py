@@ -65,7 +65,7 @@ def _member(record: RunRecord) -> Member:
     )
 
 
-def combine(members: Sequence[Path], folder: Path, name: str) -> RunRecord:
+def combine(members: Sequence[Path], folder: Path, name: str, *, series: str = "") -> RunRecord:
     """Write the mean of trained runs to ``folder`` as a run of its own.
 
     The mean is taken of transformed radiance. Members with and without VIIRS as an input may be mixed; the
@@ -78,6 +78,8 @@ def combine(members: Sequence[Path], folder: Path, name: str) -> RunRecord:
         Folders of finished runs of one network, on one dataset.
     name:
         Of the combined run.
+    series:
+        What it is part of itself, whatever its members are part of.
 
     Returns
     -------
@@ -127,7 +129,7 @@ def combine(members: Sequence[Path], folder: Path, name: str) -> RunRecord:
             "train_rmse": None,
             "evaluation_rmse": None,
             # It is a run of its own, even where its members are those of a sweep.
-            "series": "",
+            "series": series,
             "notes": f"The mean of {', '.join(record.name for record in records)}.",
         }
     )

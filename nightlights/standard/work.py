@@ -13,12 +13,11 @@ from pathlib import Path
 
 from nightlights import pipeline, training
 from nightlights.datasets import Dataset
-from nightlights.ensembles import combine, read_members
+from nightlights.ensembles import combine
 from nightlights.errors import ModelError, WorkspaceError
 from nightlights.files import make_folder
 from nightlights.jobs.kinds import StandardRequest
-from nightlights.manifests import ModelConfig, RunRecord, TrainingRequest, now, read_record, write_record
-from nightlights.models import CONFIG_FILE, MODEL_FILE
+from nightlights.manifests import TrainingRequest, now, read_record, write_record
 from nightlights.names import suggested_name
 from nightlights.networks import network_info
 from nightlights.progress import Progress
@@ -31,11 +30,11 @@ from nightlights.standard.evaluation import simulated_dataset, standard_dataset
 from nightlights.standard.measuring import Candidate, Ground, measure
 from nightlights.standard.outdated import belonging, interval_change, recipe_change, told
 from nightlights.standard.recipes import RECIPES, Recipe
+from nightlights.standard.runs import SERIES, is_as_wanted, is_combined
 from nightlights.standard.table import TABLE_FILE, MethodFigures, StandardTable, Versions
 from nightlights.standard.targets import LARGER_ORACLE
 from nightlights.standard.traps import trap_places
 from nightlights.training.choices import check_combination, check_patch_size
-from nightlights.training_settings import VIIRS_SMOOTHING
 from nightlights.uncertainty.calibration import calibrate
 from nightlights.workspace import Workspace
 
@@ -202,8 +201,8 @@ class _Work:
             run = run_name(recipe, self.request.scale)
             folder = self.workspace.run_folder(run)
             trained = self._members(recipe, progress)
-            if recipe.members and not _combined(folder, trained):
-                combine(trained, folder, run)
+            if recipe.members and not is_combined(folder, trained):
+                combine(trained, folder, run, series=SERIES)
                 (folder / pipeline.SCORES_FILE).unlink(missing_ok=True)
             if not (folder / pipeline.SCORES_FILE).exists():
                 pipeline.evaluate(self.workspace, run, progress, roles=("evaluate",))
@@ -232,8 +231,9 @@ class _Work:
                 settings=settings,
                 notes=f"Standard recipe: {recipe.title}",
                 overwrite=True,
+                series=SERIES,
             )
-            going_on = _same(folder, wanted, self.training_data)
+            going_on = is_as_wanted(folder, wanted, self.training_data)
             part = _Part(progress, index, 1, len(every), f"member {index + 1} of {len(every)}")
             training.train(self.training_data, wanted, folder, part if recipe.members else progress, going_on)
             folders.append(folder)
@@ -383,27 +383,3 @@ def _differing(shipped: dict[str, str]) -> list[str]:
     """Lines about models that ship and are not those of their recipes."""
     lines = [f"{key}: {reason}." for key, reason in shipped.items()]
     return lines and [*lines, "Train them anew, and promote them: nightlights models promote"]
-
-
-def _combined(folder: Path, members: list[Path]) -> bool:
-    """Whether the ensemble in ``folder`` is that of ``members`` as they are."""
-    with contextlib.suppress(WorkspaceError):
-        record = read_record(folder / pipeline.RUN_FILE, RunRecord)
-        last = max((member / MODEL_FILE).stat().st_mtime for member in members)
-        return (
-            record.members == [member.name for member in members]
-            and bool(read_members(folder, record))
-            and (folder / MODEL_FILE).stat().st_mtime >= last
-        )
-    return False
-
-
-def _same(folder: Path, wanted: TrainingRequest, dataset: Dataset) -> bool:
-    """Whether the run in ``folder`` is what ``wanted`` asks for, as far as it came."""
-    with contextlib.suppress(WorkspaceError):
-        record = read_record(folder / pipeline.RUN_FILE, RunRecord)
-        config = read_record(folder / CONFIG_FILE, ModelConfig)
-        smoothed = not config.viirs_input or config.viirs_smoothing == VIIRS_SMOOTHING
-        same = (record.settings, config.dataset_sha256) == (wanted.settings, dataset.sha256)
-        return smoothed and same
-    return False

@@ -1,6 +1,8 @@
 """Only ground that a network has not seen says how far it errs, whatever the files are called by now."""
 
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,7 @@ from nightlights.progress import NoProgress
 from nightlights.regions import Region
 from nightlights.uncertainty import UNCERTAINTY_FILE, calibration
 from nightlights.uncertainty.calibration import _blocks, _remark, calibration_regions, unchecked_ground
+from nightlights.uncertainty.features import RegionFeatures
 from nightlights.workspace import Workspace
 
 LEARNT, EAST = Window(43_000, 16_000, 5, 5), Window(43_200, 18_000, 5, 5)
@@ -179,6 +182,42 @@ def test_a_run_that_is_not_finished_is_not_calibrated(
     with pytest.raises(ModelError, match="first is not finished") as caught:
         calibrate_run(workspace, CalibrationRequest(run="first"), NoProgress())
     assert "Resume it first" in caught.value.remedy and not calibrated
+
+
+def test_calibration_tells_one_progress_over_all_regions(
+    workspace: Workspace, run: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places: dict[str, tuple[Window, Role]] = {
+        name: (Window(column, 16_000, 9, 9), "evaluate")
+        for name, column in (("a", 43_000), ("b", 43_200), ("c", 43_400))
+    }
+    dataset = exported(workspace, "three", places)
+    told: list[tuple[float, float, str, str]] = []
+
+    class Watched(NoProgress):
+        def update(self, done: float, total: float, *, unit: str = "", message: str = "") -> None:
+            told.append((done, total, unit, message))
+
+    def works(*given: Any) -> Any:
+        for done in (0, 2, 4):
+            given[-1].update(done, 4, unit="tiles", message="Predicting")
+        generator = np.random.default_rng(1)
+        return RegionFeatures(generator.gamma(1.0, size=(9, 9)), generator.normal(size=(9, 9, 5)))
+
+    monkeypatch.setattr(prediction.Predictor, "load", lambda _: SimpleNamespace(check=lambda _: None))
+    monkeypatch.setattr(calibration, "fine_prediction", lambda *given: nullcontext(works(*given)))
+    monkeypatch.setattr(calibration, "region_features", works)
+    folder = workspace.run_folder("first")
+    folder.mkdir(parents=True)
+    (folder / "model.keras").write_bytes(b"weights")
+    calibration.calibrate([(dataset, list(places))], run, folder, Watched(), orientations=4)
+    done = [each[0] for each in told]
+    assert done == sorted(done) and done[0] == 0 and done[-1] == 3
+    assert {each[1:3] for each in told} == {(3, "regions")}
+    # Of four predictions of a region, the first is half done at an eighth, and turned ones take the rest.
+    assert done[:6] == pytest.approx([0, 1 / 8, 1 / 4, 1 / 4, 5 / 8, 1])
+    assert told[7][3] == "Region 2 of 3: predicting b, orientation 1 of 4"
+    assert told[-2][3] == "Region 3 of 3: predicting c, orientation 4 of 4"
 
 
 def test_intervals_that_cannot_be_used_are_told_before_the_prediction(

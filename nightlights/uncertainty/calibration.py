@@ -5,6 +5,7 @@ prediction errs than cities looked at once. The same ground is always held out t
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -182,16 +183,21 @@ def calibrate(
     predictor = Predictor.load(model_folder)
     tables, errors, knowns = [], [], []
     regions = [(dataset, name) for dataset, names in sources for name in names]
-    for dataset, region in regions:
+    for index, (dataset, region) in enumerate(regions):
         predictor.check(dataset)
-        with fine_prediction(predictor, dataset, region, progress) as read:
-            found = region_features(read, dataset, region, predictor, _TRANSFORM, orientations, progress)
+        upright, turned = (
+            _RegionPart(progress, index, len(regions), region, first, last, orientations)
+            for first, last in ((0, 1), (1, orientations))
+        )
+        with fine_prediction(predictor, dataset, region, upright) as read:
+            found = region_features(read, dataset, region, predictor, _TRANSFORM, orientations, turned)
         measured = dataset.read_nighttime(region).astype(np.float64)
         error = _TRANSFORM.forward(measured) - _TRANSFORM.forward(found.observed)
         known = np.isfinite(error) & np.isfinite(found.features).all(axis=-1)
         tables.append(found.features[known])
         errors.append(error[known])
         knowns.append(known)
+    progress.update(len(regions), len(regions), unit="regions", message="Fitting the intervals")
     counts = [len(each) for each in errors]
     names = ", ".join(dict.fromkeys(name for _, name in regions))
     if sum(counts) < _FEWEST_PIXELS or min(counts) == 0:
@@ -245,6 +251,31 @@ def calibrate(
     )
     write_record(model_folder / UNCERTAINTY_FILE, calibration)
     return calibration
+
+
+@dataclass(frozen=True)
+class _RegionPart:
+    """Progress of some predictions of one region, told as progress over all regions.
+
+    Each region is predicted ``whole`` times; these are those from number ``first`` up to before ``last``.
+    """
+
+    progress: Progress
+    index: int
+    regions: int
+    region: str
+    first: int
+    last: int
+    whole: int
+
+    def update(self, done: float, total: float, *, unit: str = "", message: str = "") -> None:
+        """See :meth:`nightlights.progress.Progress.update`."""
+        part = min(done / total, 1.0) if total > 0 else 0.0
+        made = self.first + (self.last - self.first) * part
+        said = f"Region {self.index + 1} of {self.regions}: predicting {self.region}"
+        number = min(int(made) + 1, self.last)
+        said += f", orientation {number} of {self.whole}" if self.whole > 1 else ""
+        self.progress.update(self.index + made / self.whole, self.regions, unit="regions", message=said)
 
 
 def _places(regions: Sequence[tuple[Dataset, str]]) -> NDArray[np.int64]:

@@ -5,26 +5,23 @@ and scored in it. Whole regions are held out because neighbouring pixels are ali
 on what was all but trained on (Roberts et al. 2017, doi:10.1111/ecog.02881).
 """
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from nightlights.errors import DatasetError, WorkspaceError
 from nightlights.evaluation import Compared, Share, scores_of
 from nightlights.files import make_folder
-from nightlights.jobs.kinds import fold_run, held_out_regions, trained_regions
+from nightlights.jobs.kinds import fold_run, held_out_regions, older_folds, trained_regions
 from nightlights.manifests import (
     CrossValidationFold,
     CrossValidationRecord,
     CrossValidationRequest,
-    RunRecord,
     TrainingRequest,
     now,
     read_record,
     write_record,
 )
-from nightlights.pipeline import RUN_FILE
 from nightlights.progress import Progress
 from nightlights.sweeps.series import make_room, train_and_score
 from nightlights.workspace import Workspace
@@ -71,7 +68,7 @@ def cross_validate(
     folder = workspace.crossvalidation_folder(request.name)
     if not resume:
         # An older one may have had more regions, and no record, if it was killed before its end.
-        runs = dict.fromkeys([*(fold.run for fold in folds), *_folds(workspace, request.name)])
+        runs = dict.fromkeys([*(fold.run for fold in folds), *older_folds(workspace, request.name)])
         make_room(workspace, request.name, folder, list(runs), overwrite=request.overwrite)
     compared: dict[str, list[Compared]] = {}
     for index, fold in enumerate(folds):
@@ -138,17 +135,6 @@ def run_cross_validation(
 ) -> None:
     """Handle a cross-validation job."""
     cross_validate(workspace, request, progress, resume=resume)
-
-
-def _folds(workspace: Workspace, name: str) -> Iterator[str]:
-    """The runs of the workspace that are folds of the cross-validation ``name``."""
-    for run in workspace.run_names():
-        # Of every other run of such a name, the region that was held out has another one.
-        if run.startswith(name[:40]):
-            with contextlib.suppress(WorkspaceError):
-                record = read_record(workspace.run_folder(run) / RUN_FILE, RunRecord)
-                if [fold_run(name, region) for region in record.evaluate_regions] == [run]:
-                    yield run
 
 
 def _check(dataset: "Dataset", held_out: list[str], trained: list[str]) -> None:

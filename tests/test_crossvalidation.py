@@ -9,13 +9,16 @@ from learning_samples import TINY_NETWORK, WINDOWS, learnable_dataset
 
 from nightlights import cli, crossvalidation, training
 from nightlights.crossvalidation import cross_validate, read_cross_validation
-from nightlights.errors import Cancelled, DatasetError, WorkspaceError
+from nightlights.errors import Cancelled, DatasetError, JobError, WorkspaceError
 from nightlights.jobs import JobStore
 from nightlights.manifests import (
     CrossValidationRecord,
     CrossValidationRequest,
+    RunRecord,
+    SourceRecord,
     TrainingRequest,
     TrainingSettings,
+    now,
     write_record,
 )
 from nightlights.metrics import ALL_REGIONS
@@ -180,6 +183,35 @@ def test_a_region_that_overlaps_another_is_not_held_out_of_it(
     request = REQUEST.model_copy(update={"name": "other", "regions": regions})
     with pytest.raises(DatasetError, match="overlap"):
         cross_validate(Workspace.open(tmp_path), request, NoProgress())
+
+
+def test_a_job_holds_the_runs_of_its_folds_and_of_those_that_it_replaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, store = Workspace.open(tmp_path), JobStore(Workspace.open(tmp_path))
+    learnable_dataset(tmp_path)
+    for run, region in (("held-without-west", "west"), ("held-apart", "west")):
+        settings = SETTINGS.model_copy(update={"evaluate_regions": [region]})
+        record = RunRecord(
+            name=run,
+            created=now(),
+            dataset="sample",
+            source=SourceRecord(kind="simulated", label="Simulated", simulated=True, parameters={}),
+            settings=settings,
+            train_regions=["east"],
+            evaluate_regions=[region],
+        )
+        workspace.run_folder(run).mkdir(parents=True)
+        write_record(workspace.run_folder(run) / "run.json", record)
+    monkeypatch.setattr(JobStore, "_start", lambda *_: None)
+    job = store.submit("cross-validate", REQUEST.model_copy(update={"overwrite": True}))
+    folds = {f"runs/held-without-{name}" for name in NAMES}
+    assert set(job.writes) == {"crossvalidations/held", "runs/held-without-west", *folds}
+    for run in ("held-without-east", "held-without-west"):
+        wanted = TrainingRequest(run=run, dataset="sample", settings=SETTINGS, overwrite=True)
+        with pytest.raises(JobError, match=f"runs/{run} is being written"):
+            store.submit("train", wanted)
+    assert store.submit("train", wanted.model_copy(update={"run": "held-apart"})).state == "queued"
 
 
 def test_the_command_runs_it_as_a_job_that_holds_its_runs(

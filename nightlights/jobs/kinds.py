@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -216,12 +216,26 @@ def trained_regions(manifest: DatasetManifest, request: CrossValidationRequest) 
 
 
 def _cross_validation_writes(workspace: Workspace, request: CrossValidationRequest) -> list[str]:
-    paths = [f"crossvalidations/{request.name}"]
+    runs = []
     with contextlib.suppress(WorkspaceError):
         path = workspace.dataset_folder(request.dataset) / "dataset.json"
         regions = held_out_regions(read_record(path, DatasetManifest), request)
-        paths += [f"runs/{fold_run(request.name, region)}" for region in regions]
-    return paths
+        runs = [fold_run(request.name, region) for region in regions]
+    if request.overwrite:
+        # What an older one has left is removed, also the runs of regions that are held out no more.
+        runs += older_folds(workspace, request.name)
+    return [f"crossvalidations/{request.name}", *(f"runs/{run}" for run in dict.fromkeys(runs))]
+
+
+def older_folds(workspace: Workspace, name: str) -> Iterator[str]:
+    """The runs of the workspace that are folds of the cross-validation ``name``."""
+    for run in workspace.run_names():
+        # Of every other run of such a name, the region that was held out has another one.
+        if run.startswith(name[:40]):
+            with contextlib.suppress(WorkspaceError):
+                record = read_record(workspace.run_folder(run) / "run.json", RunRecord)
+                if [fold_run(name, region) for region in record.evaluate_regions] == [run]:
+                    yield run
 
 
 def _sweep_writes(_: Workspace, request: SweepRequest) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from nightlights.records import Record, Share
+from nightlights.wording import FIRST_OUTPUT
 
 Loss = Literal[
     "pixel squared error",
@@ -58,8 +59,7 @@ class TrainingSettings(Record):
     point_spread: Literal["fixed", "learned"] = "fixed"
     first_output: Literal["as drawn", "mean radiance"] = Field(
         default="as drawn",
-        description="before the first step: what the first weights give, or about the mean of VIIRS over "
-        "the training regions, which suits dark countries",
+        description=FIRST_OUTPUT,
     )
     viirs_input: bool = Field(default=False, description="VIIRS is an input too: the network is to sharpen")
     schedule: Schedule | None = Field(default=None, description="the network's own unless given")

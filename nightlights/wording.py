@@ -1,6 +1,14 @@
-"""Counts, figures and moments as people read them."""
+"""Counts, figures and moments as people read them; what several places say in the same words."""
 
 from datetime import datetime
+from typing import Final
+
+FIRST_OUTPUT: Final = (
+    "What the network predicts before the first step. As drawn: what its random first weights give, some "
+    "4 nW/cm²/sr everywhere. Mean radiance: about the mean of VIIRS over the training regions, which spares "
+    "dark countries hundreds of steps."
+)
+"""Explains the setting ``first_output`` wherever it is chosen."""
 
 
 def counted(count: int, noun: str) -> str:

@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from pages_workspace import add_dataset, add_job, add_run, app, submitted
 
+from nightlights.commands import train
 from nightlights.experiments import list_experiments
 from nightlights.interface.jobs_view import duration
 from nightlights.interface.plots import rmse_chart
@@ -117,6 +119,15 @@ def test_every_advanced_setting_reaches_the_request(
     page.selectbox(key="train_label").set_value("truth").run()
     assert "mixture compares VIIRS pixels" in page.error[0].value
     assert next(button for button in page.button if button.label == "Train").disabled
+
+
+def test_the_first_output_has_one_name_and_one_explanation(app: Any, exported: Workspace) -> None:
+    asked = app("train", exported).selectbox(key="train_first_output")
+    assert (asked.label, asked.options) == ("First output", ["As drawn", "Mean radiance"])
+    (option,) = (each for each in typer.main.get_command(train.app).params if each.name == "first_output")
+    words = TrainingSettings.model_fields["first_output"].description
+    assert asked.help == words
+    assert option.help == f"First output, as-drawn or mean-radiance. {words} Default: as-drawn."
 
 
 @pytest.mark.parametrize(

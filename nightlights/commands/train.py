@@ -14,7 +14,7 @@ from nightlights.commands.options import (
 from nightlights.commands.output import print_json
 from nightlights.commands.scores import print_scores
 from nightlights.commands.work import record_of, run_job, start_job
-from nightlights.wording import counted
+from nightlights.wording import FIRST_OUTPUT, counted
 
 app = typer.Typer(add_completion=False)
 
@@ -119,8 +119,7 @@ def train(
     first_output: Annotated[
         str | None,
         typer.Option(
-            help="Where training begins: as-drawn, at what the first weights give, or mean-radiance, near "
-            "the mean of VIIRS over the training regions, for dark countries. Default: as-drawn.",
+            help=f"First output, as-drawn or mean-radiance. {FIRST_OUTPUT} Default: as-drawn.",
             **_ADVANCED,
         ),
     ] = None,

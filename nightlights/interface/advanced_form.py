@@ -1,15 +1,17 @@
 """The part of the training form that most runs leave as it is: labels, schedules, averages, stopping."""
 
+from collections.abc import Mapping
 from typing import get_args
 
 import streamlit as st
 
 from nightlights.networks.registry import NetworkInfo, network_info
 from nightlights.training_settings import Schedule
+from nightlights.wording import FIRST_OUTPUT
 
 _LABELS = {"VIIRS": "VIIRS", "truth": "Hidden truth (simulated imagery alone)"}
 _SPREADS = {"fixed": "As in the dataset", "learned": "Learned"}
-_FIRST_OUTPUTS = {"as drawn": "What the first weights give", "mean radiance": "About the mean of VIIRS"}
+_FIRST_OUTPUTS = {"as drawn": "As drawn", "mean radiance": "Mean radiance"}
 _LOADERS = {
     "random patches": "New random patches every epoch",
     "study": "The study's, with its mistake",
@@ -38,31 +40,25 @@ def _compared() -> dict[str, object]:
         help="Of the loss called mixture: this share of the footprint squared error, the rest of the pixel "
         "squared error.",
     )
-    label = st.selectbox(
+    label = _choice(
         "Label",
-        list(_LABELS),
-        key="train_label",
-        format_func=lambda name: _LABELS[name],
-        persist_state="session",
-        help="What a pixel loss compares with. The hidden truth is known for simulated imagery alone: a "
+        _LABELS,
+        "train_label",
+        "What a pixel loss compares with. The hidden truth is known for simulated imagery alone: a "
         "network trained on it shows what is possible at best, and no real network can be trained so.",
     )
-    spread = st.selectbox(
+    spread = _choice(
         "Point spread",
-        list(_SPREADS),
-        key="train_point_spread",
-        format_func=lambda name: _SPREADS[name],
-        persist_state="session",
-        help="How far VIIRS spreads the light of a point. Learned: training finds the width itself, between "
+        _SPREADS,
+        "train_point_spread",
+        "How far VIIRS spreads the light of a point. Learned: training finds the width itself, between "
         "300 and 2,000 m, beginning with that of the dataset. Needs a footprint loss or a mixture.",
     )
-    loader = st.selectbox(
+    loader = _choice(
         "Loader",
-        list(_LOADERS),
-        key="train_loader",
-        format_func=lambda name: _LOADERS[name],
-        persist_state="session",
-        help="How patches are drawn. The study drew a region's patches once and, by mistake, read those of "
+        _LOADERS,
+        "train_loader",
+        "How patches are drawn. The study drew a region's patches once and, by mistake, read those of "
         "the last region alone; it is kept for comparison, with the mistake and without.",
     )
     viirs = st.checkbox(
@@ -81,20 +77,19 @@ def _compared() -> dict[str, object]:
     }
 
 
+def _choice(label: str, titles: Mapping[str, str], key: str, meaning: str) -> str:
+    """Ask for one of the values in ``titles``, which says how each is shown."""
+    return st.selectbox(
+        label, list(titles), key=key, format_func=titles.__getitem__, persist_state="session", help=meaning
+    )
+
+
 def _own(value: str) -> str:
     return f"{value}, the network's own"
 
 
 def _descent(info: NetworkInfo) -> dict[str, object]:
-    first = st.selectbox(
-        "Training begins at",
-        list(_FIRST_OUTPUTS),
-        key="train_first_output",
-        format_func=lambda name: _FIRST_OUTPUTS[name],
-        persist_state="session",
-        help="Before the first step a network predicts some 4 nW/cm²/sr everywhere. Beginning near the mean "
-        "of the training regions spares dark countries hundreds of steps.",
-    )
+    first = _choice("First output", _FIRST_OUTPUTS, "train_first_output", FIRST_OUTPUT)
     schedule = st.selectbox(
         "Learning rate over time",
         get_args(Schedule),

@@ -1,6 +1,7 @@
 """Earth Engine on the pages: what the forms ask for, what they need, imagery on the map, publishing."""
 
 import shutil
+import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -106,6 +107,21 @@ def test_the_defaults_are_the_study_and_cost_is_said_before_the_click(
     assert export(page, submitted) == EarthEngineRequest()
     assert (submitted[0][1].period_start, submitted[0][1].period_end) == ("2020-01-01", "2022-12-31")
     assert submitted[0][1].bands is None
+
+
+def test_earth_engine_is_chosen_once_it_is_connected_unless_somebody_chose_otherwise(
+    app: Any, space: Workspace
+) -> None:
+    add_regions(space)
+    page = app("imagery", space)
+    assert page.button_group(key="export_source").value == "simulated"
+    connection.start_connecting()
+    while connection.connection() is None:
+        time.sleep(0.01)
+    assert page.run().button_group(key="export_source").value == "earthengine"
+    assert "SIMULATED" not in texts(page) and not page.warning
+    page.button_group(key="export_source").set_value("rasters").run()
+    assert page.run().button_group(key="export_source").value == "rasters"
 
 
 def test_every_choice_of_the_daytime_composite_reaches_the_request(

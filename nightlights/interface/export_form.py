@@ -10,7 +10,7 @@ import streamlit as st
 
 from nightlights.bands import Band
 from nightlights.datasets import ExportEstimate, estimate_export
-from nightlights.interface.connection import is_test_server
+from nightlights.interface.connection import connection, is_test_server
 from nightlights.interface.earthengine_form import ask_for_composites
 from nightlights.interface.jobs_view import duration
 from nightlights.interface.run_form import unused_name
@@ -29,6 +29,7 @@ _SOURCES: dict[Source, str] = {
     "earthengine": "Earth Engine",
 }
 _MINIMUM_FREE_SHARE = 0.02
+_CHOSEN = "export-source-chosen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,21 @@ class ExportPlan:
         return f"{self.requests:,} {what}{'s' * (self.requests != 1)} · "
 
 
+def _choose_source() -> None:
+    """Choose Earth Engine once it is connected, unless the visitor has chosen a source already."""
+    if connection() is not None and not st.session_state.get(_CHOSEN):
+        st.session_state["export_source"] = "earthengine"
+    st.session_state.setdefault("export_source", "simulated")
+
+
+def _keep_choice() -> None:
+    st.session_state[_CHOSEN] = True
+
+
 def export_is_simulated(settings: Settings) -> bool:
     """Whether the form will export simulated imagery: the planet's, or a test server's."""
-    source: Source = st.session_state.get("export_source", "simulated")
+    _choose_source()
+    source: Source = st.session_state["export_source"]
     return source == "simulated" or (source == "earthengine" and is_test_server(settings))
 
 
@@ -91,16 +104,18 @@ def ask_for_export(workspace: Workspace, settings: Settings, taken: Sequence[str
         persist_state="session",
         help="A collection drawn or uploaded on the Regions page.",
     )
-    source: Source = st.segmented_control(
+    _choose_source()
+    picked: Source | None = st.segmented_control(
         "Source",
         list(_SOURCES),
-        default="simulated",
         required=True,
         format_func=lambda kind: _SOURCES[kind],
         key="export_source",
+        on_change=_keep_choice,
         persist_state="session",
         wrap=True,
     )
+    source = picked or "simulated"
     if source == "earthengine":
         request = ask_for_composites(settings)
     else:

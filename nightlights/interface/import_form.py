@@ -29,7 +29,10 @@ _SCALINGS: Final[dict[FileScaling | None, str]] = {
 
 def import_panel(settings: Settings, taken: Sequence[str]) -> None:
     """Ask for files, say what they become, and start the import; ``taken`` are names of datasets."""
-    with st.expander("Import TFRecord files", icon=":material/folder_open:"):
+    # With a key and a rerun the expander stays as it is when what stands above it grows or shrinks.
+    with st.expander(
+        "Import TFRecord files", icon=":material/folder_open:", key="import-panel", on_change="rerun"
+    ):
         text = st.text_area(
             "TFRecord files and mixers",
             key="import_files",

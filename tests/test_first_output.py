@@ -17,7 +17,7 @@ from nightlights.models import load_model
 from nightlights.networks import NETWORKS, build
 from nightlights.progress import NoProgress
 from nightlights.training import train
-from nightlights.training.first_output import begin_at
+from nightlights.training.first_output import begin_at, mean_radiance
 
 ASINH = RadianceTransform(kind="inverse hyperbolic sine", scale=5.0)
 
@@ -50,49 +50,82 @@ def test_linear_outputs_and_countries_without_light_begin_at_a_number() -> None:
     assert -10 < float(model.layers[-1].bias[0]) < -5
 
 
+def steady(**settings: Any) -> TrainingSettings:
+    """Settings of a run that learns as good as nothing, so that it ends where it began."""
+    tiny = {"network": "tiny", "patches_per_region": 1, "patch_size": 64, "evaluation_patches": 2}
+    chosen = TrainingSettings.model_validate({"epochs": 1, **tiny, **settings})
+    return chosen.model_copy(update={"optimizer": "SGD", "learning_rate": 1e-12})
+
+
+def bias_of(folder: Path) -> float:
+    """The last bias of the model in ``folder``."""
+    return float(load_model(folder)[0].layers[-1].bias[0])
+
+
+def bias_at(radiance: float) -> float:
+    """The one from which the network begins at ``radiance``, in nW/cm2/sr."""
+    return math.log(math.expm1(math.asinh(radiance / 5)))
+
+
 def test_a_run_begins_at_the_mean_of_its_training_regions_where_it_is_asked_to(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(NETWORKS, "tiny", TINY_NETWORK)
 
     def bias(name: str, **settings: Any) -> float:
-        chosen = TrainingSettings(
-            network="tiny", epochs=1, patches_per_region=1, patch_size=64, evaluation_patches=2, **settings
-        ).model_copy(update={"optimizer": "SGD", "learning_rate": 1e-12})
-        request = TrainingRequest(run=name, dataset="sample", settings=chosen)
+        request = TrainingRequest(run=name, dataset="sample", settings=steady(**settings))
         train(dataset, request, tmp_path / name, NoProgress())
-        return float(load_model(tmp_path / name)[0].layers[-1].bias[0])
+        return bias_of(tmp_path / name)
 
     drawn = bias("drawn")
     assert drawn == pytest.approx(0, abs=1e-6)
     # The patches, the evaluation region and its light play no part.
-    mean = np.mean([dataset.read_nighttime(name) for name in ("north", "south")])
-    expected = math.log(math.expm1(math.asinh(mean / 5)))
+    north, south = (float(dataset.read_nighttime(name).mean()) for name in ("north", "south"))
+    expected = bias_at((north + south) / 2)
     assert abs(expected) > 0.01
     assert bias("mean", first_output="mean radiance") == pytest.approx(expected, rel=1e-4)
+    # The study's loader reads the last region alone.
+    assert bias_at(south) != pytest.approx(expected, rel=1e-3)
+    study = {"loader": "study", "loss": "pixel squared error", "label_resampling": "nearest"}
+    assert bias("study", first_output="mean radiance", **study) == pytest.approx(bias_at(south), rel=1e-4)
 
 
-def test_resuming_does_not_begin_again(
+def test_every_known_pixel_of_all_regions_counts_the_same() -> None:
+    class Imagery:
+        def read_nighttime(self, region: str) -> np.ndarray:
+            return {"a": np.array([[1.0, np.nan, 4.0]]), "b": np.array([[7.0]])}[region]
+
+    assert mean_radiance(Imagery(), ["a", "b"]) == 4  # type: ignore[arg-type]
+    assert mean_radiance(Imagery(), ["a"]) == 2.5  # type: ignore[arg-type]
+
+
+class StopInTheSecondEpoch:
+    """Progress that cancels at the end of the steps of the second epoch."""
+
+    def update(self, done: float, total: float, *, unit: str = "", message: str = "") -> None:
+        if unit == "steps" and done == total:
+            raise Cancelled
+
+
+def test_resuming_keeps_where_a_run_began(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(NETWORKS, "tiny", TINY_NETWORK)
     begun: list[float] = []
-    monkeypatch.setattr("nightlights.training.run.begin_at", lambda _, radiance, __: begun.append(radiance))
 
-    class StopInTheSecondEpoch:
-        def update(self, done: float, total: float, *, unit: str = "", message: str = "") -> None:
-            if unit == "steps" and done == total:
-                raise Cancelled
+    def begin(model: Any, radiance: float, transform: RadianceTransform) -> None:
+        begun.append(radiance)
+        begin_at(model, 20.0, transform)
 
-    chosen = TrainingSettings(
-        network="tiny", epochs=2, patches_per_region=1, patch_size=64, evaluation_patches=2
+    monkeypatch.setattr("nightlights.training.run.begin_at", begin)
+    request = TrainingRequest(
+        run="kept", dataset="sample", settings=steady(epochs=2, first_output="mean radiance")
     )
-    chosen = chosen.model_copy(update={"first_output": "mean radiance"})
-    request = TrainingRequest(run="stopped", dataset="sample", settings=chosen)
     with pytest.raises(Cancelled):
         train(dataset, request, tmp_path, StopInTheSecondEpoch())
-    assert len(begun) == 1
+    assert bias_of(tmp_path) == pytest.approx(bias_at(20), rel=1e-4)
     assert train(dataset, request, tmp_path, NoProgress(), resume=True).epochs_done == 2
+    assert bias_of(tmp_path) == pytest.approx(bias_at(20), rel=1e-4)
     assert len(begun) == 1
 
 

@@ -60,7 +60,13 @@ from nightlights.training.history import read_history
 from nightlights.workspace import Workspace
 
 SETTINGS = TrainingSettings(
-    epochs=1, patches_per_region=2, patch_size=64, batch_size=2, evaluation_patches=2, seed=3
+    epochs=1,
+    patches_per_region=2,
+    patch_size=64,
+    batch_size=2,
+    evaluation_patches=2,
+    seed=3,
+    sharpening_contrast=1.25,
 )
 
 
@@ -203,6 +209,8 @@ def test_a_prediction_is_a_complete_folder_with_its_record(made: Workspace) -> N
     assert made.prediction_names() == ["east"]
     assert (record.run, record.dataset, record.region, record.role) == ("first", "sample", "east", "evaluate")
     assert all((folder / file).is_file() for file in record.layers.values())
+    tags = cog.inspect(folder / record.layers["sharpened"]).tags
+    assert (record.sharpening_contrast, tags["sharpening_contrast"]) == (1.25, "1.25")
     scored = next(s for s in scores_of(made).scores if (s.method, s.region) == ("unet-small", "east"))
     assert record.score and record.score.rmse == pytest.approx(scored.rmse, rel=1e-5)
     viirs = cog.read(folder / record.layers["viirs"])[0]
@@ -412,6 +420,7 @@ def test_a_prediction_is_scored_at_the_analysis_grid_beside_its_sharpened_form_a
 def test_without_sharpening_or_truth_what_is_unknown_is_not_scored(made: Workspace) -> None:
     plain = pipeline.predict(made, request_for("south", prediction="plain", sharpen=False), NoProgress())
     assert [each.sharpened for each in plain.fine_scores] == [False] * 4
+    assert plain.sharpening_contrast == 1
     dataset = Dataset.open(made, "sample")
     place = dataset.region("south").model_copy(update={"truth": None})
     regions = [place if each.name == "south" else each for each in dataset.manifest.regions]

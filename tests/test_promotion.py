@@ -104,7 +104,9 @@ def test_a_promoted_model_is_listed_and_predicts_like_a_run(
 
 def test_the_draft_tells_data_settings_scores_and_leaves_the_rest_to_a_person(trained: Workspace) -> None:
     text = card_of(trained).read_text()
+    weights = read_record(folder_of(trained) / "run.json", RunRecord).parameters
     for words in (
+        f"`tiny`, {weights:,} weights, predicts",
         "Learnable test source. Simulated",
         "north, south",
         "- patch size: 64",

@@ -13,30 +13,52 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def calibrate(
-    run: Annotated[str, typer.Option(help="Name of the run whose model is calibrated.")],
+    run: Annotated[str, typer.Option(help="Name of the run: finished, and of your own.")],
     dataset: Annotated[
         str | None,
         typer.Option(
-            help="Datasets with regions that it was not trained on, separated by commas. Default: its own."
+            help="Datasets to take the regions from, separated by commas. Default: that of the run."
         ),
     ] = None,
     regions: Annotated[
-        str | None, typer.Option(help="Names, separated by commas. Default: those of role evaluate.")
+        str | None,
+        typer.Option(
+            help="Regions that the run was not trained on, separated by commas; three or more are best. "
+            "Default: those of role evaluate."
+        ),
     ] = None,
     orientations: Annotated[
         int,
-        typer.Option(help="1, 2, 4 or 8: how often every later prediction is made, turned and mirrored."),
+        typer.Option(
+            help="1, 2, 4 or 8: how often each region is predicted, turned and mirrored, now and later. More "
+            "say better where the network is unsure, and take longer."
+        ),
     ] = 8,
     background: BackgroundOption = False,
     workspace: WorkspaceOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Learn how far a model errs in regions that it was not trained on, without training it again.
+    """Measure how far a run errs where it was not trained, so that its predictions come with error bounds.
 
-    Every region is predicted once for each of the orientations: minutes for a few cities, longer without a
-    GPU. Later predictions of the model get the layers lower and upper, between which VIIRS should measure in
-    90 % of the pixels, and uncertainty, their distance in nW/cm²/sr. They take as many times as long.
-    Afterwards, predict again: earlier predictions stay as they are.
+    It predicts regions that the network has not seen, compares them with what
+    VIIRS measured there, and writes what it learned to uncertainty.json in the
+    folder of the run. The network itself is not changed.
+
+    Predictions made from then on get three more layers, in nW/cm²/sr: lower and
+    upper, between which VIIRS should measure in 90 % of the pixels, and
+    uncertainty, the distance between the two. Earlier predictions stay as they
+    are: make them again.
+
+    How long it takes: each region is predicted 8 times, upright, turned and
+    mirrored. That is minutes for a few cities, longer without a GPU. Later
+    predictions of the run take 8 times as long, too. With --orientations 1 each
+    is made once.
+
+    For example:
+
+    nightlights calibrate --run first
+
+    nightlights calibrate --run first --regions abuja,nairobi --orientations 1
     """
     from nightlights.calibrating import read_calibration
     from nightlights.commands.train import names

@@ -34,20 +34,20 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def crossvalidate(
-    name: Annotated[str, typer.Option(help="Name of the cross-validation, with which its runs begin.")],
-    dataset: Annotated[str | None, typer.Option(help="Name of the dataset.")] = None,
+    name: Annotated[str, typer.Option(help="Name to give it; its runs begin with it.")],
+    dataset: Annotated[str | None, typer.Option(help="Name of the dataset. Default: that of --like.")] = None,
     like: Annotated[
         str | None, typer.Option(help="A run whose dataset and settings to take.", metavar="RUN")
     ] = None,
     regions: Annotated[
         str | None,
         typer.Option(
-            help="Regions to hold out in turn, separated by commas; all others of role train or evaluate are "
-            "trained on. Default: all of these roles."
+            help="Regions to hold out, one at a time, separated by commas; the others are trained on all the "
+            "same. Default: every region of role train or evaluate."
         ),
     ] = None,
     network: Annotated[str | None, typer.Option(help="Network, see: nightlights networks.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Number of epochs of each fold.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Number of epochs of each training.")] = None,
     patches_per_region: Annotated[
         int | None, typer.Option(help="Patches from each region in an epoch.")
     ] = None,
@@ -57,17 +57,34 @@ def crossvalidate(
     loss: Annotated[str | None, typer.Option(help="See: nightlights train --help.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, patches and augmentation.")] = None,
     bootstrap_seed: Annotated[int, typer.Option(min=0, help="Seed of the confidence intervals.")] = 1,
-    show: Annotated[bool, typer.Option("--show", help="Only print one that is finished.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Only print the scores of a finished one.")] = False,
     overwrite: OverwriteOption = False,
     background: BackgroundOption = False,
     workspace: WorkspaceOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Hold each region out of training once, and score the network and the baselines in it.
+    """Test settings fairly: train once for each region without it, and score there what was trained.
 
-    Every fold trains on all regions of role train or evaluate but the one that it holds out, also on those
-    that --regions does not name. Each is a run of its own, named after NAME. Ctrl-C stops after the last
-    finished epoch; the line it prints goes on from there.
+    No region is scored by a network that has seen it. Each training uses all
+    regions of role train or evaluate but the one that it holds out, and is a
+    run of its own, NAME-without-REGION. The scores of the networks and of two
+    baselines, constant mean and linear regression, are printed, and written to
+    crossvalidations/NAME in the workspace.
+
+    How long it takes: as many trainings as regions are held out. For a quicker
+    look, name some with --regions, or take fewer --epochs. Ctrl-C stops it after
+    the last finished epoch; the line that it then prints goes on from there.
+
+    Give --like, for the settings of a run that you have, or --dataset, for the
+    usual ones.
+
+    For example:
+
+    nightlights crossvalidate --name held-out --like first
+
+    nightlights crossvalidate --name quick --dataset demo --regions abuja
+
+    nightlights crossvalidate --name held-out --show
     """
     from nightlights.manifests import CrossValidationRequest, TrainingSettings
     from nightlights.networks.registry import NETWORKS, network_info

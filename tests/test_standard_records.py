@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from learning_samples import learnable_dataset
+from learning_samples import TINY_NETWORK, learnable_dataset
 from standard_samples import WHEN, figures, method, table
 
 from nightlights import cli
@@ -13,7 +13,8 @@ from nightlights.commands import evaluate
 from nightlights.commands.standard_targets import print_targets
 from nightlights.errors import ModelError
 from nightlights.jobs.kinds import StandardRequest
-from nightlights.manifests import RunRecord, SourceRecord, read_record, write_record
+from nightlights.manifests import RunRecord, SourceRecord, TrainingRequest, read_record, write_record
+from nightlights.networks import NETWORKS, NETWORKS_VERSION
 from nightlights.progress import NoProgress
 from nightlights.sharpening import agreement
 from nightlights.sharpening.constants import sharpening_constants, sharpening_digest
@@ -22,9 +23,11 @@ from nightlights.standard.cities import City
 from nightlights.standard.measuring import Candidate, Ground, measure
 from nightlights.standard.outdated import belonging, why_outdated
 from nightlights.standard.recipes import RECIPES
-from nightlights.standard.table import MethodFigures, StandardTable
+from nightlights.standard.runs import is_as_wanted
+from nightlights.standard.table import MethodFigures, StandardTable, Versions
 from nightlights.standard.targets import TargetRow, target_rows
 from nightlights.standard.work import keep_record, table_folder
+from nightlights.training import train
 from nightlights.uncertainty.records import METHOD
 from nightlights.workspace import Workspace
 
@@ -92,6 +95,39 @@ def test_rows_of_a_recipe_that_was_changed_are_told_and_left_out() -> None:
     fewer = sharpened("oracle", 1.0).model_copy(update={"settings": [first]})
     assert "trained as 1 networks" in why_outdated(fewer)
     assert "were not recorded" in why_outdated(fewer.model_copy(update={"settings": []}))
+
+
+def test_rows_of_networks_that_were_changed_are_left_out_and_baselines_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Versions.current().model_copy(update={"networks": NETWORKS_VERSION - 1})
+    old = [
+        sharpened(key, 1.0).model_copy(update={"versions": before}) for key in ("daytime", "bicubic VIIRS")
+    ]
+    kept, reasons = belonging(old)
+    assert [each.method for each in kept] == ["bicubic VIIRS"]
+    assert (
+        reasons["daytime"] == f"version {NETWORKS_VERSION - 1} of the networks; now it is {NETWORKS_VERSION}"
+    )
+    # A network of other layers under the same name is trained again.
+    dataset = learnable_dataset(tmp_path)
+    settings = TINY_NETWORK.settings.model_copy(
+        update={
+            "network": "tiny",
+            "epochs": 1,
+            "patches_per_region": 2,
+            "patch_size": 64,
+            "evaluation_patches": 2,
+        }
+    )
+    monkeypatch.setitem(NETWORKS, "tiny", TINY_NETWORK)
+    wanted = TrainingRequest(run="r", dataset=dataset.manifest.name, settings=settings)
+    folder = tmp_path / "r"
+    train(dataset, wanted, folder, NoProgress())
+    assert is_as_wanted(folder, wanted, dataset)
+    record = read_record(folder / "run.json", RunRecord)
+    write_record(folder / "run.json", record.model_copy(update={"parameters": record.parameters - 1}))
+    assert not is_as_wanted(folder, wanted, dataset)
 
 
 def test_rows_whose_intervals_were_made_by_another_method_are_left_out(

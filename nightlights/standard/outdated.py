@@ -1,11 +1,12 @@
 """Recorded figures that no longer belong into a table: what made them was changed since.
 
-That is their recipe, the sharpening, or how intervals are made.
+That is their recipe, their network, the sharpening, or how intervals are made.
 """
 
 from collections.abc import Iterable
 from typing import Final
 
+from nightlights.networks import NETWORKS_VERSION
 from nightlights.standard.recipes import RECIPES
 from nightlights.standard.table import MethodFigures, Versions
 from nightlights.training_settings import TrainingSettings
@@ -43,6 +44,8 @@ def why_outdated(figures: MethodFigures, scale: float = 1.0) -> str:
         now, then = Versions.current().sharpening, figures.versions.sharpening
         if then != now:
             return f"sharpened with other constants ({then or 'not recorded'}; now {now})"
+    if figures.settings and figures.versions.networks != NETWORKS_VERSION:
+        return f"version {figures.versions.networks} of the networks; now it is {NETWORKS_VERSION}"
     return interval_change(figures) or recipe_change(figures, scale)
 
 

@@ -10,6 +10,7 @@ from nightlights.ensembles import read_members
 from nightlights.errors import WorkspaceError
 from nightlights.manifests import ModelConfig, RunRecord, TrainingRequest, read_record
 from nightlights.models import CONFIG_FILE, MODEL_FILE
+from nightlights.networks import network_info
 from nightlights.training_settings import VIIRS_SMOOTHING
 
 SERIES: Final = "standard table"
@@ -21,9 +22,10 @@ def is_as_wanted(folder: Path, wanted: TrainingRequest, dataset: Dataset) -> boo
     with contextlib.suppress(WorkspaceError):
         record = read_record(folder / pipeline.RUN_FILE, RunRecord)
         config = read_record(folder / CONFIG_FILE, ModelConfig)
+        parameters = network_info(config.network).layout.parameters(len(config.bands) + config.viirs_input)
         smoothed = not config.viirs_input or config.viirs_smoothing == VIIRS_SMOOTHING
         same = (record.settings, config.dataset_sha256) == (wanted.settings, dataset.sha256)
-        return smoothed and same
+        return smoothed and same and record.parameters in (0, parameters)
     return False
 
 

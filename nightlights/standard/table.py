@@ -10,6 +10,7 @@ from pydantic import Field
 
 from nightlights import __version__
 from nightlights.manifests import RunRecord
+from nightlights.networks import NETWORKS_VERSION
 from nightlights.planet import PLANET_VERSION
 from nightlights.records import SCHEMA_VERSION, Record
 from nightlights.sharpening.constants import sharpening_digest
@@ -30,6 +31,7 @@ class Versions(Record):
     python: str
     packages: dict[str, str] = Field(description="tensorflow, keras, numpy")
     sharpening: str = Field(default="", description="digest of the constants of sharpening")
+    networks: int = Field(default=1, description="version of the networks and of how they predict")
 
     @classmethod
     def current(cls) -> "Versions":
@@ -47,6 +49,7 @@ class Versions(Record):
             python=platform.python_version(),
             packages=packages,
             sharpening=sharpening_digest(),
+            networks=NETWORKS_VERSION,
         )
 
 

@@ -12,7 +12,7 @@ from nightlights.interface.first_look import (
     offer_first_look,
 )
 from nightlights.interface.imagery_layer import ShownImagery
-from nightlights.interface.layer_choice import choose_layers
+from nightlights.interface.layer_choice import choose_layer, compare_layer
 from nightlights.interface.legends import radiance_legend
 from nightlights.interface.map_parts import Outline, View
 from nightlights.interface.map_view import base_map, show_map
@@ -108,12 +108,16 @@ if not runs:
     page_link("train", "Train a network")
     st.stop()
 newcomer = first_look_model()
-picture, controls = st.columns([3, 1], gap="large")
+with st.container(key="compare-sides"):
+    picture, controls = st.columns([3, 1], gap="large")
 with controls:
-    if newcomer:
-        offer_first_look(newcomer)
-    run, target = choose_target()
-    picked, opacity = choose_layers(target.prediction) if target.prediction else ([], 1.0)
+    # On a telephone this part stands above the map, see theme.py.
+    with st.container(key="compare-choice"):
+        if newcomer:
+            offer_first_look(newcomer)
+        run, target = choose_target()
+        layer = choose_layer(target.prediction) if target.prediction else None
+    picked, opacity = compare_layer(target.prediction, layer) if target.prediction and layer else ([], 1.0)
     if target.version or target.prediction:
         predict_panel(run, target, primary=not target.prediction and newcomer is None)
     above = publish_panel(target.prediction) if target.prediction else ShownImagery()

@@ -6,18 +6,25 @@ from nightlights.interface import compare_map
 from nightlights.manifests import PredictionRecord
 
 
-def choose_layers(record: PredictionRecord) -> tuple[list[compare_map.LayerChoice], float]:
-    """Ask for one layer or two to swipe between, and the opacity."""
+def choose_layer(record: PredictionRecord) -> compare_map.LayerChoice:
+    """Ask which layer to look at."""
     choices = compare_map.layer_choices(record)
     titles = list(choices)
     first = titles.index("Predicted") if "Predicted" in titles else 0
-    layer = st.radio("Layer", titles, index=first, key="layer", bind="query-params")
-    others = [title for title in titles if title != layer]
+    return choices[st.radio("Layer", titles, index=first, key="layer", bind="query-params")]
+
+
+def compare_layer(
+    record: PredictionRecord, layer: compare_map.LayerChoice
+) -> tuple[list[compare_map.LayerChoice], float]:
+    """Ask for another layer to swipe against, and the opacity: ``layer``, the other if any, 0 to 1."""
+    choices = compare_map.layer_choices(record)
+    others = [title for title in choices if title != layer.title]
     other = st.selectbox(
         "Swipe against", others, index=None, placeholder="Nothing", key="swipe", bind="query-params"
     )
     opacity = st.slider("Opacity (%)", 0, 100, 100, 5, key="opacity", persist_state="session")
-    return [choices[title] for title in (layer, other) if title], opacity / 100
+    return [layer, choices[other]] if other else [layer], opacity / 100
 
 
 def choose_sharpening() -> bool:

@@ -26,6 +26,17 @@ _CSS: Final = """
 .nl-role { display: inline-block; width: 0.7em; height: 0.7em; border-radius: 2px; margin-right: 0.4em; }
 @media (max-width: 640px) {
   .block-container, [data-testid="stMainBlockContainer"] { padding-left: 0.8rem; padding-right: 0.8rem; }
+  /* Compare: run, region and layer stand above the map, everything else below it. */
+  .st-key-compare-sides [data-testid="stColumn"]:has(.st-key-compare-choice),
+  [data-testid="stColumn"] > [data-testid="stVerticalBlock"]:has(> * > .st-key-compare-choice) {
+    display: contents;
+  }
+  .st-key-compare-sides [data-testid="stHorizontalBlock"] { gap: 1rem; }
+  .st-key-compare-sides [data-testid="stLayoutWrapper"]:has(> .st-key-compare-choice) { order: -1; }
+  .st-key-compare-choice { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); }
+  .st-key-compare-choice > * { grid-column: 1 / -1; }
+  .st-key-compare-choice > .st-key-run, .st-key-compare-choice > .st-key-region { grid-column: auto; }
+  .st-key-compare-choice [role="radiogroup"] { flex-flow: row wrap; column-gap: 1rem; }
 }
 </style>
 """

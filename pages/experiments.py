@@ -71,6 +71,7 @@ with details:
     st.markdown("#### Notes and scores")
     name = chosen("Run", selected, key="run")
     experiment = next(each for each in found if each.name == name)
+    experiment_view.regions(experiment.record)
     experiment_view.notes(experiment.record)
     experiment_view.calibrate(experiment)
     experiment_view.cross_validate(experiment.record)
@@ -80,7 +81,7 @@ st.markdown(
 )
 if experiment.scores:
     rows = score_rows(experiment.scores)
-    st.dataframe(rows, column_config=score_columns(), hide_index=True, height="content")
+    st.dataframe(rows, column_config=score_columns(experiment.scores), hide_index=True, height="content")
 else:
     st.info("Not evaluated yet: the scores appear when training has ended.")
 st.markdown("#### Sweeps", help="Runs with different settings, compared by their evaluation RMSE.")

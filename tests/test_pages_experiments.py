@@ -32,6 +32,7 @@ from nightlights.manifests import (
     write_record,
 )
 from nightlights.metrics import PixelPairs
+from nightlights.scores import Score
 from nightlights.uncertainty import UNCERTAINTY_FILE
 from nightlights.uncertainty.records import CalibratedRegion
 from nightlights.workspace import Workspace
@@ -268,3 +269,31 @@ def test_a_run_at_work_is_not_deleted(app: Any, two: Workspace) -> None:
 def test_augmentation_is_told_in_words() -> None:
     assert augmentation(TrainingSettings()) == "rotate and mirror"
     assert augmentation(TrainingSettings(rotate=False, mirror=False)) == "none"
+
+
+def test_names_of_regions_are_counted_in_the_table_and_listed_beside_it(app: Any, space: Workspace) -> None:
+    run = add_run(space)
+    page = app("experiments", space)
+    table = page.dataframe[0].value
+    assert list(table["Training regions"]) == [len(run.train_regions)]
+    assert list(table["Evaluation regions"]) == [len(run.evaluate_regions)]
+    (words,) = [each.value for each in page.caption if each.value.startswith("Trained on: ")]
+    assert ", ".join(run.train_regions) in words and ", ".join(run.evaluate_regions) in words
+
+
+def test_a_long_name_of_a_region_has_room_and_the_interval_says_what_it_is() -> None:
+    score = Score(
+        method="unet-small",
+        region="a-region-with-a-long-name",
+        rmse=1,
+        mae=1,
+        bias=0,
+        r2=None,
+        pixels=4,
+        mean_predicted=1,
+        mean_measured=1,
+    )
+    columns = score_columns([score])
+    assert columns["Region"]["width"] >= 8 * len(score.region)
+    assert columns["RMSE 95 %"]["label"] == "RMSE, 95 % confidence interval (nW/cm²/sr)"
+    assert "spatial block bootstrap" in columns["RMSE 95 %"]["help"]

@@ -40,6 +40,12 @@ def choose_own(experiments: Sequence[Experiment]) -> list[Experiment]:
     return [*own, *others] if shown else own
 
 
+def regions(run: RunRecord) -> None:
+    """The names of a run's regions, which the table only counts."""
+    said = {"Trained on": run.train_regions, "Evaluated on": run.evaluate_regions}
+    st.caption("  \n".join(f"{word}: {', '.join(names)}." for word, names in said.items() if names))
+
+
 def notes(run: RunRecord) -> None:
     """The notes of a run, kept in its record."""
     text = st.text_area(
@@ -153,7 +159,7 @@ def show_cross_validations(names: Sequence[str]) -> None:
                 f"{record.settings.network} that has not seen it; errors summed over pixels.",
             )
             rows = score_rows(record.scores)
-            st.dataframe(rows, column_config=score_columns(), hide_index=True, height="content")
+            st.dataframe(rows, column_config=score_columns(record.scores), hide_index=True, height="content")
 
 
 def delete_run(name: str) -> None:

@@ -13,6 +13,8 @@ from nightlights.metrics import ALL_REGIONS, BRIGHT_FROM, DIM_FROM, LIT_FROM
 from nightlights.wording import rounded
 
 BASELINES = ("constant mean", "linear regression")
+_PADDING_PX, _CHARACTER_PX = 24, 8
+"""The table measures its first rows alone, and would cut longer names below them."""
 _HELP = {
     "RMSE": "Root mean squared error at the VIIRS grid. Smaller is better.",
     "MAE": "Mean absolute error at the VIIRS grid. Smaller is better.",
@@ -20,7 +22,8 @@ _HELP = {
     "R²": "Share of the variance of VIIRS explained: 1 is perfect, 0 no better than the mean.",
 }
 _MORE_HELP = {
-    "RMSE 95 %": "Confidence interval for this region: spatial bootstrap of blocks of 8 x 8 VIIRS pixels.",
+    "RMSE 95 %": "95 % confidence interval of the RMSE, by spatial block bootstrap: blocks of 8 x 8 VIIRS "
+    "pixels are drawn again and again, with replacement.",
     "RMSE, dark": f"RMSE where VIIRS measured less than {DIM_FROM:g} {RADIANCE_UNIT}.",
     "RMSE, dim": f"RMSE where VIIRS measured {DIM_FROM:g} to {BRIGHT_FROM:g} {RADIANCE_UNIT}.",
     "RMSE, bright": f"RMSE where VIIRS measured {BRIGHT_FROM:g} {RADIANCE_UNIT} or more.",
@@ -31,13 +34,18 @@ _MORE_HELP = {
     "Lit F1": f"Agreement of the area lit by {LIT_FROM:g} {RADIANCE_UNIT} or more with the truth at 29 m: "
     "1 is perfect. No unit.",
 }
+_INTERVAL = "RMSE, 95 % confidence interval"
 _RATIO = "RMSE ratio"
+_REGIONS = ("Training regions", "Evaluation regions")
 _HELD_OUT = "All evaluation regions together."
 
 
 def run_rows(experiments: Sequence[Experiment]) -> pd.DataFrame:
     """A row a run, in the given order: name, state, figures, settings."""
-    rows = pd.DataFrame([_row(experiment) for experiment in experiments])
+    # Names of many regions are cut in a cell: the page lists them beside the table.
+    rows = pd.DataFrame(
+        [{**row, **{title: len(row[title]) for title in _REGIONS}} for row in map(_row, experiments)]
+    )
     return rows if any(each.series for each in experiments) else rows.drop(columns="Part of", errors="ignore")
 
 
@@ -68,8 +76,8 @@ def _row(experiment: Experiment) -> dict[str, Any]:
         "Loss": settings.loss,
         "Augmentation": augmentation(settings),
         "Seed": settings.seed,
-        "Training regions": ", ".join(run.train_regions),
-        "Evaluation regions": ", ".join(run.evaluate_regions),
+        "Training regions": run.train_regions,
+        "Evaluation regions": run.evaluate_regions,
         "Weights": run.parameters,
         "Device": run.device,
         "Minutes": run.seconds / 60,
@@ -112,6 +120,10 @@ def run_columns() -> dict[str, Any]:
         ),
         "Simulated": st.column_config.CheckboxColumn("Simulated", help="From the simulated planet."),
         "Patch size": number("Patch size (pixels)"),
+        **{
+            title: number(title, help="How many; their names stand under Notes and scores.")
+            for title in _REGIONS
+        },
         "Learning rate": number("Learning rate", format="%.5g"),
         "Weights": number("Weights", format="localized", help="Trainable parameters of the network."),
         "Minutes": number("Time (minutes)", format="%.1f", help="Spent on training."),
@@ -229,19 +241,22 @@ def meaning_of(title: str) -> str:
 
 def titled(title: str) -> str:
     """The title of a figure of :func:`more_figures`, with its unit where it has one."""
-    return f"{title} ({RADIANCE_UNIT})" if title.startswith("RMSE") else title
+    named = _INTERVAL if title == "RMSE 95 %" else title
+    return f"{named} ({RADIANCE_UNIT})" if title.startswith("RMSE") else named
 
 
-def score_columns() -> dict[str, Any]:
-    """How the columns of :func:`score_rows` are shown."""
-    number = st.column_config.NumberColumn
-    columns: dict[str, Any] = {
+def score_columns(scores: Sequence[Score] = ()) -> dict[str, Any]:
+    """How the columns of :func:`score_rows` are shown, with room for the names of the regions."""
+    number, text = st.column_config.NumberColumn, st.column_config.TextColumn
+    longest = max((len(score.region) for score in scores), default=0)
+    columns: dict[str, Any] = {"Region": text("Region", width=_PADDING_PX + _CHARACTER_PX * longest)}
+    columns |= {
         title: number(f"{title} ({RADIANCE_UNIT})", format="%.3f", help=_HELP.get(title))
         for title in ("RMSE", "MAE", "Bias", "Mean predicted", "Mean of VIIRS")
     }
     columns |= {
         title: number(titled(title), format="%.3f", help=meaning) for title, meaning in _MORE_HELP.items()
     }
-    columns["RMSE 95 %"] = st.column_config.TextColumn(titled("RMSE 95 %"), help=_MORE_HELP["RMSE 95 %"])
+    columns["RMSE 95 %"] = text(titled("RMSE 95 %"), help=_MORE_HELP["RMSE 95 %"])
     columns["VIIRS pixels"] = number(format="localized")
     return columns | {"R²": number("R²", format="%.3f", help=_HELP["R²"])}

@@ -399,3 +399,14 @@ def test_tiles_that_are_too_much_are_put_together_from_smaller_ones(
     np.testing.assert_array_equal(read, values(window))
     # What was too much once is not tried again.
     assert len(refused) <= math.ceil(math.log2(max(height, width)))
+
+
+@pytest.mark.parametrize("trouble", ["unreachable", "broken"])
+def test_a_custom_address_is_named_where_its_server_is_gone(trouble: transport.Trouble) -> None:
+    address = "http://127.0.0.1:9"
+    with (
+        pytest.raises(EarthEngineError) as told,
+        clear_earthengine_errors(Settings(earthengine_url=address)),
+    ):
+        raise transport.trouble_error(trouble, 1)
+    assert address in told.value.message and "network" not in told.value.remedy

@@ -17,6 +17,7 @@ from nightlights.settings import Settings
 from nightlights.sources.earthengine.transport import TroubleError, trouble_error
 
 _LONGEST_QUOTE: Final = 300
+_GONE: Final = ("unreachable", "broken")
 SIGN_IN: Final = "Run `earthengine authenticate` in a terminal, or name a service account's key file."
 
 
@@ -135,14 +136,14 @@ def clear_earthengine_errors(settings: Settings) -> Iterator[None]:
     try:
         yield
     except TroubleError as error:
-        if error.trouble != "unreachable" or settings.earthengine_url is None:
+        if error.trouble not in _GONE or settings.earthengine_url is None:
             raise
         translated: EarthEngineError = _server_gone(error, settings.earthengine_url)
     except NightlightsError:
         raise
     except _known_kinds() as error:
         translated = translate(error, settings)
-        if isinstance(translated, TroubleError) and translated.trouble == "unreachable":
+        if isinstance(translated, TroubleError) and translated.trouble in _GONE:
             url = settings.earthengine_url
             translated = translated if url is None else _server_gone(translated, url)
     else:

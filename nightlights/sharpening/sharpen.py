@@ -59,8 +59,9 @@ def sharpen(
     tolerance:
         Relative difference of the observed result and ``measured`` that is asked. It is exceeded where no
         light can be observed so, such as a lone bright pixel narrower than the point spread, and where the
-        light would have to be bent by more than a fifth (root mean square) to follow the noise of single
-        pixels, as happens from some 35 degrees of latitude on.
+        light would have to be bent by more than a fifth (root mean square): to follow the noise of single
+        pixels, as happens from some 35 degrees of latitude on, or from a prior that is dark where light was
+        measured, as a few percent of priors with three or more times the contrast of the truth are.
 
     Returns
     -------

@@ -294,7 +294,7 @@ class RunRecord(Record):
     members: list[Name] = Field(default_factory=list, description="of an ensemble: the runs that it averages")
     seconds: float = 0.0
     notes: str = ""
-    series: str = Field(default="", description="the sweep or cross-validation that it is a run of")
+    series: str = Field(default="", description="the sweep, cross-validation or table that it is a run of")
 
     def without_machine(self) -> Self:
         """With GPU or CPU as the device: whose machine it was is nobody's business."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ def test_known_errors_give_known_scores() -> None:
     assert score.unit == "nW/cm²/sr"
 
 
+@settings(deadline=None)
 @given(
     pairs=arrays(np.float32, st.tuples(st.integers(3, 40), st.just(2)), elements=RADIANCE),
     cuts=st.lists(st.integers(0, 40), max_size=4),

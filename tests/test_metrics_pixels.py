@@ -89,6 +89,7 @@ def test_classes_and_log_error_against_figures_worked_out_by_hand() -> None:
     assert score.log_rmse == pytest.approx(np.sqrt(np.mean(np.square(logs))))
 
 
+@settings(deadline=None)
 @given(
     values=st.lists(st.tuples(st.integers(-3, 12), st.integers(-3, 12)), min_size=2, max_size=60).filter(
         lambda pairs: all(len(set(side)) > 1 for side in zip(*pairs, strict=True))
@@ -119,6 +120,32 @@ def test_intervals_cover_the_true_error_of_blocks_that_err_together() -> None:
         widths.append(interval.upper - interval.lower)
     assert 88 <= covered <= 99
     assert np.mean(widths) == pytest.approx(2 * 1.96 / 8, rel=0.08)
+
+
+def test_every_interval_is_that_of_pixels_of_blocks_drawn_anew() -> None:
+    """The pixels of the drawn blocks are put together and scored, which sums over blocks stand for."""
+    generator = np.random.default_rng(6)
+    regions = []
+    for brightness, blocks in ((2, 12), (7, 6)):
+        measured = brightness + generator.gamma(2, 2, (blocks, 4, 4))
+        # From block to block the errors grow and change their sign.
+        growth = np.linspace(0.1, brightness / 4, blocks) * np.resize([1, -0.5, 1], blocks)
+        predicted = measured * np.exp(growth[:, None, None] * generator.normal(0.8, 0.4, measured.shape))
+        regions.append(np.stack([predicted, measured], axis=1))
+    scores = []
+    for _ in range(3000):
+        drawn = [own[generator.integers(0, len(own), len(own))] for own in regions]
+        score = ScoreSums().add(*np.concatenate(drawn).swapaxes(0, 1)).score("model", "both")
+        scores.append((score.rmse, score.mae, score.bias, score.log_rmse, score.r2))
+    wanted = np.quantile(np.array(scores, float), [0.025, 0.975], axis=0).T
+    laid = [own.transpose(1, 2, 0, 3).reshape(2, 4, -1) for own in regions]
+    pooled = PixelPairs.pooled([PixelPairs.of(Window(4, 8, own.shape[2], 4), *own) for own in laid])
+    found = pooled.score("model", "both", bootstrap=Bootstrap(block_size=4, draws=3000)).intervals
+    assert found is not None and found.blocks == 18 and found.r2 is not None
+    intervals = (found.rmse, found.mae, found.bias, found.log_rmse, found.r2)
+    for interval, (lower, upper) in zip(intervals, wanted, strict=True):
+        both = (interval.lower, interval.upper)
+        assert both == pytest.approx((lower, upper), abs=0.06 * (upper - lower))
 
 
 def test_intervals_follow_the_seed_alone() -> None:

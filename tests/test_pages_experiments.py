@@ -34,7 +34,7 @@ from nightlights.manifests import (
 from nightlights.metrics import PixelPairs
 from nightlights.scores import Score
 from nightlights.uncertainty import UNCERTAINTY_FILE
-from nightlights.uncertainty.records import CalibratedRegion
+from nightlights.uncertainty.records import METHOD, CalibratedRegion
 from nightlights.workspace import Workspace
 
 __all__ = ["app"]
@@ -190,6 +190,11 @@ def test_a_run_is_calibrated_by_a_button_and_then_says_how_many_pixels_are_insid
     assert any("in single regions from 43% to 88%" in each for each in said)
     assert any("Simulated imagery. They hold where cities are like abuja." in each for each in said)
     assert any("older method: calibrate again" in each for each in said)
+    measured = calibration.model_copy(update={"simulated": False, "method": METHOD})
+    write_record(space.run_folder("first") / UNCERTAINTY_FILE, measured)
+    said = [each.value for each in app("experiments", space).caption]
+    assert any("from 43% to 88%. They hold where" in each for each in said)
+    assert not any("older method" in each for each in said)
     alone = run.model_copy(update={"evaluate_regions": []})
     write_record(space.run_folder("first") / "run.json", alone)
     page = app("experiments", space)

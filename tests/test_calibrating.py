@@ -84,6 +84,15 @@ def run(dataset: Dataset) -> RunRecord:
 
 
 @pytest.fixture
+def three(workspace: Workspace) -> Dataset:
+    places: dict[str, tuple[Window, Role]] = {
+        name: (Window(column, 16_000, 9, 9), "evaluate")
+        for name, column in (("a", 43_000), ("b", 43_200), ("c", 43_400))
+    }
+    return exported(workspace, "three", places)
+
+
+@pytest.fixture
 def folder(workspace: Workspace, dataset: Dataset, run: RunRecord) -> Path:
     """The folder of the run, without its model: what calibrates is replaced."""
     folder = workspace.run_folder("first")
@@ -184,14 +193,31 @@ def test_a_run_that_is_not_finished_is_not_calibrated(
     assert "Resume it first" in caught.value.remedy and not calibrated
 
 
-def test_calibration_tells_one_progress_over_all_regions(
-    workspace: Workspace, run: RunRecord, monkeypatch: pytest.MonkeyPatch
+def test_each_region_is_judged_by_intervals_that_were_made_without_it(
+    workspace: Workspace, three: Dataset, run: RunRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    places: dict[str, tuple[Window, Role]] = {
-        name: (Window(column, 16_000, 9, 9), "evaluate")
-        for name, column in (("a", 43_000), ("b", 43_200), ("c", 43_400))
-    }
-    dataset = exported(workspace, "three", places)
+    def features(_: Any, dataset: Dataset, region: str, *__: Any) -> RegionFeatures:
+        generator = np.random.default_rng(ord(region))
+        factor = np.exp(generator.normal(scale=3.0 if region == "c" else 0.01, size=(9, 9)))
+        measured = dataset.read_nighttime(region).astype(np.float64)
+        return RegionFeatures(np.abs(measured) * factor, generator.normal(size=(9, 9, 5)))
+
+    monkeypatch.setattr(prediction.Predictor, "load", lambda _: SimpleNamespace(check=lambda _: None))
+    monkeypatch.setattr(calibration, "fine_prediction", lambda *_: nullcontext())
+    monkeypatch.setattr(calibration, "region_features", features)
+    folder = workspace.run_folder("first")
+    folder.mkdir(parents=True)
+    (folder / "model.keras").write_bytes(b"weights")
+    made = calibration.calibrate([(three, ["a", "b", "c"])], run, folder, NoProgress(), orientations=4)
+    held = {region.name: region.coverage for region in made.regions}
+    # The intervals that were written hold more of c than those that were made of a and b alone.
+    assert held["a"] > 0.9 and held["b"] > 0.9 and held["c"] < 0.2
+    assert made.coverage == pytest.approx(sum(held.values()) / 3)
+
+
+def test_calibration_tells_one_progress_over_all_regions(
+    workspace: Workspace, three: Dataset, run: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[tuple[float, float, str, str]] = []
 
     class Watched(NoProgress):
@@ -210,7 +236,7 @@ def test_calibration_tells_one_progress_over_all_regions(
     folder = workspace.run_folder("first")
     folder.mkdir(parents=True)
     (folder / "model.keras").write_bytes(b"weights")
-    calibration.calibrate([(dataset, list(places))], run, folder, Watched(), orientations=4)
+    calibration.calibrate([(three, ["a", "b", "c"])], run, folder, Watched(), orientations=4)
     done = [each[0] for each in told]
     assert done == sorted(done) and done[0] == 0 and done[-1] == 3
     assert {each[1:3] for each in told} == {(3, "regions")}

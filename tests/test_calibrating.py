@@ -33,7 +33,13 @@ from nightlights.pipeline import predict
 from nightlights.progress import NoProgress
 from nightlights.regions import Region
 from nightlights.uncertainty import UNCERTAINTY_FILE, calibration
-from nightlights.uncertainty.calibration import _blocks, _remark, calibration_regions, unchecked_ground
+from nightlights.uncertainty.calibration import (
+    _blocks,
+    _remark,
+    calibration_regions,
+    calibration_sources,
+    unchecked_ground,
+)
 from nightlights.uncertainty.features import RegionFeatures
 from nightlights.workspace import Workspace
 
@@ -145,6 +151,26 @@ def test_ground_that_was_trained_on_is_refused_from_another_source(
     with pytest.raises(DatasetError, match="was trained on learnt"):
         calibration_regions(again, seen, run, ["learnt"])
     assert calibration_regions(again, seen, run, ["east"]) == ["east"]
+
+
+def test_what_a_run_was_trained_on_counts_and_not_the_role_in_its_dataset(
+    dataset: Dataset, run: RunRecord
+) -> None:
+    turned = run.model_copy(update={"train_regions": ["east"], "evaluate_regions": ["learnt"]})
+    with pytest.raises(DatasetError, match="was trained on east"):
+        calibration_regions(dataset, dataset, turned, ["east"])
+    assert calibration_regions(dataset, dataset, turned, None) == ["learnt"]
+
+
+def test_names_are_checked_in_each_of_several_datasets(
+    workspace: Workspace, dataset: Dataset, run: RunRecord
+) -> None:
+    other = exported(workspace, "other", {"later": (LEARNT, "evaluate"), "east": (EAST, "evaluate")})
+    for name in ("learnt", "later"):
+        with pytest.raises(DatasetError, match="was trained on learnt"):
+            calibration_sources([dataset, other], dataset, run, ["east", name])
+    found = calibration_sources([dataset, other], dataset, run, ["east"])
+    assert found == [(dataset, ["east"]), (other, ["east"])]
 
 
 def test_another_planet_is_other_ground_under_the_same_names(dataset: Dataset, run: RunRecord) -> None:

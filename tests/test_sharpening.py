@@ -72,6 +72,27 @@ def test_a_prior_that_is_dark_where_light_was_measured_is_not_bent_beyond_use() 
     assert (observed * area).sum() == pytest.approx((measured * area).sum(), rel=1e-3)
 
 
+def test_tolerance_and_noise_floor_are_those_that_are_given() -> None:
+    window = Window(44_000, 18_000, 6, 5)
+    measured, prior = observe(town(window, 1), window), town(window, 2)
+    bright = measured > NOISE_FLOOR
+
+    def errors(**given: float) -> Floats:
+        return np.abs(observe(sharpen(prior, measured, window, **given), window) - measured)
+
+    assert 0.02 < (errors(tolerance=0.03) / measured)[bright].max() < 0.03
+    dim = errors(noise_floor=1000.0)
+    assert dim.max() < 0.1 and (dim / measured)[bright].max() > 0.02
+
+
+def test_a_prior_below_0_counts_as_none_with_a_contrast_too() -> None:
+    window = Window(44_000, 18_000, 6, 5)
+    prior, measured = town(window, 2), observe(town(window, 1), window)
+    prior[::3] = -prior[::3]
+    found, wanted = (sharpen(each, measured, window, contrast=1.25) for each in (prior, prior.clip(0)))
+    np.testing.assert_array_equal(found, wanted)
+
+
 @settings(max_examples=5, deadline=None)
 @given(wherever, st.integers(0, 2**32 - 1))
 def test_a_perfect_prior_and_its_own_observation_give_the_truth_back(window: Window, seed: int) -> None:
@@ -207,6 +228,15 @@ def test_missing_viirs_keeps_the_prior_scaled_as_its_neighbours() -> None:
     assert found[hole].sum() == pytest.approx(truth[hole].sum(), rel=0.05)
     assert np.corrcoef(found[hole].ravel(), truth[hole].ravel())[0, 1] > 0.99
     assert_agrees(found, measured, WINDOW)
+
+
+def test_missing_viirs_is_scaled_as_what_is_near_and_not_as_the_whole_window() -> None:
+    truth = town(WINDOW, 9)
+    measured, prior = observe(truth, WINDOW), truth / 4
+    prior[:, 112:] *= 16
+    measured[3:6, 2:5] = np.nan
+    hole = (slice(64, 80), slice(48, 64))
+    assert sharpen(prior, measured, WINDOW)[hole].sum() == pytest.approx(truth[hole].sum(), rel=0.1)
 
 
 def test_a_missing_prior_stays_missing_and_the_rest_agrees() -> None:

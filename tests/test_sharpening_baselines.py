@@ -48,6 +48,19 @@ def test_kriging_is_observed_nearly_as_measured_and_nearer_to_smooth_light_than_
     assert np.mean((kriged - truth) ** 2) < 0.6 * np.mean((splines - truth) ** 2)
 
 
+def test_kriging_is_scored_with_the_point_spread_of_its_dataset(dataset: Dataset, tmp_path: Path) -> None:
+    wide = Dataset(dataset.folder, dataset.manifest.model_copy(update={"point_spread_fwhm_m": 1000.0}))
+    window, truth = dataset.region("east").window.window, dataset.read_truth("east")
+    assert truth is not None
+    path = tmp_path / "light.tif"
+    cog.write_geotiff(path, [(window, truth)], window=window, fine=True, bands=["a"], units=[RADIANCE_UNIT])
+    scores = layer_fine_scores(wide, "east", "the truth", tmp_path, {"prediction": path.name})
+    found = {each.method: each.fine.rmse for each in scores}
+    measured = dataset.read_nighttime("east").astype(np.float64)
+    kriged = area_to_point_kriging(measured, window, PointSpread(1000.0))
+    assert found[KRIGING] == pytest.approx(np.sqrt(np.mean((kriged - truth) ** 2)), rel=1e-6)
+
+
 def test_boosting_repeats_itself_and_claims_nothing_where_a_band_is_missing(dataset: Dataset) -> None:
     regions = ["north", "south"]
     boosting = fit_gradient_boosting(dataset, regions, seed=1, pixels=20_000)

@@ -5,8 +5,8 @@ from typing import Final
 
 FIRST_OUTPUT: Final = (
     "What the network predicts before the first step. As drawn: what its random first weights give, some "
-    "4 nW/cm²/sr everywhere. Mean radiance: about the mean of VIIRS over the training regions, which spares "
-    "dark countries hundreds of steps."
+    "4 nW/cm²/sr everywhere (the study's network: 30). Mean radiance: about the mean of VIIRS over the "
+    "training regions, which spares dark countries hundreds of steps."
 )
 """Explains the setting ``first_output`` wherever it is chosen."""
 

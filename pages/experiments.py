@@ -34,7 +34,11 @@ words = search.text_input(
 shown = experiment_view.choose_own(experiments)
 found = filtered(shown, words)
 if not found:
-    more = ", or also show the runs of sweeps and cross-validations" if len(shown) < len(experiments) else ""
+    more = (
+        ", or also show the runs of sweeps, cross-validations and the standard table"
+        if len(shown) < len(experiments)
+        else ""
+    )
     st.info(f"No run matches “{words}”. Take a word away{more}.")
     st.stop()
 download.download_button(

@@ -264,10 +264,10 @@ def test_calibration_tells_one_progress_over_all_regions(
     (folder / "model.keras").write_bytes(b"weights")
     calibration.calibrate([(three, ["a", "b", "c"])], run, folder, Watched(), orientations=4)
     done = [each[0] for each in told]
-    assert done == sorted(done) and done[0] == 0 and done[-1] == 3
-    assert {each[1:3] for each in told} == {(3, "regions")}
+    assert done == sorted(done) and done[0] == 0 and done[-1] == 100
+    assert {each[1:3] for each in told} == {(100, "%")}
     # Of four predictions of a region, the first is half done at an eighth, and turned ones take the rest.
-    assert done[:6] == pytest.approx([0, 1 / 8, 1 / 4, 1 / 4, 5 / 8, 1])
+    assert done[:6] == pytest.approx([100 / 3 * share for share in (0, 1 / 8, 1 / 4, 1 / 4, 5 / 8, 1)])
     assert told[7][3] == "Region 2 of 3: predicting b, orientation 1 of 4"
     assert told[-2][3] == "Region 3 of 3: predicting c, orientation 4 of 4"
 

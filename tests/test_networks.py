@@ -95,7 +95,7 @@ def test_the_seed_decides_the_first_weights() -> None:
 
 
 def test_the_first_weights_of_the_first_networks_stay_as_they_were() -> None:
-    # Runs say their seed; with it anyone can draw the same first weights, now and later.
+    # Runs say their seed; with it anyone can draw the same first weights, in this version of the networks.
     digest = hashlib.sha256(b"".join(weight.tobytes() for weight in build("unet-small", 9, 1).get_weights()))
     assert digest.hexdigest()[:16] == "fa4d42a0bb386a89"
 

@@ -200,6 +200,20 @@ def test_a_dataset_with_other_bands_is_refused(dataset: Dataset, folder: Path, c
     swapped = config.model_copy(update={"bands": config.bands[::-1]})
     with pytest.raises(ModelError, match=r"SR_B5"):
         Predictor(predictor.model, swapped, predictor.tiling).check(dataset)
+    percent = config.bands[0].model_copy(update={"unit": "%"})
+    other = config.model_copy(update={"bands": [percent, *config.bands[1:]]})
+    with pytest.raises(ModelError, match=r"\(%\)"):
+        Predictor(predictor.model, other, predictor.tiling).check(dataset)
+
+
+def test_nothing_is_claimed_of_a_pixel_that_lacks_one_band(
+    dataset: Dataset, folder: Path, config: ModelConfig
+) -> None:
+    image = np.nan_to_num(dataset.read_daytime("town")[:, :64, :64], nan=290.0)
+    image[0, 10, 20] = np.nan
+    assert len(image) > 1
+    radiance = Predictor.load(folder).radiance(image)
+    assert np.argwhere(np.isnan(radiance)).tolist() == [[10, 20]]
 
 
 def test_cancelling_leaves_no_file(dataset: Dataset, folder: Path, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ wherever = st.builds(
 
 @settings(max_examples=5, deadline=None)
 @given(some_windows, st.integers(0, 2**32 - 1), st.sampled_from([0.1, 0.3, 1.0]))
-def test_the_result_is_observed_as_measured_from_a_poor_prior(
+def test_the_result_is_observed_as_measured_from_a_prior_of_another_town(
     window: Window, seed: int, brightness: float
 ) -> None:
     truth, other = town(window, seed), town(window, seed + 1, 30 * brightness)

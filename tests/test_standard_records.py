@@ -107,7 +107,8 @@ def test_rows_of_networks_that_were_changed_are_left_out_and_baselines_are_not(
     kept, reasons = belonging(old)
     assert [each.method for each in kept] == ["bicubic VIIRS"]
     assert (
-        reasons["daytime"] == f"version {NETWORKS_VERSION - 1} of the networks; now it is {NETWORKS_VERSION}"
+        reasons["daytime"]
+        == f"made by version {NETWORKS_VERSION - 1} of the networks; now it is {NETWORKS_VERSION}"
     )
     # A network of other layers under the same name is trained again.
     dataset = learnable_dataset(tmp_path)

@@ -20,7 +20,14 @@ from numpy.typing import NDArray
 from nightlights.bands import Scaling
 from nightlights.datasets import Dataset
 from nightlights.errors import Cancelled, DatasetError, ModelError
-from nightlights.manifests import EpochRecord, RunRecord, TrainingRequest, TrainingSettings, read_record
+from nightlights.manifests import (
+    EpochRecord,
+    RunRecord,
+    TrainingRequest,
+    TrainingSettings,
+    read_record,
+    write_record,
+)
 from nightlights.models import load_model
 from nightlights.networks import NETWORKS
 from nightlights.observation import PointSpread, observe
@@ -210,6 +217,11 @@ def test_resuming_a_finished_run_changes_nothing(run: Path, dataset: Dataset) ->
 def test_a_run_resumes_only_with_its_own_settings_and_data(dataset: Dataset, stopped: Path) -> None:
     with pytest.raises(ModelError, match="other settings"):
         train(dataset, request(learning_rate=0.5), stopped, NoProgress(), resume=True)
+    record = read_record(stopped / "run.json", RunRecord)
+    write_record(stopped / "run.json", record.model_copy(update={"parameters": record.parameters + 1}))
+    with pytest.raises(ModelError, match=r"begun by an earlier version: its network has [\d,]+ weights"):
+        train(dataset, request(), stopped, NoProgress(), resume=True)
+    write_record(stopped / "run.json", record)
     other = dataset.manifest.model_copy(update={"point_spread_fwhm_m": 500.0})
     with pytest.raises(DatasetError, match="has changed since the run first began"):
         train(Dataset(dataset.folder, other), request(), stopped, NoProgress(), resume=True)

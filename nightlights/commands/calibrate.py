@@ -13,7 +13,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def calibrate(
-    run: Annotated[str, typer.Option(help="Name of the run: finished, and of your own.")],
+    run: Annotated[str, typer.Option(help="Name of a finished run; not of a model that ships.")],
     dataset: Annotated[
         str | None,
         typer.Option(
@@ -51,8 +51,8 @@ def calibrate(
 
     How long it takes: each region is predicted 8 times, upright, turned and
     mirrored. That is minutes for a few cities, longer without a GPU. Later
-    predictions of the run take 8 times as long, too. With --orientations 1 each
-    is made once.
+    predictions of the run take 8 times as long, too. With --orientations 1
+    each region is predicted once.
 
     For example:
 

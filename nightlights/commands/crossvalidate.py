@@ -42,8 +42,8 @@ def crossvalidate(
     regions: Annotated[
         str | None,
         typer.Option(
-            help="Regions to hold out, one at a time, separated by commas; the others are trained on all the "
-            "same. Default: every region of role train or evaluate."
+            help="Regions to hold out, one at a time, separated by commas; the others still take part in "
+            "every training. Default: every region of role train or evaluate."
         ),
     ] = None,
     network: Annotated[str | None, typer.Option(help="Network, see: nightlights networks.")] = None,

@@ -18,12 +18,12 @@ from nightlights.uncertainty.records import METHOD
 
 
 def own_first(experiments: Sequence[Experiment]) -> list[Experiment]:
-    """One's own runs, then those of sweeps and cross-validations; the order stays otherwise."""
+    """One's own runs, then those of any series; the order stays otherwise."""
     return sorted(experiments, key=lambda each: bool(each.series))
 
 
 def choose_own(experiments: Sequence[Experiment]) -> list[Experiment]:
-    """One's own runs; behind them those of sweeps and cross-validations where they are asked for.
+    """One's own runs; behind them those of any series where they are asked for.
 
     Where there are none of one's own, all others without asking.
     """
@@ -35,7 +35,7 @@ def choose_own(experiments: Sequence[Experiment]) -> list[Experiment]:
         f"Also runs of sweeps, cross-validations and the standard table ({len(others)})",
         key="others",
         bind="query-params",
-        help="They have panels of their own at the bottom of this page.",
+        help="Sweeps and cross-validations have panels of their own at the bottom of this page.",
     )
     return [*own, *others] if shown else own
 

@@ -22,7 +22,9 @@ def predict_panel(run: RunRecord, target: Target, *, primary: bool) -> None:
         show_job(job)
     if any(job.active for job in mine):
         until = "Until it is done, the map shows the earlier one." if target.prediction else ""
-        st.caption(f"The prediction has begun; the bar above shows how far it is. {until}")
+        begun = any(job.state == "running" for job in mine)
+        said = "The prediction has begun; the bar above shows how far it is." if begun else "It begins soon."
+        st.caption(f"{said} {until}")
         return
     if not target.prediction:
         st.caption("Tile by tile, written as Cloud Optimized GeoTIFFs: seconds to a few minutes.")

@@ -14,7 +14,7 @@ from nightlights.wording import rounded
 
 BASELINES = ("constant mean", "linear regression")
 _PADDING_PX, _CHARACTER_PX = 24, 8
-"""The table measures its first rows alone, and would cut longer names below them."""
+"""For the names of regions: by itself the table measures its first rows, and cuts longer names below."""
 _HELP = {
     "RMSE": "Root mean squared error at the VIIRS grid. Smaller is better.",
     "MAE": "Mean absolute error at the VIIRS grid. Smaller is better.",

@@ -16,7 +16,8 @@ STUDY_BAND_COUNT = 9
 NETWORKS_VERSION: Final = 2
 """Raised when a network, or how it predicts a region, changes: figures of before are measured again.
 
-2: U-Nets draw no checkerboard, and regions are continued by their mirror image.
+2: U-Nets, but for the study's and ConvNeXt's, draw no checkerboard; regions are continued by their mirror
+image.
 """
 LARGEST_GRADIENT: Final = 1.0
 """Norm of the gradient to which networks are limited that clip it."""

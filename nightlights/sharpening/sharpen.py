@@ -61,7 +61,8 @@ def sharpen(
         light can be observed so, such as a lone bright pixel narrower than the point spread, and where the
         light would have to be bent by more than a fifth (root mean square): to follow the noise of single
         pixels, as happens from some 35 degrees of latitude on, or from a prior that is dark where light was
-        measured, as a few percent of priors with three or more times the contrast of the truth are.
+        measured, as happens to a few percent of priors that are three or more times as bright in wrong
+        places.
 
     Returns
     -------

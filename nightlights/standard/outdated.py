@@ -15,7 +15,7 @@ from nightlights.uncertainty.records import METHOD
 _SHOWN: Final = 3
 """So many differing settings are named."""
 _UNSAID_METHOD: Final = 2
-"""Taken for the method of older records, which do not name it: the record that ships was made by it."""
+"""Taken for the method of records from before they named it."""
 
 
 def belonging(
@@ -45,7 +45,7 @@ def why_outdated(figures: MethodFigures, scale: float = 1.0) -> str:
         if then != now:
             return f"sharpened with other constants ({then or 'not recorded'}; now {now})"
     if figures.settings and figures.versions.networks != NETWORKS_VERSION:
-        return f"version {figures.versions.networks} of the networks; now it is {NETWORKS_VERSION}"
+        return f"made by version {figures.versions.networks} of the networks; now it is {NETWORKS_VERSION}"
     return interval_change(figures) or recipe_change(figures, scale)
 
 

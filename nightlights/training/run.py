@@ -151,6 +151,7 @@ class _Run:
         if resume and (self.folder / RUN_FILE).exists():
             self.record = read_record(self.folder / RUN_FILE, RunRecord)
             if self.record.settings == self.settings:
+                self._check_layers()
                 return
             # With overwrite it is the older run, when this one was stopped before it took its place.
             if not self.request.overwrite:
@@ -174,6 +175,17 @@ class _Run:
             series=self.request.series,
         )
         self._update()
+
+    def _check_layers(self) -> None:
+        channels = len(self.dataset.manifest.bands) + self.settings.viirs_input
+        weights = self.info.layout.parameters(channels)
+        if self.record.finished is None and self.record.parameters not in (0, weights):
+            raise ModelError(
+                f"The run {self.record.name} was begun by an earlier version: its network has "
+                f"{self.record.parameters:,} weights, {self.settings.network} now has {weights:,}.",
+                "What its finished epochs gave can still predict. To go on, train again from the start: "
+                "under another name, or overwriting this run.",
+            )
 
     def work(self) -> None:
         """Train the epochs that are missing."""

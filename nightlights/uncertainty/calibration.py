@@ -197,7 +197,7 @@ def calibrate(
         tables.append(found.features[known])
         errors.append(error[known])
         knowns.append(known)
-    progress.update(len(regions), len(regions), unit="regions", message="Fitting the intervals")
+    progress.update(100.0, 100.0, unit="%", message="Fitting the intervals")
     counts = [len(each) for each in errors]
     names = ", ".join(dict.fromkeys(name for _, name in regions))
     if sum(counts) < _FEWEST_PIXELS or min(counts) == 0:
@@ -275,7 +275,8 @@ class _RegionPart:
         said = f"Region {self.index + 1} of {self.regions}: predicting {self.region}"
         number = min(int(made) + 1, self.last)
         said += f", orientation {number} of {self.whole}" if self.whole > 1 else ""
-        self.progress.update(self.index + made / self.whole, self.regions, unit="regions", message=said)
+        share = (self.index + made / self.whole) / self.regions
+        self.progress.update(100 * share, 100.0, unit="%", message=said)
 
 
 def _places(regions: Sequence[tuple[Dataset, str]]) -> NDArray[np.int64]:

@@ -72,9 +72,9 @@ def test_the_medium_network_differs_from_the_small_one_in_filters_alone() -> Non
 
 def test_known_margins() -> None:
     assert {name: (info.stride, info.reach, info.margin) for name, info in NETWORKS.items()} == {
-        "unet-small": (16, 110, 112),
-        "unet-medium": (16, 110, 112),
-        "unet": (32, 222, 224),
+        "unet-small": (16, 94, 96),
+        "unet-medium": (16, 94, 96),
+        "unet": (32, 190, 192),
         "unet-convnext": (16, 142, 144),
         "segformer": (128, 354, 384),
         "pixel": (1, 0, 0),
@@ -180,29 +180,21 @@ def test_a_tile_with_the_margin_equals_the_whole_image(layout: Layout) -> None:
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
 @pytest.mark.parametrize("normalised", [True, False])
-@pytest.mark.parametrize("transposed", [True, False])
-def test_an_impulse_reaches_exactly_as_far_as_the_receptive_field_says(
-    depth: int, normalised: bool, transposed: bool
-) -> None:
-    layout = UNetLayout(depth, 1, False, normalised, 0.9, "linear", transposed)
-    # Sums of positive numbers grow large beside what reaches the farthest pixel.
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float64")
-    try:
-        model = build_unet(layout, 1, "probe", 0)
-    finally:
-        keras.config.set_dtype_policy(before)
+def test_an_impulse_reaches_exactly_as_far_as_the_receptive_field_says(depth: int, normalised: bool) -> None:
+    layout = UNetLayout(depth, 1, False, normalised, 0.9, "linear")
+    model = build_unet(layout, 1, "probe", 0)
     for weight in model.trainable_weights:
         # Positive weights let nothing cancel and keep every rectifier open.
         if "kernel" in weight.path:
             weight.assign(np.abs(weight.numpy()) + 0.1)
     stride, cells = layout.stride, 2 * (layout.margin // layout.stride) + 3
     first = (cells // 2) * stride
-    impulses = np.ones((stride, stride, cells * stride, 1))
+    impulses = np.ones((stride, stride, cells * stride, 1), np.float32)
     for position in range(stride):
         impulses[position, :, first + position] = 100.0
-    difference = np.abs(np.asarray(model(impulses) - model(np.ones_like(impulses[:1]))))[..., 0]
-    changed = difference.max(axis=1) > 1e-12 * difference.max()
+    changed = (
+        np.abs(np.asarray(model(impulses) - model(np.ones_like(impulses[:1]))))[..., 0].max(axis=1) > 1e-6
+    )
     farthest = 0
     for position, row in enumerate(changed):
         columns = np.flatnonzero(row)

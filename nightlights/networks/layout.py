@@ -28,10 +28,6 @@ class UNetLayout(Layout):
         Whether the concatenated tensor is normalised and rectified before the decoder's convolutions.
     momentum:
         Weight of the past in the moving statistics of the normalisation.
-    transposed:
-        Whether the decoder enlarges by a transposed convolution of 2 x 2, as the study's does. Otherwise
-        every pixel becomes four alike and a convolution of 3 x 3 follows, which draws no checkerboard
-        where the ground is even (Odena et al. 2016, doi:10.23915/distill.00003).
     output:
         Function of the last layer.
     """
@@ -42,7 +38,6 @@ class UNetLayout(Layout):
     normalised_concatenation: bool
     momentum: float
     output: Output
-    transposed: bool = False
 
     @property
     def filters(self) -> tuple[int, ...]:
@@ -52,10 +47,9 @@ class UNetLayout(Layout):
     def steps(self) -> Step:
         """See :meth:`Layout.steps`."""
         block = Chain((Convolution(_KERNEL),) * _CONVOLUTIONS_PER_BLOCK)
-        network: Step = block
+        network = block
         for _ in range(self.depth):
-            enlarged = (Enlargement(2),) if self.transposed else (Enlargement(2), Convolution(_KERNEL))
-            coarser = Chain.of(Convolution(2, 2), network, *enlarged)
+            coarser = Chain.of(Convolution(2, 2), network, Enlargement(2))
             network = Chain.of(block, Parallel.of(ITSELF, coarser), block)
         return network
 
@@ -65,7 +59,7 @@ class UNetLayout(Layout):
         for level in range(self.depth):
             fine, coarse = self.filters[level], self.filters[level + 1]
             total += self._block(fine, coarse)
-            total += (4 if self.transposed else _KERNEL**2) * coarse * fine + fine
+            total += 4 * coarse * fine + fine
             total += 2 * 2 * fine if self.normalised_concatenation else 0
             total += self._block(2 * fine, fine)
         return total + self.filters[0] + 1

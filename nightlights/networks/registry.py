@@ -13,12 +13,8 @@ from nightlights.networks.pixel import PixelLayout
 from nightlights.networks.segformer import Stage, WindowedSegFormerLayout
 
 STUDY_BAND_COUNT = 9
-NETWORKS_VERSION: Final = 2
-"""Raised when a network, or how it predicts a region, changes: figures of before are measured again.
-
-2: U-Nets, but for the study's and ConvNeXt's, draw no checkerboard; regions are continued by their mirror
-image.
-"""
+NETWORKS_VERSION: Final = 1
+"""Raised when a network, or how it predicts a region, changes: figures of before are measured again."""
 LARGEST_GRADIENT: Final = 1.0
 """Norm of the gradient to which networks are limited that clip it."""
 
@@ -113,7 +109,6 @@ _STUDY = NetworkInfo(
         normalised_concatenation=True,
         momentum=0.99,
         output="sigmoid",
-        transposed=True,
     ),
     transform=STUDY_TRANSFORM,
     study_scaling=True,
@@ -145,7 +140,7 @@ _LARGE = NetworkInfo(
     title="U-Net",
     description=(
         "The study's U-Net with its faults mended: no cap on radiance, no idle weights, light that is never "
-        "negative, no checkerboard. 35 million weights, depth 5. Wants a GPU."
+        "negative. 31 million weights, depth 5. Wants a GPU."
     ),
     layout=UNetLayout(
         depth=5,

@@ -47,16 +47,6 @@ def build_unet(layout: UNetLayout, band_count: int, name: str, seed: int) -> Any
             tensor = normalised(convolution(tensor), f"{label}_{index}")
         return tensor
 
-    def enlarged(tensor: Any, filters: int, label: str) -> Any:
-        name = f"{label}_enlarged"
-        if layout.transposed:
-            upward = keras.layers.Conv2DTranspose(
-                filters, 2, strides=2, padding="same", kernel_initializer="zeros", name=name
-            )
-            return upward(tensor)
-        tensor = keras.layers.UpSampling2D(2, interpolation="nearest", name=f"{label}_repeated")(tensor)
-        return keras.layers.Conv2D(filters, 3, padding="same", kernel_initializer="zeros", name=name)(tensor)
-
     inputs = keras.Input((None, None, band_count), name="bands")
     tensor = inputs
     skipped = []
@@ -67,8 +57,15 @@ def build_unet(layout: UNetLayout, band_count: int, name: str, seed: int) -> Any
     tensor = block(tensor, layout.filters[-1], "center")
     for level in reversed(range(layout.depth)):
         label = f"decoder{level}"
-        tensor = enlarged(tensor, layout.filters[level], label)
-        tensor = keras.layers.Concatenate(name=f"{label}_joined")([skipped[level], tensor])
+        upward = keras.layers.Conv2DTranspose(
+            layout.filters[level],
+            2,
+            strides=2,
+            padding="same",
+            kernel_initializer="zeros",
+            name=f"{label}_enlarged",
+        )
+        tensor = keras.layers.Concatenate(name=f"{label}_joined")([skipped[level], upward(tensor)])
         if layout.normalised_concatenation:
             tensor = normalised(tensor, f"{label}_joined")
         tensor = block(tensor, layout.filters[level], label)

@@ -2,12 +2,9 @@
 
 A tile equals the pass over the whole image, so nothing needs blending: every tile begins on a multiple of
 the network's stride, counted from the region's north-west corner, and is read with a margin that covers
-the receptive field.
-
-Beyond its edge a region is continued by its mirror image, as Ronneberger et al. 2015
-(doi:10.1007/978-3-319-24574-4_28) do: the zeros with which convolutions continue an image are no daylight
-that there is, and draw a bright frame. A tile at the edge is continued like the whole image, and by as many
-pixels more to the south and east as whole strides need.
+the receptive field. At the edge of the region a tile ends where the whole image ends, so that the padding
+of the convolutions falls on the same pixels. Regions whose sides are not multiples of the stride are
+continued to the south and east by their last row and column, in both passes alike.
 """
 
 import contextlib
@@ -35,8 +32,6 @@ _ACTIVATION_BYTES = 1.0e9
 # Measured: about 26 bytes a pixel and filter of the finest level, over the largest tile.
 _BYTES_PER_PIXEL_AND_FILTER = 26
 _LARGEST_TILE = 1024
-_MIRRORED = 32
-"""Pixels by which a region is continued at least; with more, no score of the small U-Net changed."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +65,6 @@ class Tiling:
             tile_size = min(max(side - 2 * margin, step) // step * step, _LARGEST_TILE)
         return cls(_whole(max(tile_size, 1), step), margin, info.stride)
 
-    @property
-    def mirrored(self) -> int:
-        """Pixels by which a region is continued beyond its edge; none where a network sees no neighbours."""
-        return min(_whole(_MIRRORED, self.stride), self.margin)
-
     def tiles(self, window: Window) -> list[Window]:
         """The kept parts of the tiles of ``window``, row by row."""
         side = self.size // FINE_PER_VIIRS
@@ -83,30 +73,6 @@ class Tiling:
 
 def _whole(pixels: int, step: int) -> int:
     return -(-pixels // step) * step
-
-
-@dataclass(frozen=True)
-class Edges:
-    """On which sides an image ends where its region ends."""
-
-    north: bool = True
-    south: bool = True
-    west: bool = True
-    east: bool = True
-
-    @classmethod
-    def of(cls, part: Window, outer: Window) -> "Edges":
-        """Those of ``part`` that are edges of ``outer``."""
-        return cls(
-            part.row == outer.row,
-            part.row + part.height == outer.row + outer.height,
-            part.column == outer.column,
-            part.column + part.width == outer.column + outer.width,
-        )
-
-
-EVERYWHERE = Edges()
-"""An image that is the whole region."""
 
 
 @dataclass(frozen=True)
@@ -175,8 +141,7 @@ class Predictor:
                 progress.update(done, len(tiles), unit="tiles", message=f"Predicting {region}")
                 reach = expanded(tile, self.tiling.margin // FINE_PER_VIIRS, outer)
                 image = dataset.read_daytime(region, reach)
-                seen = None if measured is None else measured.part(reach)
-                radiance = self.radiance(image, seen, Edges.of(reach, outer))
+                radiance = self.radiance(image, None if measured is None else measured.part(reach))
                 yield tile, radiance[tile.fine_slices_in(reach)]
         progress.update(len(tiles), len(tiles), unit="tiles", message=f"Predicted {region}")
 
@@ -190,10 +155,7 @@ class Predictor:
         )
 
     def radiance(
-        self,
-        image: NDArray[np.float32],
-        measured: NDArray[np.float32] | None = None,
-        edges: Edges = EVERYWHERE,
+        self, image: NDArray[np.float32], measured: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
         """The radiance of one image in one pass, in nW/cm2/sr.
 
@@ -203,8 +165,6 @@ class Predictor:
             Shape (bands, height, width), in the bands' units, NaN where missing.
         measured:
             Smoothed VIIRS, shape (height, width), where the network reads it; see :meth:`measured_input`.
-        edges:
-            Where the image is continued by its mirror image.
 
         Returns
         -------
@@ -227,13 +187,10 @@ class Predictor:
                     "Predict a region of a dataset with VIIRS, or use a model of daytime bands alone.",
                 )
             scaled = np.concatenate([scaled, measured[..., None]], axis=-1)
-        beyond = self.tiling.mirrored
-        north, west = beyond * edges.north, beyond * edges.west
-        south = beyond * edges.south + -height % self.tiling.stride
-        east = beyond * edges.east + -width % self.tiling.stride
-        scaled = np.pad(scaled, ((north, south), (west, east), (0, 0)), mode="symmetric")
-        output = np.asarray(self.model.predict_on_batch(scaled[None]))
-        output = output[0, north : north + height, west : west + width, 0]
+        south, east = (-side % self.tiling.stride for side in (height, width))
+        if south or east:
+            scaled = np.pad(scaled, ((0, south), (0, east), (0, 0)), mode="edge")
+        output = np.asarray(self.model.predict_on_batch(scaled[None]))[0, :height, :width, 0]
         radiance = self.config.transform.inverse(output.astype(np.float32))
         return np.where(missing, np.float32(np.nan), radiance)
 

@@ -50,11 +50,21 @@ def choose_target() -> tuple[RunRecord, Target]:
         st.info("No dataset has the bands of this run any more. Export one with the same bands.")
         st.stop()
 
+    follow_place(found)
     meaning = "Evaluation and prediction regions were never trained on."
     target = found[chosen("Region", list(found), key="region", meaning=meaning)]
     state = "predicted" if target.prediction else "not predicted yet"
     st.html(f"{role_swatch(target.role)}{target.role} region · {state}")
     return run, target
+
+
+def follow_place(found: dict[str, Target]) -> None:
+    """Stay at a place when another run names it otherwise: by its region alone, or with its dataset."""
+    known = str(st.session_state.get("region") or "")
+    place = known.rpartition("/")[2]
+    same = next((key for key in found if key.rpartition("/")[2] == place), None)
+    if known and known not in found and same:
+        st.session_state["region"] = same
 
 
 def draw_empty(target: Target) -> None:

@@ -17,8 +17,13 @@ def chosen(label: str, options: Sequence[str], key: str, *, meaning: str | None 
     meaning:
         Shown when the pointer rests on the label.
     """
-    if st.session_state.get(key) not in options:
+    known = st.session_state.get(key)
+    if known is None:
+        # The address may name one.
         st.session_state.pop(key, None)
+    elif known not in options:
+        # Set, so that the browser shows it: a value that is only taken away stays on the screen.
+        st.session_state[key] = options[0]
     return st.selectbox(label, options, key=key, help=meaning, bind="query-params")
 
 

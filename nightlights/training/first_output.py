@@ -38,8 +38,7 @@ def mean_radiance(dataset: Dataset, regions: Sequence[str]) -> float:
 def begin_at(model: Any, radiance: float, transform: RadianceTransform) -> None:
     """Set the last bias of ``model`` so that it alone predicts ``radiance``, in nW/cm2/sr.
 
-    Where the last kernel is zeros, as that of the U-Nets, the first predictions are that everywhere; one that
-    is drawn about 0 makes them vary around it.
+    The last kernel, which is drawn about 0, makes the first predictions vary around it.
     """
     layer = model.layers[-1]
     wanted = float(transform.forward(max(radiance, _LEAST)))

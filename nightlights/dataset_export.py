@@ -40,6 +40,9 @@ _TILE = 64
 FETCHED = "fetched"
 """Within the folder of an unfinished export: what a source from afar has brought here."""
 
+_MARK = "request.sha256"
+"""Within the same folder: the fingerprint of the export that its regions belong to."""
+
 LIT_RADIANCE = 0.5
 """Radiance in nW/cm2/sr above which a pixel counts as lit."""
 
@@ -101,7 +104,7 @@ def export_dataset(
     """Export the imagery of ``regions`` into the dataset ``request.dataset``.
 
     Regions that an interrupted export of the same request finished are kept and not fetched again. The
-    dataset appears in the workspace at the very end, by one rename.
+    dataset appears in the workspace at the very end, in one step; an older one stays until then.
 
     Parameters
     ----------
@@ -148,9 +151,9 @@ def export_dataset(
             regions=records,
         )
         write_record(partial / "data" / "dataset.json", manifest)
-        if target.exists():
-            workspace.delete(target)
-        (partial / "data").rename(target)
+        # Without the mark, what a killed process leaves of the older dataset is not taken for this one.
+        (partial / _MARK).unlink()
+        files.move_folder(partial / "data", target)
         shutil.rmtree(partial, ignore_errors=True)
     return manifest
 
@@ -221,12 +224,13 @@ class _Export:
 
         It stays when the block raises and a region was finished, so that the next export goes on from it.
         """
-        mark, wanted = partial / "request.sha256", self._fingerprint()
+        mark, wanted = partial / _MARK, self._fingerprint()
         if not mark.exists() or mark.read_text(encoding="utf-8") != wanted:
             shutil.rmtree(partial, ignore_errors=True)
             (partial / "data").mkdir(parents=True)
             (partial / "finished").mkdir()
             files.write_text(mark, wanted)
+        files.remove_partial(partial)
         try:
             yield
         except BaseException:

@@ -1,11 +1,14 @@
 """Files written whole: a temporary name, fsync, rename. A reader never sees a half-written file."""
 
 import contextlib
+import ctypes
 import errno
 import hashlib
 import json
 import os
+import re
 import shutil
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +18,12 @@ from nightlights.errors import WorkspaceError
 
 PARTIAL_PREFIX = ".partial-"
 """Names that begin with this are unfinished work: no listing shows them."""
+
+_PARTIAL = re.compile(re.escape(PARTIAL_PREFIX) + r"[0-9a-f]{8}-")
+"""What :func:`replacing` and :func:`replacing_folder` write to; of no use once the writer has died."""
+
+_PREVIOUS_PREFIX = f"{PARTIAL_PREFIX}previous-"
+"""An older folder that was renamed away for a moment."""
 
 _REMEDIES = {
     errno.ENOSPC: ("the disk is full", "Free some space, or choose another workspace folder."),
@@ -107,27 +116,124 @@ def replacing(path: Path) -> Iterator[Path]:
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Give a temporary folder beside ``path`` that takes its place, whole, at the end of the block.
 
-    An older folder of that name is removed only after the new one is complete. The temporary folder is
-    removed when the block raises.
+    At every instant either the older folder of that name or the new one is at ``path``, whole; see
+    :func:`move_folder`. The temporary folder is removed when the block raises.
     """
     make_folder(path.parent)
     with clear_os_errors(path):
         partial = _partial(path)
         partial.mkdir()
-        old = _partial(path)
         try:
             yield partial
-            for written in partial.rglob("*"):
-                if written.is_file():
-                    with written.open("rb") as handle:
-                        os.fsync(handle.fileno())
-            if path.exists():
-                path.rename(old)
-            partial.rename(path)
-            _sync_folder(path.parent)
+            move_folder(partial, path)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-            shutil.rmtree(old, ignore_errors=True)
+
+
+def move_folder(new: Path, path: Path) -> None:
+    """Move the folder ``new`` to ``path``, then remove what stood there.
+
+    Both must be on one file system. An older folder changes places with the new one in a single step where
+    the file system can do that (ext4, XFS, btrfs, tmpfs, APFS). Elsewhere it is renamed away first;
+    :func:`restore_folder` brings it back when the process is killed between the two renames.
+
+    Raises
+    ------
+    OSError
+        When a rename fails; ``path`` is as it was then, and ``new`` too.
+    """
+    for folder, _, names in os.walk(new):
+        for name in names:
+            with Path(folder, name).open("rb") as written:
+                os.fsync(written.fileno())
+        _sync_folder(Path(folder))
+    restore_folder(path)
+    try:
+        new.rename(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        if not _exchange(new, path):
+            _replace_in_two_steps(new, path)
+        # Where they changed places, ``new`` is the older folder now.
+        shutil.rmtree(new, ignore_errors=True)
+    _sync_folder(path.parent)
+
+
+def restore_folder(path: Path) -> None:
+    """Bring back the older folder ``path`` that a killed :func:`move_folder` had renamed away."""
+    previous = _previous(path)
+    if previous.exists():
+        if path.exists():
+            shutil.rmtree(previous, ignore_errors=True)
+        else:
+            previous.rename(path)
+
+
+def restore_folders(parent: Path) -> None:
+    """:func:`restore_folder` for every folder in ``parent``."""
+    for previous in parent.glob(f"{_PREVIOUS_PREFIX}*"):
+        restore_folder(parent / previous.name.removeprefix(_PREVIOUS_PREFIX))
+
+
+def _previous(path: Path) -> Path:
+    return path.with_name(f"{_PREVIOUS_PREFIX}{path.name}")
+
+
+def _replace_in_two_steps(new: Path, path: Path) -> None:
+    previous = _previous(path)
+    path.rename(previous)
+    try:
+        new.rename(path)
+    except BaseException:
+        previous.rename(path)
+        raise
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+_NO_EXCHANGE = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
+_AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2
+"""Of ``renameat2`` (Linux) and ``renamex_np`` (macOS)."""
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two folders change places in a single step; False where the file system cannot do that."""
+    system = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(one), os.fsencode(other)
+    try:
+        if sys.platform == "darwin":
+            status = system.renamex_np(*names, _RENAME_SWAP)
+        else:
+            status = system.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE)
+    except AttributeError:
+        return False
+    if status == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _NO_EXCHANGE:
+        return False
+    raise OSError(code, os.strerror(code), str(one), None, str(other))
+
+
+def remove_partial(path: Path, *, inside: bool = True) -> None:
+    """Remove what killed writers of ``path`` left beside it and, where it is a folder, inside it.
+
+    Nothing else may be writing ``path`` meanwhile. What a killed download left stays, since it goes on from
+    there.
+    """
+    beside = (
+        each
+        for each in path.parent.glob(f"{PARTIAL_PREFIX}*-{path.name}")
+        if _PARTIAL.sub("", each.name, count=1) == path.name
+        or each.name == f"{PARTIAL_PREFIX}deleted-{path.name}"
+    )
+    within = path.rglob(f"{PARTIAL_PREFIX}*") if inside and path.is_dir() else ()
+    for each in [*beside, *(each for each in within if _PARTIAL.match(each.name))]:
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                each.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -5,7 +5,6 @@ are the jobs' handlers. What a step needs is imported by that step, so that aski
 wait for a deep learning library.
 """
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from nightlights.errors import DatasetError, ModelError, SourceError, WorkspaceError
 from nightlights.evaluation import Compared, Method, Share, baseline_methods, network_method, scores_of
-from nightlights.files import PARTIAL_PREFIX, replacing_folder
+from nightlights.files import remove_partial, replacing_folder
 from nightlights.jobs.kinds import EvaluationRequest
 from nightlights.manifests import (
     DatasetManifest,
@@ -209,7 +208,7 @@ def scored(
 
     folder, record = workspace.run_folder(run), read_run(workspace, run)
     dataset = Dataset.open(workspace, record.dataset)
-    _remove_remains(folder, "fine")
+    remove_partial(folder)
     methods = list(_methods(folder, record, dataset))
     names: dict[Role, list[str]] = {"train": record.train_regions, "evaluate": record.evaluate_regions}
     regions = [(role, name) for role in roles for name in names.get(role, [])]
@@ -276,7 +275,7 @@ def predict(
     region = dataset.region(request.region)
     # Before the prediction, which takes long: intervals that cannot be used must not cost it.
     calibration = load_calibration(model)
-    _remove_remains(target.parent, target.name)
+    remove_partial(target)
     with replacing_folder(target) as unfinished:
         made = predict_region(dataset, region.name, model, unfinished, progress, sharpen=request.sharpen)
         layers = made.layers | write_interval_layers(
@@ -307,15 +306,6 @@ def predict(
         )
         write_record(unfinished / PREDICTION_FILE, record)
     return record
-
-
-def _remove_remains(folder: Path, name: str) -> None:
-    """Remove what a killed process left half-written; the job that writes ``name`` is alone with it."""
-    for path in folder.glob(f"{PARTIAL_PREFIX}????????-{name}"):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
 
 
 def run_export(workspace: Workspace, request: ExportRequest, progress: Progress, *, resume: bool) -> None:

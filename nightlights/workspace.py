@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nightlights.errors import WorkspaceError
-from nightlights.files import PARTIAL_PREFIX, clear_os_errors, make_folder
+from nightlights.files import PARTIAL_PREFIX, clear_os_errors, make_folder, restore_folders
 from nightlights.names import checked_name
 
 
@@ -22,7 +22,7 @@ class Workspace:
 
     @classmethod
     def open(cls, root: Path) -> "Workspace":
-        """Make ``root`` if needed, and check that it can be written.
+        """Make ``root`` if needed, check that it can be written, and bring back what a kill had hidden.
 
         Raises
         ------
@@ -39,6 +39,9 @@ class Workspace:
             probe = root / f"{PARTIAL_PREFIX}writable-{uuid.uuid4().hex[:8]}"
             probe.touch()
             probe.unlink()
+            for parent in root.iterdir():
+                if parent.is_dir():
+                    restore_folders(parent)
         return cls(root.resolve())
 
     @property

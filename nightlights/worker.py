@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nightlights.errors import NightlightsError, WorkspaceError
+from nightlights.errors import JobError, NightlightsError, WorkspaceError
 from nightlights.jobs.kinds import KINDS_REFERENCE, load_reference
 from nightlights.jobs.perform import perform
 from nightlights.jobs.records import JobFiles, JobRecord, ProcessRecord
@@ -24,22 +24,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("workspace", type=Path)
     parser.add_argument("job")
     parser.add_argument("--kinds", default=KINDS_REFERENCE, help="registry of the kinds of jobs")
+    parser.add_argument("--lock", type=int, help="descriptor of the job's lock, which the parent has taken")
     options = parser.parse_args(arguments)
     with contextlib.suppress(OSError):
         os.nice(NICENESS)
-    try:
-        workspace = Workspace(options.workspace.resolve())
-        files = JobFiles(workspace.job_folder(options.job))
-        write_record(files.process, ProcessRecord.of(os.getpid(), leads_session=True))
-        kind = load_reference(options.kinds)[read_record(files.job, JobRecord).kind]
-    except WorkspaceError as error:
-        print(error, file=sys.stderr)
-        return 2
-    try:
-        perform(workspace, files, kind)
-    except NightlightsError as error:
-        print(error, file=sys.stderr)
-        return 1
+    with contextlib.ExitStack() as held:
+        try:
+            workspace = Workspace(options.workspace.resolve())
+            files = JobFiles(workspace.job_folder(options.job))
+            if options.lock is None:
+                held.enter_context(files.locked())
+            else:
+                # Processes that the work starts must not keep it when this one has died.
+                os.set_inheritable(options.lock, False)
+            write_record(files.process, ProcessRecord.of(os.getpid(), leads_session=True))
+            kind = load_reference(options.kinds)[read_record(files.job, JobRecord).kind]
+        except (WorkspaceError, JobError) as error:
+            print(error, file=sys.stderr)
+            return 2
+        try:
+            perform(workspace, files, kind)
+        except NightlightsError as error:
+            print(error, file=sys.stderr)
+            return 1
     return 0
 
 

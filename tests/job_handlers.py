@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Literal
@@ -9,6 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from nightlights.errors import DatasetError
+from nightlights.files import replacing
 from nightlights.jobs.kinds import Kind
 from nightlights.manifests import Name, Record
 from nightlights.progress import Progress
@@ -22,7 +25,9 @@ class CountRequest(Record):
     reads: list[str] = Field(default_factory=list)
     total: int = 3
     at: int = 2
-    then: Literal["go on", "wait", "ignore", "die", "refuse", "break", "exhaust"] = "go on"
+    then: Literal[
+        "go on", "wait", "ignore", "die", "die writing", "leave a child", "refuse", "break", "exhaust"
+    ] = "go on"
 
 
 def count(workspace: Workspace, request: CountRequest, progress: Progress, *, resume: bool) -> None:
@@ -37,16 +42,28 @@ def count(workspace: Workspace, request: CountRequest, progress: Progress, *, re
             counted.write(f"{step}\n")
         progress.update(step + 1, request.total, unit="steps", message=f"step {step + 1}")
         if step + 1 == request.at and not resume and request.then != "go on":
-            act(request, progress, step + 1)
+            act(workspace, request, progress, step + 1)
 
 
-def act(request: CountRequest, progress: Progress, done: int) -> None:
+def act(workspace: Workspace, request: CountRequest, progress: Progress, done: int) -> None:
     progress.update(done, request.total, unit="", message="a new unit")
     while request.then == "wait":
         progress.update(done, request.total)
         time.sleep(0.01)
     while request.then == "ignore":
         time.sleep(0.01)
+    if request.then == "die writing":
+        (state,) = workspace.jobs_folder.glob("*/state.json")
+        unfinished = [replacing(workspace.root / "counted" / request.name), replacing(state)]
+        for writing in unfinished:
+            writing.__enter__().write_text("half")
+        os.kill(os.getpid(), signal.SIGKILL)
+    if request.then == "leave a child":
+        # As libraries start processes that leave the descriptors open.
+        sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+        child = subprocess.Popen(sleep, start_new_session=True, close_fds=False)
+        (workspace.root / "counted" / f"{request.name}.child").write_text(str(child.pid))
+        os.kill(os.getpid(), signal.SIGKILL)
     if request.then == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if request.then == "refuse":

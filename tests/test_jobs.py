@@ -213,9 +213,12 @@ def test_a_foreground_job_is_cancelled_from_another_store(store: JobStore) -> No
     # The grace has passed, and this process, which goes on after its job, was not killed.
 
 
-def test_a_process_number_that_is_used_again_is_not_the_job(store: JobStore) -> None:
+def test_in_a_folder_without_a_lock_a_process_number_that_is_used_again_is_not_the_job(
+    store: JobStore,
+) -> None:
     job = store.wait(store.submit("export", CountRequest(name="a", then="die")).id)
     files = store._files(job.id)
+    files.lock.unlink()
     own = psutil.Process()
     alive = {"pid": own.pid, "created": own.create_time(), "leads_session": False}
     files.process.write_text(json.dumps(alive))
@@ -224,15 +227,108 @@ def test_a_process_number_that_is_used_again_is_not_the_job(store: JobStore) -> 
     assert store.get(job.id).state == "interrupted"
 
 
-def test_a_job_without_a_process_is_queued_for_a_while_only(store: JobStore) -> None:
+@pytest.mark.parametrize("without", ["process", "lock"])
+def test_a_job_that_lost_its_submitter_before_its_worker_began_is_interrupted(
+    store: JobStore, without: str
+) -> None:
     job = store.run_in_foreground("export", CountRequest(name="a"))
     files = store._files(job.id)
     files.process.unlink()
+    if without == "lock":
+        files.lock.unlink()
     state = read_record(files.state, StateRecord).model_copy(update={"state": "queued"})
     files.state.write_text(state.model_dump_json())
-    for seconds, expected in ((29, "queued"), (31, "interrupted")):
-        moment = state.queued + timedelta(seconds=seconds)
-        assert JobStore(store.workspace, KINDS, lambda moment=moment: moment).get(job.id).state == expected
+    assert store.get(job.id).state == "interrupted"
+    store.resume(job.id)
+    assert store.wait(job.id).state == "done"
+
+
+@pytest.mark.parametrize("step_seconds", [-86_400.0, -3.0, 3.0, 3600.0])
+def test_a_step_of_the_clock_leaves_a_live_job_running(store: JobStore, step_seconds: float) -> None:
+    job = until_waiting(store, store.submit("export", CountRequest(name="a", then="wait")))
+    files = store._files(job.id)
+    # The kernel counts from the start of the machine, so that a step of the clock moves every start time.
+    process = json.loads(files.process.read_text())
+    files.process.write_text(json.dumps({**process, "created": process["created"] + step_seconds}))
+    moment = datetime.now(UTC) + timedelta(seconds=step_seconds)
+    later = JobStore(store.workspace, KINDS, lambda: moment)
+    assert later.get(job.id).state == "running"
+    with pytest.raises(JobError, match="cannot be resumed"):
+        later.resume(job.id)
+    later.cancel(job.id)
+    assert store.wait(job.id, 10).state == "cancelled"
+
+
+def test_a_second_worker_of_a_live_job_is_refused(store: JobStore) -> None:
+    job = until_waiting(store, store.submit("export", CountRequest(name="a", then="wait")))
+    command = [
+        sys.executable,
+        "-m",
+        "nightlights.worker",
+        str(store.workspace.root),
+        job.id,
+        "--kinds",
+        KINDS,
+    ]
+    second = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert second.returncode == 2 and f"Another process works on job {job.id}" in second.stderr
+    assert counted(store) == ["0", "1"] and store.get(job.id).state == "running"
+
+
+def test_the_lock_ends_with_the_worker_and_not_with_what_the_worker_started(store: JobStore) -> None:
+    job = store.submit("export", CountRequest(name="a", then="leave a child"))
+    child = psutil.Process(int(until_child(store)))
+    try:
+        assert store.wait(job.id, 10).state == "interrupted"
+        assert child.is_running()
+        store.resume(job.id)
+        assert store.wait(job.id).state == "done"
+    finally:
+        child.kill()
+
+
+def until_child(store: JobStore) -> str:
+    path = store.workspace.root / "counted" / "a.child"
+    while not path.exists() or not path.read_text():
+        time.sleep(0.01)
+    return path.read_text()
+
+
+def leftovers(store: JobStore) -> list[str]:
+    root = store.workspace.root
+    return sorted(str(path.relative_to(root)) for path in root.rglob(".partial-*"))
+
+
+def test_what_a_killed_job_left_half_written_goes_when_it_resumes(store: JobStore) -> None:
+    job = store.wait(store.submit("export", CountRequest(name="a", then="die writing")).id)
+    assert job.state == "interrupted" and len(leftovers(store)) == 2
+    store.resume(job.id)
+    assert store.wait(job.id).state == "done" and leftovers(store) == []
+
+
+def test_what_a_killed_job_left_half_written_goes_when_its_target_is_next_written(store: JobStore) -> None:
+    store.wait(store.submit("export", CountRequest(name="a", then="die writing")).id)
+    store.delete(store.list()[0].id)
+    assert len(leftovers(store)) == 1
+    store.run_in_foreground("export", CountRequest(name="b"))
+    assert len(leftovers(store)) == 1
+    store.run_in_foreground("export", CountRequest(name="a"))
+    assert leftovers(store) == []
+
+
+def test_partial_files_of_a_living_reader_stay(store: JobStore) -> None:
+    cache = store.workspace.root / "datasets" / "d" / ".cache"
+    cache.mkdir(parents=True)
+    (cache / ".partial-0123abcd-region").mkdir()
+    reading = CountRequest(name="a", reads=["datasets/d"], then="wait")
+    job = until_waiting(store, store.submit("export", reading))
+    (cache / ".partial-4567abcd-region").mkdir()
+    store.run_in_foreground("export", CountRequest(name="b", reads=["datasets/d"]))
+    assert leftovers(store) == ["datasets/d/.cache/.partial-4567abcd-region"]
+    store.cancel(job.id)
+    store.wait(job.id)
+    store.run_in_foreground("export", CountRequest(name="b", reads=["datasets/d"]))
+    assert leftovers(store) == []
 
 
 def test_broken_folders_are_left_out_and_named_when_asked_for(store: JobStore) -> None:

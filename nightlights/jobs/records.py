@@ -1,10 +1,15 @@
-"""What a job keeps in its folder, and whether the process behind it still lives.
+"""Files in the folder of a job, and whether the process behind it still lives.
 
-``job.json`` is written once, by whoever submits. ``state.json`` is written by the process that does the
-work, ``process.json`` says which process that is, ``log.txt`` holds what it printed, and a file named
-``cancel`` asks it to stop.
+``job.json`` is written once, on submission. ``state.json`` is written by the process that does the work and
+holds a lock on the file ``lock`` until it ends, however it ends. ``process.json`` names that process,
+``log.txt`` holds its output, and a file named ``cancel`` asks it to stop.
 """
 
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +18,8 @@ from typing import Any, Final, Literal
 import psutil
 from pydantic import Field
 
-from nightlights.errors import WorkspaceError
+from nightlights.errors import JobError, WorkspaceError
+from nightlights.files import clear_os_errors
 from nightlights.manifests import (
     SCHEMA_VERSION,
     Failure,
@@ -28,10 +34,9 @@ from nightlights.manifests import (
 ACTIVE_STATES: Final[tuple[JobState, ...]] = ("queued", "running")
 """States in which a job may still write."""
 
-START_GRACE_SECONDS: Final = 30.0
-"""How long a job may be without a process after it was queued."""
-
 _CLOCK_TOLERANCE_SECONDS = 2.0
+_LOCK_TIMEOUT_SECONDS = 5.0
+"""Readers hold a shared lock for some microseconds; only a living worker holds its own for longer."""
 
 DIED = Failure(
     message="The process ended without a word, perhaps for lack of memory or because the machine stopped.",
@@ -66,9 +71,11 @@ class StateRecord(Record):
 
 
 class ProcessRecord(Record):
-    """``process.json``: a process is its number and when it started, since numbers are used again.
+    """``process.json``: the process that holds the lock of the job, or held it last.
 
-    ``leads_session`` is true for a background worker, whose whole process group is its own.
+    ``leads_session`` is true for a background worker, whose whole process group is its own. ``created`` is in
+    seconds since 1970 by the clock of that moment; it tells a living worker only in folders without a lock,
+    written before December 2026, since a step of the clock changes it.
     """
 
     pid: int = Field(gt=0)
@@ -87,13 +94,21 @@ class ProcessRecord(Record):
         return cls(pid=pid, created=psutil.Process(pid).create_time(), leads_session=leads_session)
 
     def process(self) -> psutil.Process | None:
-        """The process, or None when it has ended or its number belongs to another one now."""
+        """The process of that number, or None when it has ended."""
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.created) <= _CLOCK_TOLERANCE_SECONDS
-            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+            return None if process.status() == psutil.STATUS_ZOMBIE else process
         except psutil.NoSuchProcess:
             return None
+
+    def started_when_recorded(self) -> bool:
+        """Whether the process of that number started at ``created``, by a clock that has not been set."""
+        process = self.process()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return (
+                process is not None and abs(process.create_time() - self.created) <= _CLOCK_TOLERANCE_SECONDS
+            )
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +133,11 @@ class JobFiles:
         return self.folder / "process.json"
 
     @property
+    def lock(self) -> Path:
+        """Locked by the process that does it."""
+        return self.folder / "lock"
+
+    @property
     def cancel(self) -> Path:
         """Present when the work should stop."""
         return self.folder / "cancel"
@@ -139,8 +159,45 @@ class JobFiles:
         except WorkspaceError:
             return None
 
-    def read_state(self, moment: datetime) -> StateRecord:
-        """The state as it truly is at ``moment``: a job whose process has died is not running.
+    def worker(self) -> psutil.Process | None:
+        """The living process that does the work, or None."""
+        owner = self.read_process()
+        return owner.process() if owner and self.has_worker() else None
+
+    def has_worker(self) -> bool:
+        """Whether a living process does the work. The system releases the lock of a dead process."""
+        try:
+            descriptor = os.open(self.lock, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            owner = self.read_process()
+            return owner is not None and owner.started_when_recorded()
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    @contextlib.contextmanager
+    def locked(self, timeout_seconds: float = _LOCK_TIMEOUT_SECONDS) -> Iterator[int]:
+        """Hold the lock for the block and give its file descriptor, with which a child holds it further.
+
+        Raises
+        ------
+        JobError
+            When another process holds it.
+        """
+        with clear_os_errors(self.lock):
+            descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            _lock(descriptor, time.monotonic() + timeout_seconds, self.folder.name)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def read_state(self) -> StateRecord:
+        """The state as it truly is: a job whose process has died is not running.
 
         Raises
         ------
@@ -148,19 +205,26 @@ class JobFiles:
             When ``state.json`` is missing or broken.
         """
         state = read_record(self.state, StateRecord)
-        while state.state in ACTIVE_STATES:
-            process = self.read_process()
-            if process is None:
-                if (moment - state.queued).total_seconds() < START_GRACE_SECONDS:
-                    return state
-            elif process.process() is not None:
-                return state
-            # It may have written its last word, or have been started again, between the two looks.
+        while state.state in ACTIVE_STATES and not self.has_worker():
+            # It may have written its last state, or have been resumed, between the two looks.
             again = read_record(self.state, StateRecord)
-            if again == state and self.read_process() == process:
+            if again == state:
                 return _ended(state, cancelled=self.cancel.exists())
             state = again
         return state
+
+
+def _lock(descriptor: int, deadline: float, job_id: str) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise JobError(
+                    f"Another process works on job {job_id}.", "Wait until it ends, or cancel it."
+                ) from None
+            time.sleep(0.01)
 
 
 def _ended(state: StateRecord, *, cancelled: bool) -> StateRecord:

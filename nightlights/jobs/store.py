@@ -7,6 +7,7 @@ far it is. Two jobs never write the same thing, and none reads what another one 
 import contextlib
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from typing import Any, Final
 import psutil
 
 from nightlights.errors import JobError, WorkspaceError
-from nightlights.files import clear_os_errors, replacing_folder
+from nightlights.files import PARTIAL_PREFIX, clear_os_errors, remove_partial, replacing_folder
 from nightlights.jobs.kinds import KINDS_REFERENCE, Kind, checked_request, load_reference
 from nightlights.jobs.perform import perform
 from nightlights.jobs.records import ACTIVE_STATES, JobFiles, JobRecord, ProcessRecord, StateRecord
@@ -136,9 +137,8 @@ class JobStore:
         WorkspaceError
             When the workspace cannot be written.
         """
-        with self._exclusively():
-            files = self._create(kind, request, title)
-            self._start(files)
+        with self._exclusively(), self._created(kind, request, title) as (files, lock):
+            self._start(files, lock)
         return self.get(files.folder.name)
 
     def run_in_foreground(
@@ -151,10 +151,11 @@ class JobStore:
         NightlightsError
             Why it did not succeed; :class:`~nightlights.errors.Cancelled` after Ctrl-C.
         """
-        with self._exclusively():
-            files = self._create(kind, request, title)
-            write_record(files.process, ProcessRecord.of(os.getpid(), leads_session=False))
-        perform(self.workspace, files, self._kinds[kind], progress)
+        with contextlib.ExitStack() as held:
+            with self._exclusively():
+                files, _ = held.enter_context(self._created(kind, request, title))
+                write_record(files.process, ProcessRecord.of(os.getpid(), leads_session=False))
+            perform(self.workspace, files, self._kinds[kind], progress)
         return self.get(files.folder.name)
 
     def resume(self, job_id: str) -> Job:
@@ -171,10 +172,12 @@ class JobStore:
                 raise JobError(f"Job {job_id} cannot be resumed: it is {job.state_text}.")
             self._check_free(job.writes, job.reads)
             files = self._files(job_id)
-            files.cancel.unlink(missing_ok=True)
-            files.process.unlink(missing_ok=True)
-            self._write_queued(files, attempt=job.attempt + 1)
-            self._start(files)
+            with files.locked() as lock:
+                self._remove_partial(job)
+                files.cancel.unlink(missing_ok=True)
+                files.process.unlink(missing_ok=True)
+                self._write_queued(files, attempt=job.attempt + 1)
+                self._start(files, lock)
         return self.get(job_id)
 
     def cancel(self, job_id: str, grace_seconds: float = CANCEL_GRACE_SECONDS) -> Job:
@@ -193,14 +196,13 @@ class JobStore:
         files = self._files(job_id)
         with clear_os_errors(files.cancel):
             files.cancel.touch()
-        owner = files.read_process()
-        process = owner.process() if owner else None
+        owner, process = files.read_process(), files.worker()
         if owner and process:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGTERM)
             threading.Thread(
                 target=self._kill_after,
-                args=(job_id, owner, grace_seconds),
+                args=(job_id, owner, process, grace_seconds),
                 name=f"kill {job_id}",
                 daemon=True,
             ).start()
@@ -305,14 +307,13 @@ class JobStore:
             # The request of an older version of the program; what it left cannot be told.
             return ()
 
-    def _kill_after(self, job_id: str, owner: ProcessRecord, grace_seconds: float) -> None:
+    def _kill_after(
+        self, job_id: str, owner: ProcessRecord, process: psutil.Process, grace_seconds: float
+    ) -> None:
         """Kill the process of a job, and the group that it leads, if it has not stopped in time.
 
         A process that works in the foreground lives on after its job; it is left alone then.
         """
-        process = owner.process()
-        if process is None:
-            return
         with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError, JobError):
             try:
                 process.wait(timeout=grace_seconds)
@@ -329,7 +330,7 @@ class JobStore:
 
     def _read(self, files: JobFiles) -> Job:
         record = read_record(files.job, JobRecord)
-        state = files.read_state(self._clock())
+        state = files.read_state()
         shared = record.model_dump(exclude={"schema_version"})
         return Job(**shared, **state.model_dump(exclude={"queued"}))
 
@@ -361,7 +362,9 @@ class JobStore:
                     "Wait until it ends, or cancel it.",
                 )
 
-    def _create(self, kind: JobKind, request: Record, title: str) -> JobFiles:
+    @contextlib.contextmanager
+    def _created(self, kind: JobKind, request: Record, title: str) -> Iterator[tuple[JobFiles, int]]:
+        """Make the folder of a new job; gives its files and its lock, which is held from the first moment."""
         description = self._kinds[kind]
         checked_request(description, request.model_dump(mode="json"))
         writes = list(description.writes(self.workspace, request))
@@ -381,12 +384,29 @@ class JobStore:
             reads=reads,
             request=request.model_dump(mode="json"),
         )
-        with replacing_folder(files.folder) as partial:
-            new = JobFiles(partial)
-            write_record(new.job, record)
-            self._write_queued(new, attempt=1)
-            new.reserve.write_bytes(bytes(_RESERVE_BYTES))
-        return files
+        # Job folders are made one at a time, so that no other process is writing here.
+        for killed in self.workspace.jobs_folder.glob(f"{PARTIAL_PREFIX}*"):
+            shutil.rmtree(killed, ignore_errors=True)
+        with contextlib.ExitStack() as held:
+            with replacing_folder(files.folder) as partial:
+                new = JobFiles(partial)
+                write_record(new.job, record)
+                self._write_queued(new, attempt=1)
+                new.reserve.write_bytes(bytes(_RESERVE_BYTES))
+                lock = held.enter_context(new.locked())
+            self._remove_partial(record)
+            yield files, lock
+
+    def _remove_partial(self, job: Job | JobRecord) -> None:
+        """Remove what killed processes left half-written where ``job`` writes and where only it reads."""
+        others = [each for each in self.list() if each.active and each.id != job.id]
+        used = {path for other in others for path in (*other.writes, *other.reads)}
+        for path in job.writes:
+            remove_partial(self.workspace.root / path)
+        for path in set(job.reads) - used:
+            # Patch caches lie in the datasets that they are made of.
+            remove_partial(self.workspace.root / path)
+        remove_partial(self._files(job.id).folder)
 
     def _write_queued(self, files: JobFiles, attempt: int) -> None:
         moment = self._clock()
@@ -395,12 +415,16 @@ class JobStore:
             files.state, StateRecord(state="queued", attempt=attempt, queued=moment, progress=progress)
         )
 
-    def _start(self, files: JobFiles) -> None:
-        """Start the worker in a session of its own, so that neither Ctrl-C nor the app's end reaches it."""
+    def _start(self, files: JobFiles, lock: int) -> None:
+        """Start the worker in a session of its own, so that neither Ctrl-C nor the app's end reaches it.
+
+        It inherits the lock, so that there is no moment in which the job has none.
+        """
         command = [sys.executable, "-m", "nightlights.worker", str(self.workspace.root), files.folder.name]
         with clear_os_errors(files.log), files.log.open("ab") as log:
             worker = subprocess.Popen(
-                [*command, "--kinds", self._reference],
+                [*command, "--kinds", self._reference, "--lock", str(lock)],
+                pass_fds=[lock],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

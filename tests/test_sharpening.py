@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from nightlights.errors import DatasetError
 from nightlights.grid import Window
@@ -308,3 +309,30 @@ def test_the_operator_on_cells_is_close_and_its_adjoint_is_one(
     np.testing.assert_allclose(
         operator.forward(cell_sums(even)), ObservationOperator(window, spread).forward(even), rtol=1e-9
     )
+
+
+def blas_threads() -> set[int]:
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_threads_are_bounded_while_it_works_and_the_result_does_not_depend_on_them() -> None:
+    truth, other = town(WINDOW, 1), town(WINDOW, 2)
+    measured = measured_of(truth, WINDOW, 3)
+    results, seen = [], set()
+    for threads in (1, 2, 4):
+
+        def read(part: Window) -> NDArray[np.float32]:
+            seen.update(blas_threads())
+            return other[part.fine_slices_in(WINDOW)].astype(np.float32)
+
+        with threadpool_limits(threads, user_api="blas"):
+            tiles = []
+            for _, light in sharpened_blocks(read, measured, WINDOW, tile_size=4, kept_bytes=0):
+                # What the caller does between two tiles keeps its threads.
+                assert blas_threads() == {threads}
+                tiles.append(light)
+            results.append(tiles)
+    assert seen == {1}
+    for tiles in results[1:]:
+        for light, expected in zip(tiles, results[0], strict=True):
+            np.testing.assert_array_equal(light, expected)

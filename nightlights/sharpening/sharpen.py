@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from nightlights.errors import DatasetError
 from nightlights.grid import Window
 from nightlights.observation import PointSpread
 from nightlights.sharpening.agreement import agreeing_addition
 from nightlights.sharpening.estimate import estimated_factor
-from nightlights.sharpening.scene import KEPT_BYTES, Correction, Read, Scene
+from nightlights.sharpening.scene import KEPT_BYTES, Correction, LitScene, Read, Scene
 
 NOISE_FLOOR = 3.0
 """Radiance in nW/cm2/sr above which the measurement is reproduced to :data:`TOLERANCE`, where light can.
@@ -123,6 +124,25 @@ def sharpened_blocks(
         raise DatasetError(f"VIIRS has shape {measured.shape}; the window asks for {window.shape}.")
     scene = Scene(_raised(read, contrast), window, point_spread or PointSpread(), tile_size, kept_bytes)
     radiance = np.where(np.isfinite(measured), measured, np.nan).astype(np.float64)
+    # The products are thousands of small ones. On several threads they wait for each other on a busy machine,
+    # a hundred times as long, and their sums come out in another order.
+    threads = ThreadpoolController()
+    with threads.limit(limits=1, user_api="blas"):
+        lit, addition = _solved(scene, radiance, noise_floor, tolerance)
+    blocks = lit.blocks(addition)
+    while True:
+        with threads.limit(limits=1, user_api="blas"):
+            block = next(blocks, None)
+        if block is None:
+            return
+        yield block
+
+
+def _solved(
+    scene: Scene, radiance: NDArray[np.float64], noise_floor: float, tolerance: float
+) -> tuple[LitScene, NDArray[np.float64]]:
+    """The estimate of the light, and the addition with which it agrees with the measurement."""
+    window = scene.window
     factor = estimated_factor(scene, radiance)
     estimate = Correction(factor, np.zeros(window.shape))
     brightness = np.maximum(np.where(np.isnan(radiance), scene.observed(estimate), radiance), _DARK_TOLERANCE)
@@ -132,7 +152,7 @@ def sharpened_blocks(
     allowed = _KEPT_BACK * np.where(radiance > noise_floor, tolerance * radiance, dark)
     areas = np.broadcast_to(window.pixel_area_km2[:, None], window.shape)
     lit = scene.lit(estimate)
-    yield from lit.blocks(agreeing_addition(lit, radiance, allowed, areas))
+    return lit, agreeing_addition(lit, radiance, allowed, areas)
 
 
 def _raised(read: Read, contrast: float) -> Read:

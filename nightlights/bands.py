@@ -10,7 +10,9 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
+
+from nightlights.records import Record
 
 RADIANCE_UNIT = "nW/cm²/sr"
 """The unit of every radiance that is shown, stored or scored."""
@@ -18,13 +20,13 @@ RADIANCE_UNIT = "nW/cm²/sr"
 Quantity = Literal["reflectance", "brightness temperature", "radiance", "other"]
 
 
-class Band(BaseModel):
+class Band(Record):
     """One band of a daytime image.
 
     ``display_low`` and ``display_high`` are the values shown as black and white, in ``unit``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
     name: str = Field(min_length=1, max_length=64)
     title: str = ""
@@ -122,14 +124,14 @@ def composites_of(names: Collection[str]) -> dict[str, tuple[str, ...]]:
     return {title: chosen for title, chosen in known if set(chosen) <= set(names)}
 
 
-class Scaling(BaseModel):
+class Scaling(Record):
     """How the bands of an image become the inputs of a network, band by band.
 
     A value is limited to ``lower`` .. ``upper`` (both in the band's unit), then ``(value - center) /
     spread``. Missing values become 0, the value of an average pixel.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
     bands: tuple[str, ...] = Field(min_length=1)
     center: tuple[float, ...]
@@ -203,7 +205,7 @@ class Scaling(BaseModel):
         return np.nan_to_num(scaled.astype(np.float32), nan=0.0)
 
 
-class RadianceTransform(BaseModel):
+class RadianceTransform(Record):
     """How radiance becomes the number that a network predicts, and back.
 
     ``linear`` divides by ``scale``; ``square root`` and ``inverse hyperbolic sine`` also stabilise the
@@ -218,7 +220,7 @@ class RadianceTransform(BaseModel):
         Radiance in nW/cm2/sr that maps to about 1.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
     kind: Literal["linear", "square root", "inverse hyperbolic sine"] = "inverse hyperbolic sine"
     scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)

@@ -36,6 +36,17 @@ __all__ = [
 ]
 
 
+_DIGESTED_OF_BAND = {
+    "name",
+    "title",
+    "quantity",
+    "unit",
+    "wavelength_um",
+    "display_low",
+    "display_high",
+}
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A complete dataset on disk.
@@ -77,10 +88,13 @@ class Dataset:
     def sha256(self) -> str:
         """Digest of all that training depends on: bands, regions, roles and rasters.
 
-        The dataset's name and its time of creation leave it unchanged.
+        The dataset's name and its time of creation leave it unchanged, and so do fields that a later version
+        adds to a band.
         """
         content = {
-            "bands": [band.model_dump(mode="json") for band in self.manifest.bands],
+            "bands": [
+                band.model_dump(mode="json", include=_DIGESTED_OF_BAND) for band in self.manifest.bands
+            ],
             "point_spread_fwhm_m": self.manifest.point_spread_fwhm_m,
             "regions": [
                 region.model_dump(mode="json", include={"name", "role", "window", "sha256"})

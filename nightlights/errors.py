@@ -57,6 +57,10 @@ class WorkspaceError(NightlightsError):
     """The workspace cannot be read or written."""
 
 
+class NewerVersionError(WorkspaceError):
+    """A file was written by a newer version of this program, which this one must not read or replace."""
+
+
 class SettingsError(NightlightsError):
     """A setting has a value that cannot be used."""
 

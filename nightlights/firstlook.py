@@ -1,11 +1,10 @@
 """What a newcomer sees first: a shipped model's prediction of a small square of the simulated planet."""
 
-import contextlib
 from typing import Final
 
 from shapely import box
 
-from nightlights.errors import NightlightsError
+from nightlights.errors import NewerVersionError, NightlightsError
 from nightlights.jobs.kinds import FIRST_LOOK, FirstLookRequest
 from nightlights.manifests import PredictionRequest
 from nightlights.pipeline import predict
@@ -39,10 +38,11 @@ def run_first_look(
     from nightlights.manifests import ExportRequest
     from nightlights.sources.simulated import SimulatedSource
 
-    dataset = None
-    with contextlib.suppress(NightlightsError):
-        dataset = Dataset.open(workspace, FIRST_LOOK)
-    if dataset is None:
+    try:
+        Dataset.open(workspace, FIRST_LOOK)
+    except NewerVersionError:
+        raise
+    except NightlightsError:
         wanted = ExportRequest(dataset=FIRST_LOOK, regions=FIRST_LOOK, overwrite=True)
         export_dataset(
             workspace, wanted, SimulatedSource(wanted.planet_seed), [first_look_region()], progress

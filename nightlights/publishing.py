@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nightlights import __version__, files
-from nightlights.errors import EarthEngineError, NightlightsError, WorkspaceError
+from nightlights.errors import EarthEngineError, NewerVersionError, NightlightsError, WorkspaceError
 from nightlights.manifests import (
     DatasetManifest,
     PredictionRecord,
@@ -130,11 +130,19 @@ class _Publication:
             started=moment,
             properties=properties,
         )
-        with contextlib.suppress(WorkspaceError):
-            before = read_record(self.folder / PUBLICATION_FILE, PublicationRecord)
-            if (before.sha256, before.form) == (content, self.request.form):
-                told = {"asset": before.asset, "operation": before.operation, "files": before.files}
-                self.keep(**told, eecu_seconds=before.eecu_seconds, started=before.started)
+        before = self._earlier()
+        if before is not None and (before.sha256, before.form) == (content, self.request.form):
+            told = {"asset": before.asset, "operation": before.operation, "files": before.files}
+            self.keep(**told, eecu_seconds=before.eecu_seconds, started=before.started)
+
+    def _earlier(self) -> PublicationRecord | None:
+        """The record of an earlier publication, or None where there is none that can be read."""
+        try:
+            return read_record(self.folder / PUBLICATION_FILE, PublicationRecord)
+        except NewerVersionError:
+            raise
+        except WorkspaceError:
+            return None
 
     def keep(self, **changes: Any) -> None:
         """Write the state with ``changes``."""

@@ -348,6 +348,33 @@ def test_broken_folders_are_left_out_and_named_when_asked_for(store: JobStore) -
             store.get(name)
 
 
+def test_no_job_starts_beside_a_running_one_of_a_newer_version(store: JobStore) -> None:
+    job = until_waiting(store, store.submit("export", CountRequest(name="a", then="wait")))
+    files = store._files(job.id)
+    record = files.job.read_text()
+    files.job.write_text(record.replace('"schema_version": 1', '"schema_version": 2'))
+    with pytest.raises(JobError, match="newer version"):
+        store.get(job.id)
+    with pytest.raises(JobError, match=f"{job.id} is running; a newer version"):
+        store.submit("export", CountRequest(name="b"))
+    files.job.write_text(record)
+    store.cancel(job.id)
+    store.wait(job.id)
+    while files.has_worker():
+        time.sleep(0.01)
+    files.job.write_text(record.replace('"schema_version": 1', '"schema_version": 2'))
+    store.run_in_foreground("export", CountRequest(name="b"))
+    assert files.job.exists()
+
+
+def test_a_job_with_fields_of_a_later_version_is_listed(store: JobStore) -> None:
+    job = store.run_in_foreground("export", CountRequest(name="a"))
+    files = store._files(job.id)
+    for path in (files.job, files.state):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "priority": 3}))
+    assert [each.id for each in store.list()] == [job.id]
+
+
 def test_jobs_are_listed_newest_first_and_names_sort_by_time(store: JobStore) -> None:
     moments = [MOMENT + timedelta(seconds=seconds) for seconds in (0, 1, 86_400)]
     ids = [

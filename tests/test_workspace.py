@@ -1,16 +1,27 @@
 """The workspace: safe names, complete things only, settings from the environment."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from nightlights.errors import SettingsError, WorkspaceError
-from nightlights.manifests import ExportRequest, Failure, WindowRecord, read_record, write_record
+from nightlights.errors import NewerVersionError, SettingsError, WorkspaceError
+from nightlights.manifests import (
+    DatasetManifest,
+    EpochRecord,
+    ExportRequest,
+    Failure,
+    WindowRecord,
+    read_record,
+    write_record,
+)
 from nightlights.names import checked_name, suggested_name
 from nightlights.settings import Settings
+from nightlights.training.history import read_history, write_history
 from nightlights.workspace import Workspace
 
 
@@ -127,7 +138,7 @@ def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert read_record(tmp_path / "a.json", WindowRecord) == record
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"message": 3}', '{"message": "a", "more": 1}', "\x00\xff"])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"message": 3}', '{"remedy": "a"}', "\x00\xff"])
 def test_a_broken_record_is_named_with_a_remedy(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.json"
     path.write_text(text, encoding="latin-1")
@@ -135,3 +146,55 @@ def test_a_broken_record_is_named_with_a_remedy(tmp_path: Path, text: str) -> No
         read_record(path, Failure)
     with pytest.raises(WorkspaceError, match="missing"):
         read_record(tmp_path / "b.json", Failure)
+
+
+LATER: dict[str, Any] = {
+    "schema_version": 1,
+    "name": "a",
+    "created": "2027-01-01T00:00:00Z",
+    "source": {"kind": "simulated", "label": "x", "simulated": True, "parameters": {}, "glow": 0.2},
+    "regions_name": "r",
+    "bands": [],
+    "point_spread_fwhm_m": 742.0,
+    "regions": [],
+    "noise": {"rho": 0.1},
+}
+"""A manifest of a later version within the same schema version: two fields more."""
+
+
+def test_fields_of_a_later_version_are_kept_when_a_record_is_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "dataset.json"
+    path.write_text(json.dumps(LATER))
+    record = read_record(path, DatasetManifest)
+    write_record(path, record.model_copy(update={"name": "b"}))
+    written = json.loads(path.read_text())
+    assert written["noise"] == LATER["noise"] and written["source"]["glow"] == 0.2 and written["name"] == "b"
+    assert read_record(path, DatasetManifest) == record.model_copy(update={"name": "b"})
+
+
+def test_unknown_fields_of_a_request_are_refused() -> None:
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        ExportRequest.model_validate({"dataset": "d", "regions": "r", "glow": 0.2})
+
+
+def test_a_newer_schema_version_is_refused_by_name_and_nothing_is_to_be_deleted(tmp_path: Path) -> None:
+    path = tmp_path / "dataset.json"
+    path.write_text(json.dumps(LATER | {"schema_version": 2, "bands": "all"}))
+    with pytest.raises(NewerVersionError, match=r"schema version 2.*Update the program") as error:
+        read_record(path, DatasetManifest)
+    assert "delete" not in str(error.value).lower()
+
+
+def test_a_history_of_a_later_version_keeps_its_rows_and_columns(tmp_path: Path) -> None:
+    epoch = EpochRecord(
+        epoch=1, loss=2, train_rmse=3, evaluation_rmse=4, learning_rate=1e-3, seconds=5, patches_per_second=6
+    )
+    write_history(tmp_path, [epoch])
+    header, row = (tmp_path / "history.csv").read_text().split()
+    (tmp_path / "history.csv").write_text(f"{header},chi_square\n{row},0.9\n")
+    (read,) = read_history(tmp_path)
+    assert (read.epoch, read.evaluation_rmse) == (1, 4)
+    write_history(tmp_path, [read, epoch.model_copy(update={"epoch": 2})])
+    lines = (tmp_path / "history.csv").read_text().splitlines()
+    assert lines[0] == f"{header},chi_square" and lines[1] == f"{row},0.9" and lines[2].endswith(",")
+    assert [each.epoch for each in read_history(tmp_path)] == [1, 2]

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import psutil
 
-from nightlights.errors import JobError, WorkspaceError
+from nightlights.errors import JobError, NewerVersionError, WorkspaceError
 from nightlights.files import PARTIAL_PREFIX, clear_os_errors, remove_partial, replacing_folder
 from nightlights.jobs.kinds import KINDS_REFERENCE, Kind, checked_request, load_reference
 from nightlights.jobs.perform import perform
@@ -76,6 +76,12 @@ class Job(Record):
     writes: list[str]
     reads: list[str]
     request: dict[str, Any]
+
+    @classmethod
+    def of(cls, record: JobRecord, state: StateRecord) -> "Job":
+        """The job of a folder, without what only a later version knows."""
+        values = {**dict(record), **dict(state)}
+        return cls.model_validate({name: values[name] for name in cls.model_fields})
 
     @property
     def active(self) -> bool:
@@ -236,6 +242,8 @@ class JobStore:
         _reap()
         try:
             return self._read(self._files(job_id))
+        except NewerVersionError as error:
+            raise JobError(error.message, error.remedy) from error
         except WorkspaceError as error:
             raise JobError(
                 f"There is no job {job_id[:80]!r}.", "List the jobs to see their names."
@@ -331,8 +339,7 @@ class JobStore:
     def _read(self, files: JobFiles) -> Job:
         record = read_record(files.job, JobRecord)
         state = files.read_state()
-        shared = record.model_dump(exclude={"schema_version"})
-        return Job(**shared, **state.model_dump(exclude={"queued"}))
+        return Job.of(record, state)
 
     @contextlib.contextmanager
     def _exclusively(self) -> Iterator[None]:
@@ -352,6 +359,7 @@ class JobStore:
             os.close(descriptor)
 
     def _check_free(self, writes: Collection[str], reads: Collection[str]) -> None:
+        self._check_versions()
         for job in self.list():
             mine, theirs = set(writes), set(job.writes)
             shared = (mine & (theirs | set(job.reads))) | (set(reads) & theirs)
@@ -361,6 +369,20 @@ class JobStore:
                     f"{min(shared)} is being {verb} by job {job.id} ({job.title}, {job.state_text}).",
                     "Wait until it ends, or cancel it.",
                 )
+
+    def _check_versions(self) -> None:
+        """Refuse to work beside a running job whose reads and writes only a newer version can tell."""
+        for path in self.workspace.jobs_folder.glob("[!.]*/job.json"):
+            try:
+                read_record(path, JobRecord)
+            except NewerVersionError as error:
+                if JobFiles(path.parent).has_worker():
+                    raise JobError(
+                        f"The job {path.parent.name} is running; a newer version of this program started it.",
+                        "Wait until it ends, or update the program.",
+                    ) from error
+            except WorkspaceError:
+                continue
 
     @contextlib.contextmanager
     def _created(self, kind: JobKind, request: Record, title: str) -> Iterator[tuple[JobFiles, int]]:

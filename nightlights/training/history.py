@@ -23,9 +23,12 @@ _FIELDS: Final = {column: field for field, column in COLUMNS.items()}
 def write_history(folder: Path, epochs: Sequence[EpochRecord]) -> None:
     """Write all ``epochs`` to the history of the run in ``folder``, whole."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS.get(field, field) for field in EpochRecord.model_fields)
-    writer.writerows(epoch.model_dump().values() for epoch in epochs)
+    rows = [epoch.model_dump() for epoch in epochs]
+    # Columns of a later version of the program stay.
+    fields = dict.fromkeys([*EpochRecord.model_fields, *(field for row in rows for field in row)])
+    writer = csv.DictWriter(text, list(fields), lineterminator="\n")
+    writer.writerow({field: COLUMNS.get(field, field) for field in fields})
+    writer.writerows(rows)
     write_text(folder / HISTORY_FILE, text.getvalue())
 
 
@@ -42,7 +45,7 @@ def read_history(folder: Path) -> list[EpochRecord]:
     for row in csv.DictReader(io.StringIO(text)):
         try:
             values = {_FIELDS.get(key, key): value if value != "" else None for key, value in row.items()}
-            epochs.append(EpochRecord.model_validate(values))
+            epochs.append(EpochRecord.model_validate(values, extra="allow"))
         except (ValidationError, TypeError):
             break
     return epochs

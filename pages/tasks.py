@@ -6,7 +6,7 @@ from nightlights.errors import NightlightsError
 from nightlights.interface.connection import connected_or_prompt, is_test_server
 from nightlights.interface.navigation import page_link
 from nightlights.interface.state import page_header, settings, show_error
-from nightlights.interface.task_actions import cancel_buttons, fetch_panel, known_operations
+from nightlights.interface.task_actions import age_note, cancel_buttons, fetch_panel, known_operations
 from nightlights.interface.task_table import summary, task_columns, task_rows
 
 SECONDS_BETWEEN_LOOKS = 5
@@ -21,12 +21,14 @@ page_header(
 def show_tasks() -> None:
     """The table and what can be done, as they are now."""
     try:
-        operations = known_operations(settings())
+        known = known_operations(settings())
     except NightlightsError as error:
         show_error(error)
         return
-    if operations is None:
+    if known is None:
         return
+    operations = known.value
+    age_note(known)
     if not operations:
         st.info("There is no task yet. A **batch** export on the Imagery page starts some.")
         page_link("imagery", "Export imagery")

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from pages_workspace import app
 
-from nightlights.errors import EarthEngineError, NightlightsError
+from nightlights.errors import EarthEngineError
 from nightlights.interface import connection
-from nightlights.interface.background import Background, failure_of
 from nightlights.settings import CONNECTION_FILE, Settings
 from nightlights.workspace import Workspace
 
@@ -193,41 +192,3 @@ def test_a_test_server_is_labelled_as_simulated(
     assert "[Simulated]" in texts(page)
     press(page, "Connect")
     assert ":green-badge[Connected] to the **local test server**" in texts(page)
-
-
-def test_an_old_answer_is_given_until_there_is_a_newer_one() -> None:
-    now = [0.0]
-    questions = Background(clock=lambda: now[0])
-    assert questions.ask("q", lambda: 1, 5.0).result(5) == 1
-    now[0] = 4.0
-    assert questions.ask("q", lambda: 2, 5.0).result(5) == 1
-    now[0] = 6.0
-    go_on, done = threading.Event(), threading.Event()
-
-    def newer() -> int:
-        go_on.wait(20)
-        done.set()
-        return 3
-
-    assert questions.ask("q", newer, 5.0).result(5) == 1
-    go_on.set()
-    assert done.wait(5)
-    answers = {questions.ask("q", newer, 5.0).result(5) for _ in range(2000)}
-    assert 3 in answers
-
-
-def test_a_failure_is_repeated_only_after_a_while() -> None:
-    now = [0.0]
-    questions = Background(clock=lambda: now[0])
-    asked: list[float] = []
-
-    def fail() -> None:
-        asked.append(now[0])
-        raise EarthEngineError("no")
-
-    for moment in (0.0, 1.0, 2.0, 60.0):
-        now[0] = moment
-        future = questions.ask("q", fail, 3600.0)
-        assert isinstance(future.exception(5), NightlightsError)
-        assert failure_of(future) is not None
-    assert asked == [0.0, 60.0]

@@ -1,8 +1,9 @@
 """The Tasks page: Earth Engine's operations in words, cancelling, fetching, empty states."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 from pages_workspace import app
 
 from nightlights.errors import EarthEngineError
+from nightlights.interface import background as background_module
 from nightlights.interface import connection, task_actions
+from nightlights.interface.background import Background
 from nightlights.interface.task_table import summary, task_rows
 from nightlights.settings import Settings
 from nightlights.sources.earthengine import fetching
@@ -126,6 +129,56 @@ def test_a_listing_that_fails_is_one_sentence(
     monkeypatch.setattr(task_actions, "_list", ask)
     page = press(app("tasks", space), "Connect")
     assert [error.value for error in page.error] == ["**The network is down.**  \nCheck it."]
+
+
+def test_a_list_stays_when_its_refresh_fails_and_shows_its_time_and_why(
+    app: Any, space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = [0.0]
+    questions = Background(
+        clock=lambda: seconds[0],
+        moment=lambda: datetime(2026, 3, 1, 14, 5, tzinfo=UTC) + timedelta(seconds=seconds[0]),
+    )
+    monkeypatch.setattr(background_module, "background", lambda: questions)
+    monkeypatch.setattr(connection, "background", lambda: questions)
+    answers: list[list[Operation] | EarthEngineError] = [
+        [RUNNING, DONE],
+        EarthEngineError("Earth Engine cannot be reached.", "Check the network."),
+        [RUNNING, DONE, FAILED],
+    ]
+    calls: list[float] = []
+
+    def ask(_: Settings) -> list[Operation]:
+        calls.append(seconds[0])
+        answer = answers[len(calls) - 1]
+        if isinstance(answer, EarthEngineError):
+            raise answer
+        return answer
+
+    def look(at: float, until: Callable[[], bool]) -> None:
+        seconds[0] = at
+        deadline = time.monotonic() + 30
+        page.run()
+        while not until() and time.monotonic() < deadline:
+            page.run()
+        assert until()
+
+    monkeypatch.setattr(task_actions, "_list", ask)
+    page = press(app("tasks", space), "Connect")
+    assert not page.warning
+    look(10.0, lambda: bool(page.warning))
+    (warning,) = page.warning
+    assert warning.value == (
+        "**The tasks could not be refreshed; shown as of 14:05 UTC.**  \n"
+        "Earth Engine cannot be reached. Check the network.  \nTried again every 20 s."
+    )
+    assert list(page.dataframe[0].value["State"]) == ["running 40 %", "done"]
+    assert not page.error
+    look(25.0, lambda: bool(page.warning))
+    assert calls == [0.0, 10.0]
+    look(31.0, lambda: not page.warning)
+    assert list(page.dataframe[0].value["State"]) == ["running 40 %", "done", "failed"]
+    assert calls == [0.0, 10.0, 31.0]
 
 
 def test_cancelling_asks_again_and_only_what_runs_can_be_cancelled(

@@ -30,7 +30,9 @@ _LOWEST_ZOOM: Final = 8
 _NATIVE_ZOOM: Final = 13
 _VIIRS_NATIVE_ZOOM: Final = 11
 LAYER_AGE_S: Final = 2 * 3600.0
-"""The address of a layer works for some hours only."""
+"""After this long a new address of a layer is asked for."""
+LAYER_VALID_S: Final = 4 * 3600.0
+"""After this long the address of a layer may not work any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ def _imagery(shown: str, start: date, end: date) -> ShownImagery:
         lambda: _tile_layer(shown, start, end, wanted),
         "Asking Earth Engine …",
         maximum_age_s=LAYER_AGE_S,
+        valid_s=LAYER_VALID_S,
     )
     if found is None:
         return ShownImagery()

@@ -12,7 +12,7 @@ from nightlights.errors import NightlightsError
 from nightlights.interface.background import answer
 from nightlights.interface.compare_map import difference_limit
 from nightlights.interface.connection import connected_or_prompt, is_set_up, is_test_server
-from nightlights.interface.imagery_layer import LAYER_AGE_S, ShownImagery
+from nightlights.interface.imagery_layer import LAYER_AGE_S, LAYER_VALID_S, ShownImagery
 from nightlights.interface.job_list import jobs_to_show, show_job
 from nightlights.interface.legends import difference_legend, radiance_legend
 from nightlights.interface.map_parts import MapLayer
@@ -141,6 +141,7 @@ def _earthengine_layers(record: PredictionRecord, asset: str) -> ShownImagery:
             lambda: _tile_layer(view, asset, night_of(record), limit, wanted),
             "Asking Earth Engine …",
             maximum_age_s=LAYER_AGE_S,
+            valid_s=LAYER_VALID_S,
         )
     except NightlightsError as error:
         show_error(error)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from nightlights.errors import NightlightsError
 from nightlights.files import make_folder
-from nightlights.interface.background import answer, background, failure_of
+from nightlights.interface.background import RETRY_S, Answer, background, dated_answer, failure_of
 from nightlights.interface.state import show_error, workspace
 from nightlights.interface.training_view import size
 from nightlights.settings import Settings
@@ -21,24 +21,44 @@ if TYPE_CHECKING:
 """Within the workspace: files of tasks, a folder for each."""
 
 _MAXIMUM_AGE_S: Final = 4.0
+_OLD_S: Final = 30.0
+"""A list this old shows its time."""
+_HOURS_OF_A_TIME: Final = 12
+"""Older than this, the time needs its day."""
 _CANCELLABLE_SHOWN: Final = 8
 _CLOUD_STORAGE: Final = "Cloud Storage: "
 
 
-def known_operations(settings: Settings) -> "list[Operation] | None":
+def known_operations(settings: Settings) -> "Answer[list[Operation]] | None":
     """The operations of the project, the newest first; None while they are being asked for the first time.
+
+    They stay as they are while Earth Engine cannot be asked; :func:`age_note` shows since when.
 
     Raises
     ------
     NightlightsError
-        When Earth Engine cannot be asked.
+        When Earth Engine cannot be asked, and could not be before.
     """
-    return answer(
+    return dated_answer(
         ("operations", settings),
         lambda: _list(settings),
         "Asking Earth Engine for its tasks …",
         maximum_age_s=_MAXIMUM_AGE_S,
     )
+
+
+def age_note(answer: "Answer[list[Operation]]") -> None:
+    """When the list is from, where it is old, and why."""
+    day = "%H:%M UTC" if answer.age_s < _HOURS_OF_A_TIME * 3600 else "%Y-%m-%d %H:%M UTC"
+    as_of = f"{answer.as_of:{day}}"
+    failure = answer.refresh_failure
+    if failure is not None:
+        st.warning(
+            f"**The tasks could not be refreshed; shown as of {as_of}.**  \n{failure}  \n"
+            f"Tried again every {RETRY_S:.0f} s."
+        )
+    elif answer.age_s > _OLD_S:
+        st.caption(f"As of {as_of}. Asking Earth Engine again …")
 
 
 def _list(settings: Settings) -> "list[Operation]":

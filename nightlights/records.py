@@ -27,6 +27,7 @@ JobKind = Literal[
     "first-look",
     "predict",
     "publish",
+    "fetch",
 ]
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -6,7 +6,13 @@ from nightlights.errors import NightlightsError
 from nightlights.interface.connection import connected_or_prompt, is_test_server
 from nightlights.interface.navigation import page_link
 from nightlights.interface.state import page_header, settings, show_error
-from nightlights.interface.task_actions import age_note, cancel_buttons, fetch_panel, known_operations
+from nightlights.interface.task_actions import (
+    age_note,
+    cancel_buttons,
+    fetch_cards,
+    fetch_panel,
+    known_operations,
+)
 from nightlights.interface.task_table import summary, task_columns, task_rows
 
 SECONDS_BETWEEN_LOOKS = 5
@@ -41,5 +47,6 @@ def show_tasks() -> None:
     fetch_panel(operations, settings())
 
 
+fetch_cards()
 if connected_or_prompt("see its tasks"):
     st.fragment(show_tasks, run_every=SECONDS_BETWEEN_LOOKS)()

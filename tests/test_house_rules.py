@@ -78,6 +78,7 @@ FLOORS: dict[str, int] = {
             "worker",
             "experiments",
             "publishing",
+            "task_files",
             "report",
             "standard",
             "crossvalidation",

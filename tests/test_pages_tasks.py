@@ -9,20 +9,22 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pages_workspace import app
+from pages_workspace import add_job, app, submitted
 
 from nightlights.errors import EarthEngineError
 from nightlights.interface import background as background_module
 from nightlights.interface import connection, task_actions
 from nightlights.interface.background import Background
+from nightlights.interface.jobs_view import COLOURS
 from nightlights.interface.task_table import summary, task_rows
+from nightlights.manifests import JobState, write_record
 from nightlights.settings import Settings
-from nightlights.sources.earthengine import fetching
 from nightlights.sources.earthengine import operations as earthengine_operations
 from nightlights.sources.earthengine.operations import Operation
+from nightlights.task_files import FetchedFiles, FetchRequest
 from nightlights.workspace import Workspace
 
-__all__ = ["app"]
+__all__ = ["app", "submitted"]
 
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RUNNING = Operation(
@@ -195,25 +197,45 @@ def test_cancelling_asks_again_and_only_what_runs_can_be_cancelled(
     assert cancelled == [RUNNING.name]
 
 
-def test_files_of_a_finished_task_come_into_the_workspace(
+def test_a_click_submits_the_job_that_fetches_the_files(
+    app: Any, space: Workspace, submitted: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = connected(app, space, [RUNNING, DONE], monkeypatch)
+    assert "Into downloads/accra-daytime of the workspace." in texts(page)
+    press(page, "Fetch")
+    assert submitted == [("fetch", FetchRequest(task=DONE.name, folder="downloads/accra-daytime"))]
+    assert "planted-bucket-name" not in str(submitted)
+
+
+@pytest.mark.parametrize("state", ["running", "failed", "cancelled", "interrupted"])
+def test_a_fetch_that_is_not_done_is_shown_without_a_connection(
+    app: Any, space: Workspace, state: JobState
+) -> None:
+    add_job(space, "fetch", {"task": DONE.name, "folder": "downloads/accra-daytime"}, state)
+    page = app("tasks", space)
+    assert f"**Fetch BBB** :{COLOURS[state]}-badge[{state}" in texts(page)
+    expected = "Cancel" if state == "running" else "Resume"
+    assert expected in [button.label for button in page.button]
+
+
+def test_what_was_fetched_is_shown_and_what_is_gone_is_not(
     app: Any, space: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fetch(task: str, settings: Settings, folder: Path, progress: Any) -> tuple[Path, ...]:
-        progress.update(1, 2, unit="MB", message="Fetching")
-        (folder / "daytime.tif").write_bytes(b"0" * 2000)
-        asked.append(task)
-        return (folder / "daytime.tif",)
-
-    asked: list[str] = []
-    monkeypatch.setattr(fetching, "fetch_files", fetch)
-    page = connected(app, space, [RUNNING, DONE], monkeypatch)
-    press(page, "Fetch")
-    deadline = time.monotonic() + 60
-    while "Fetched 1 file" not in texts(page) and time.monotonic() < deadline:
-        page.run()
-    assert asked == [DONE.name]
-    assert (space.root / "downloads" / "accra-daytime" / "daytime.tif").exists()
-    assert "Fetched 1 file, 2.0 kB" in texts(page)
+    path = space.root / "downloads" / "accra-daytime" / "daytime.tif"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"0" * 2000)
+    record = FetchedFiles(
+        task=DONE.name,
+        folder="downloads/accra-daytime",
+        files=["daytime.tif"],
+        size_bytes=2000,
+        finished=BEGAN,
+    )
+    write_record(space.root / "downloads" / "BBB.json", record)
+    page = connected(app, space, [DONE], monkeypatch)
+    assert f"Fetched 1 file, 2.0 kB, into {path.parent}." in texts(page)
+    path.unlink()
+    assert "Fetched" not in texts(page.run())
 
 
 def test_without_a_bucket_nothing_can_be_fetched(

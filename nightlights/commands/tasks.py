@@ -5,8 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nightlights.commands.options import JsonOption, WorkspaceOption, settings, writable_workspace
+from nightlights.commands.options import (
+    BackgroundOption,
+    JsonOption,
+    WorkspaceOption,
+    settings,
+    writable_workspace,
+)
 from nightlights.commands.output import print_json, print_table, say
+from nightlights.commands.work import run_job, start_job
 
 if TYPE_CHECKING:
     from nightlights.sources.earthengine.operations import Operation
@@ -72,19 +79,25 @@ def fetch(
             metavar="FOLDER",
         ),
     ] = None,
+    background: BackgroundOption = False,
     workspace: WorkspaceOption = None,
     json: JsonOption = False,
 ) -> None:
     """Fetch the files of a finished task from the bucket: several at a time, resumed, checked."""
-    from nightlights.commands.work import TerminalProgress
-    from nightlights.sources.earthengine.fetching import download_folder, fetch_files
+    from nightlights.sources.earthengine.fetching import check_fetchable
     from nightlights.sources.earthengine.operations import get_operation
+    from nightlights.task_files import fetch_request, fetch_title, fetched_files
 
-    found = settings(workspace)
-    if folder is None:
-        folder = download_folder(writable_workspace(workspace).root, get_operation(task, found))
-    with TerminalProgress() as progress:
-        paths = fetch_files(task, found, folder.expanduser(), progress)
+    operation = get_operation(task, settings(workspace))
+    check_fetchable(operation)
+    place = writable_workspace(workspace)
+    request = fetch_request(place, operation, folder)
+    if background:
+        start_job(place, "fetch", request, json=json)
+        return
+    run_job(place, "fetch", request, title=fetch_title(operation))
+    record = fetched_files(place, operation.id)
+    paths = record.paths(place) if record else []
     if json:
         print_json([str(path) for path in paths])
     else:

@@ -29,6 +29,7 @@ PAGE_OF_KIND: Final[Mapping[JobKind, str]] = {
     "sweep": "experiments",
     "predict": "compare",
     "publish": "compare",
+    "fetch": "tasks",
 }
 """Where a job of a kind is watched."""
 

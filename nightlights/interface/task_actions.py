@@ -1,24 +1,21 @@
-"""What a person does with Earth Engine's operations: looks, cancels, fetches the files."""
+"""Earth Engine's operations on the Tasks page: list, cancel, fetch the files."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
 from nightlights.errors import NightlightsError
-from nightlights.files import make_folder
-from nightlights.interface.background import RETRY_S, Answer, background, dated_answer, failure_of
-from nightlights.interface.state import show_error, workspace
+from nightlights.interface.background import RETRY_S, Answer, background, dated_answer
+from nightlights.interface.job_list import jobs_to_show, show_job
+from nightlights.interface.state import job_store, show_error, workspace
 from nightlights.interface.training_view import size
 from nightlights.settings import Settings
-from nightlights.sources.earthengine.fetching import download_folder
+from nightlights.task_files import fetch_request, fetch_title, fetched_files
+from nightlights.wording import counted
 
 if TYPE_CHECKING:
     from nightlights.sources.earthengine.operations import Operation
-
-"""Within the workspace: files of tasks, a folder for each."""
 
 _MAXIMUM_AGE_S: Final = 4.0
 _OLD_S: Final = 30.0
@@ -105,8 +102,14 @@ def fetchable(operations: Sequence["Operation"]) -> "list[Operation]":
     ]
 
 
+def fetch_cards() -> None:
+    """The fetches at work, and those that stopped before they were done; they need no connection."""
+    for job in jobs_to_show(job_store().list("fetch"), []):
+        show_job(job)
+
+
 def fetch_panel(operations: Sequence["Operation"], settings: Settings) -> None:
-    """Ask whose files to fetch, and fetch them beside the page."""
+    """Ask whose files to fetch, and start the job that fetches them."""
     finished = {each.id: each for each in fetchable(operations)}
     if not finished:
         return
@@ -118,44 +121,27 @@ def fetch_panel(operations: Sequence["Operation"], settings: Settings) -> None:
             format_func=lambda identity: finished[identity].description or identity,
             key="task-to-fetch",
         )
-        operation = finished[chosen]
-        folder = download_folder(workspace().root, operation)
-        clicked = st.button("Fetch", icon=":material/download:", disabled=settings.bucket is None)
+        active = any(job.active and job.target == chosen for job in job_store().list("fetch"))
+        clicked = st.button("Fetch", icon=":material/download:", disabled=settings.bucket is None or active)
     if settings.bucket is None:
         st.caption("The bucket is not set: name it on the Home page.")
         return
-    question = ("fetch", operation.id, settings)
     if clicked:
-        background().forget(question)
-        told = _Told()
-        st.session_state["fetch-told"] = told
-        background().ask(question, lambda: _fetch(operation, settings, folder, told), float("inf"))
-    future = background().peek(question)
-    if future is None:
-        st.caption(f"Into {folder.relative_to(workspace().root)} of the workspace.")
-    elif not future.done():
-        st.caption(st.session_state.get("fetch-told", _Told()).words)
-    elif error := failure_of(future):
-        show_error(error)
+        _start_fetch(finished[chosen])
+    record = fetched_files(workspace(), chosen)
+    if active:
+        st.caption("The files are being fetched. Progress is shown at the top of this page.")
+    elif record is not None:
+        files = counted(len(record.files), "file")
+        st.success(f"Fetched {files}, {size(record.size_bytes)}, into {workspace().root / record.folder}.")
     else:
-        paths: tuple[Path, ...] = future.result()
-        total = sum(path.stat().st_size for path in paths if path.exists())
-        st.success(f"Fetched {len(paths)} file{'s' * (len(paths) != 1)}, {size(total)}, into {folder}.")
+        st.caption(f"Into {fetch_request(workspace(), finished[chosen]).folder} of the workspace.")
 
 
-@dataclass
-class _Told:
-    """The last word of a transfer, for a page that looks now and then."""
-
-    words: str = "Fetching …"
-
-    def update(self, done: float, total: float, *, unit: str = "", message: str = "") -> None:
-        """Keep it in words."""
-        self.words = f"{message}: {done:,.1f} of {total:,.1f} {unit}"
-
-
-def _fetch(operation: "Operation", settings: Settings, folder: Path, told: _Told) -> tuple[Path, ...]:
-    from nightlights.sources.earthengine.fetching import fetch_files
-
-    make_folder(folder)
-    return fetch_files(operation.name, settings, folder, told)
+def _start_fetch(operation: "Operation") -> None:
+    try:
+        job_store().submit("fetch", fetch_request(workspace(), operation), fetch_title(operation))
+    except NightlightsError as error:
+        show_error(error)
+        return
+    st.rerun()

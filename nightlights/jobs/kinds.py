@@ -28,6 +28,7 @@ from nightlights.manifests import (
 from nightlights.names import MAXIMUM_LENGTH
 from nightlights.sweeps.records import SweepRequest
 from nightlights.sweeps.trials import run_names, trial_count
+from nightlights.task_files import FetchRequest
 from nightlights.workspace import Workspace
 
 KINDS_REFERENCE: Final = "nightlights.jobs.kinds:KINDS"
@@ -330,6 +331,13 @@ KINDS: dict[JobKind, Kind] = {
         "nightlights.publishing:run_publish",
         target=lambda request: str(request.prediction),
         writes=lambda _, request: [f"predictions/{request.prediction}"],
+        reads=lambda _, __: [],
+    ),
+    "fetch": Kind(
+        FetchRequest,
+        "nightlights.task_files:run_fetch",
+        target=lambda request: str(request.task_id),
+        writes=lambda _, request: [str(request.folder)],
         reads=lambda _, __: [],
     ),
 }

@@ -56,6 +56,7 @@ _TITLES: dict[JobKind, str] = {
     "first-look": "First look",
     "predict": "Predict",
     "publish": "Publish prediction",
+    "fetch": "Fetch files of task",
 }
 
 

@@ -288,6 +288,9 @@ def test_the_whole_loop_with_earth_engine(
     page.get_by_role("button", name="Fetch").click()
     expect(page.get_by_text(re.compile(r"Fetched 1 file"))).to_be_visible()
     assert list((app.workspace / "downloads").glob("*/*.tfrecord.gz"))
+    visitor.page.reload()
+    visitor.settle()
+    expect(page.get_by_text(re.compile(r"Fetched 1 file"))).to_be_visible()
 
     nothing_secret_is_shown(visitor, app)
     assert visitor.outside == []

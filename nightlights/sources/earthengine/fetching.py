@@ -2,21 +2,28 @@
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Final
 
 from nightlights.errors import EarthEngineError
-from nightlights.names import suggested_name
 from nightlights.progress import Progress
 from nightlights.settings import Settings
 from nightlights.sources.earthengine.operations import Operation, get_operation, stored_paths
 
-_DOWNLOADS: Final = "downloads"
 _OWN_PREFIXES = ("daytime", "nighttime", "patches")
 
 
-def download_folder(workspace: Path, operation: Operation) -> Path:
-    """Where the files of a task go unless a folder is named: one of its own, since tasks share names."""
-    return workspace / _DOWNLOADS / suggested_name(operation.description or operation.id)
+def check_fetchable(operation: Operation) -> None:
+    """Refuse a task that has no files to fetch yet, or never will.
+
+    Raises
+    ------
+    EarthEngineError
+        Naming its state.
+    """
+    if operation.state != "done":
+        raise EarthEngineError(
+            f"Task {operation.id} has no files to fetch: it is {operation.state}.",
+            operation.remedy or ("Wait until it is done." if operation.active else ""),
+        )
 
 
 def fetch_files(task: str, settings: Settings, folder: Path, progress: Progress) -> tuple[Path, ...]:
@@ -27,16 +34,13 @@ def fetch_files(task: str, settings: Settings, folder: Path, progress: Progress)
     EarthEngineError
         When the task is not done, wrote elsewhere, or its files are gone.
     Cancelled
-        When ``progress`` says so; what has arrived is kept.
+        When ``progress`` raises it; what has arrived is kept.
     """
     from nightlights.storage import open_bucket
 
+    progress.update(0, 1, message="Listing the files in Cloud Storage")
     operation = get_operation(task, settings)
-    if operation.state != "done":
-        raise EarthEngineError(
-            f"Task {operation.id} has no files to fetch: it is {operation.state}.",
-            operation.remedy or ("Wait until it is done." if operation.active else ""),
-        )
+    check_fetchable(operation)
     paths = stored_paths(operation.name, settings)
     if not paths:
         where = operation.destination or "nowhere"

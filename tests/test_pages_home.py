@@ -7,8 +7,9 @@ import pytest
 from pages_workspace import add_dataset, add_job, add_prediction, add_regions, add_run, app, ship_run
 
 from nightlights.files import write_text
-from nightlights.interface.overview import look_at, next_step
-from nightlights.jobs import JobStore
+from nightlights.interface.navigation import PAGES
+from nightlights.interface.overview import PAGE_OF_KIND, look_at, next_step
+from nightlights.jobs import KINDS, JobStore
 from nightlights.workspace import Workspace
 
 __all__ = ["app"]
@@ -62,6 +63,13 @@ def test_the_next_step_follows_the_loop(space: Workspace) -> None:
         seen.append(next_step(look_at(space), []).page)
     assert seen == ["regions", "imagery", "train", "compare", "compare"]
     assert next_step(look_at(space), []).label == "Compare predictions"
+
+
+def test_every_kind_of_job_has_a_page(app: Any, space: Workspace) -> None:
+    assert set(PAGE_OF_KIND) == set(KINDS)
+    assert set(PAGE_OF_KIND.values()) <= {info.key for info in PAGES}
+    add_job(space, "first-look", {"run": "daytime"}, "running")
+    assert primary(app("home", space)) == ["Watch it work"]
 
 
 def test_a_running_job_comes_first(app: Any, space: Workspace) -> None:

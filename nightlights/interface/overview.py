@@ -27,6 +27,8 @@ PAGE_OF_KIND: Final[Mapping[JobKind, str]] = {
     "calibrate": "experiments",
     "cross-validate": "experiments",
     "sweep": "experiments",
+    "standard": "experiments",
+    "first-look": "compare",
     "predict": "compare",
     "publish": "compare",
     "fetch": "tasks",

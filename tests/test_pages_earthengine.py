@@ -21,11 +21,12 @@ from pages_workspace import (
     submitted,
 )
 
-from nightlights.composites import LANDSAT_MASKS, EarthEngineRequest
+from nightlights.composites import LANDSAT_MASKS, EarthEngineRequest, NighttimeComposite
 from nightlights.errors import DatasetError, EarthEngineError
-from nightlights.interface import connection, imagery_layer, import_form, publish_panel
+from nightlights.interface import connection, imagery_layer, import_form, publish_panel, task_actions
 from nightlights.manifests import ImportRequest, PublicationRecord, write_record
 from nightlights.settings import Settings
+from nightlights.sources.earthengine import layers, operations, transport
 from nightlights.tfrecords.files import RegionFiles
 from nightlights.tfrecords.importing import ImportProposal
 from nightlights.workspace import Workspace
@@ -395,6 +396,27 @@ def test_what_was_published_is_told_and_drawn_by_earth_engine(
     assert asked == [("Difference", record.asset)]
     assert [layer.name for layer in shown[-1]["layers"]] == ["Predicted", "Difference (Earth Engine)"]
     assert shown[-1]["legends"][-1].title == "Asset minus VIIRS, by Earth Engine"
+
+
+@pytest.mark.parametrize("limit_s", [300.0, 5.0])
+def test_no_request_of_a_page_takes_minutes(limit_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    deadlines: list[float | None] = []
+
+    def ask(*_: Any, **__: Any) -> Any:
+        deadlines.append(transport._patience.get().deadline_s)
+
+    for name in ("daytime_layer", "nighttime_layer", "prediction_layer", "difference_layer"):
+        monkeypatch.setattr(layers, name, ask)
+    monkeypatch.setattr(operations, "list_operations", ask)
+    wanted = Settings(request_deadline_s=limit_s)
+    for shown in ("True colour", "VIIRS"):
+        imagery_layer._tile_layer(shown, date(2021, 1, 1), date(2021, 2, 1), wanted)
+    for view in ("Asset", "VIIRS", "Difference"):
+        publish_panel._tile_layer(view, "a/b", NighttimeComposite(), 1.0, wanted)  # type: ignore[arg-type]
+    task_actions._list(wanted)
+    assert deadlines == [min(limit_s, 30.0)] * 6
+    ask()
+    assert deadlines[-1] is None
 
 
 @pytest.mark.parametrize("changes", [{"finished": None}, {"started": CREATED.replace(year=2025)}])

@@ -1,6 +1,8 @@
 """The connection with Earth Engine as the pages see it: made when somebody asks, beside the page."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 import streamlit as st
@@ -16,7 +18,22 @@ if TYPE_CHECKING:
 
     from nightlights.sources.earthengine.client import Connection
 
+PAGE_DEADLINE_S: Final = 30.0
+"""Longest time for one request that a page waits for, retries included."""
+
 _QUESTION: Final = "connection"
+
+
+@contextlib.contextmanager
+def page_deadline(wanted: Settings) -> Iterator[None]:
+    """Within the block, a request to Earth Engine fails after 30 s; only jobs may wait for minutes.
+
+    The pages share four threads for their questions; an unreachable service must not hold them all.
+    """
+    from nightlights.sources.earthengine.transport import patience
+
+    with patience(deadline_s=min(wanted.request_deadline_s, PAGE_DEADLINE_S)):
+        yield
 
 
 def is_set_up(wanted: Settings) -> bool:

@@ -10,7 +10,7 @@ from nightlights.bands import LANDSAT_BANDS
 from nightlights.composites import DaytimeComposite, NighttimeComposite
 from nightlights.errors import NightlightsError, SettingsError
 from nightlights.interface.background import answer
-from nightlights.interface.connection import connected_or_prompt, connection
+from nightlights.interface.connection import connected_or_prompt, connection, page_deadline
 from nightlights.interface.legends import band_legends, radiance_legend
 from nightlights.interface.map_parts import Legend, MapLayer
 from nightlights.interface.state import settings, show_error
@@ -112,6 +112,7 @@ def _imagery(shown: str, start: date, end: date) -> ShownImagery:
 def _tile_layer(shown: str, start: date, end: date, wanted: Settings) -> "TileLayer":
     from nightlights.sources.earthengine.layers import daytime_layer, nighttime_layer
 
-    if shown == VIIRS:
-        return nighttime_layer(NighttimeComposite(start=start, end=end), wanted)
-    return daytime_layer(DaytimeComposite(start=start, end=end), shown, wanted)
+    with page_deadline(wanted):
+        if shown == VIIRS:
+            return nighttime_layer(NighttimeComposite(start=start, end=end), wanted)
+        return daytime_layer(DaytimeComposite(start=start, end=end), shown, wanted)

@@ -11,7 +11,7 @@ from nightlights.composites import NighttimeComposite
 from nightlights.errors import NightlightsError
 from nightlights.interface.background import answer
 from nightlights.interface.compare_map import difference_limit
-from nightlights.interface.connection import connected_or_prompt, is_set_up, is_test_server
+from nightlights.interface.connection import connected_or_prompt, is_set_up, is_test_server, page_deadline
 from nightlights.interface.imagery_layer import LAYER_AGE_S, LAYER_VALID_S, ShownImagery
 from nightlights.interface.job_list import jobs_to_show, show_job
 from nightlights.interface.legends import difference_legend, radiance_legend
@@ -171,8 +171,9 @@ def _tile_layer(
 ) -> "TileLayer":
     from nightlights.sources.earthengine.layers import difference_layer, nighttime_layer, prediction_layer
 
-    if view == "Asset":
-        return prediction_layer(asset, wanted, title="Asset")
-    if view == "VIIRS":
-        return nighttime_layer(night, wanted)
-    return difference_layer(asset, night, wanted, title="Difference", limit=limit)
+    with page_deadline(wanted):
+        if view == "Asset":
+            return prediction_layer(asset, wanted, title="Asset")
+        if view == "VIIRS":
+            return nighttime_layer(night, wanted)
+        return difference_layer(asset, night, wanted, title="Difference", limit=limit)

@@ -7,6 +7,7 @@ import streamlit as st
 
 from nightlights.errors import NightlightsError
 from nightlights.interface.background import RETRY_S, Answer, background, dated_answer
+from nightlights.interface.connection import page_deadline
 from nightlights.interface.job_list import jobs_to_show, show_job
 from nightlights.interface.state import job_store, show_error, workspace
 from nightlights.interface.training_view import size
@@ -61,7 +62,8 @@ def age_note(answer: "Answer[list[Operation]]") -> None:
 def _list(settings: Settings) -> "list[Operation]":
     from nightlights.sources.earthengine.operations import list_operations
 
-    return list_operations(settings)
+    with page_deadline(settings):
+        return list_operations(settings)
 
 
 def cancel_buttons(operations: Sequence["Operation"], settings: Settings) -> None:
@@ -86,7 +88,7 @@ def _cancel(operation: "Operation", settings: Settings) -> None:
     from nightlights.sources.earthengine.operations import cancel_operation
 
     try:
-        with st.spinner("Cancelling …"):
+        with st.spinner("Cancelling …"), page_deadline(settings):
             cancel_operation(operation.name, settings)
     except NightlightsError as error:
         show_error(error)

@@ -424,11 +424,12 @@ class JobStore:
         """Remove what killed processes left half-written where ``job`` writes and where only it reads."""
         others = [each for each in self.list() if each.active and each.id != job.id]
         used = {path for other in others for path in (*other.writes, *other.reads)}
-        for path in job.writes:
-            remove_partial(self.workspace.root / path)
-        for path in set(job.reads) - used:
-            # Patch caches lie in the datasets that they are made of.
-            remove_partial(self.workspace.root / path)
+        # Patch caches lie in the datasets that they are made of.
+        for path in (*job.writes, *(set(job.reads) - used)):
+            target = self.workspace.root / path
+            # Fetched files may go anywhere; what else lies there is not ours.
+            if target.is_relative_to(self.workspace.root):
+                remove_partial(target)
         remove_partial(self._files(job.id).folder)
 
     def _write_queued(self, files: JobFiles, attempt: int) -> None:

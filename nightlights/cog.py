@@ -21,7 +21,7 @@ from rasterio.windows import Window as PixelWindow
 
 from nightlights.encodings import MISSING, Encoding, decode
 from nightlights.errors import GridError, RasterError, WorkspaceError
-from nightlights.files import clear_os_errors, replacing
+from nightlights.files import clear_os_errors, replacing, reserve_space
 from nightlights.grid import CRS, Window
 
 # GDAL's words reach the user as errors; without a handler Python would also print them on stderr.
@@ -230,7 +230,7 @@ def _probe_space(folder: Path, size: int) -> None:
     probe = folder / f".partial-{os.getpid()}-probe"
     try:
         with probe.open("wb") as handle:
-            os.posix_fallocate(handle.fileno(), 0, max(size, 1))
+            reserve_space(handle.fileno(), size)
     finally:
         probe.unlink(missing_ok=True)
 

@@ -260,3 +260,31 @@ def sha256(path: Path) -> str:
         while block := content.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+_ZEROS = bytes(1 << 20)
+_UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
+
+
+def reserve_space(descriptor: int, size: int) -> None:
+    """Allocate ``size`` bytes of zeros for an empty file, so that later writes never meet a full disk.
+
+    ``os.posix_fallocate`` where the system (macOS has none) and the file system support it; otherwise zeros
+    are written.
+
+    Raises
+    ------
+    OSError
+        When the disk or the quota has less.
+    """
+    allocate = getattr(os, "posix_fallocate", None)
+    if allocate is not None and size > 0:
+        try:
+            allocate(descriptor, 0, size)
+            return
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise
+    offset = 0
+    while offset < size:
+        offset += os.pwrite(descriptor, memoryview(_ZEROS)[: size - offset], offset)

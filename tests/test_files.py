@@ -10,22 +10,52 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from data_samples import mounted_disk
 
 from nightlights.errors import WorkspaceError
 from nightlights.files import (
+    clear_os_errors,
     remove_partial,
     replacing,
     replacing_folder,
+    reserve_space,
     restore_folder,
     sha256,
     write_json,
     write_text,
 )
 from nightlights.workspace import Workspace
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 2 MB."""
+    with mounted_disk(tmp_path / "small", 2) as folder:
+        yield folder
+
+
+def without_posix_fallocate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "posix_fallocate", raising=False)
+
+
+def refused_by_the_file_system(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int, offset: int, length: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
+
+
+@pytest.fixture(params=["as here", "macOS", errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS])
+def allocation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every way in which a system may or may not allocate space."""
+    if request.param == "macOS":
+        without_posix_fallocate(monkeypatch)
+    elif isinstance(request.param, int):
+        refused_by_the_file_system(request.param, monkeypatch)
 
 
 def names(folder: Path) -> list[str]:
@@ -275,3 +305,30 @@ def test_the_digest_is_that_of_the_bytes(tmp_path: Path) -> None:
     content = bytes(range(256)) * 9000
     (tmp_path / "a").write_bytes(content)
     assert sha256(tmp_path / "a") == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.usefixtures("allocation")
+@pytest.mark.parametrize("size", [0, 1, 3_000_001])
+def test_reserved_space_is_zeros_and_really_taken(tmp_path: Path, size: int) -> None:
+    with (tmp_path / "a").open("xb") as file:
+        reserve_space(file.fileno(), size)
+    assert (tmp_path / "a").read_bytes() == bytes(size)
+    assert (tmp_path / "a").stat().st_blocks * 512 >= size
+
+
+@pytest.mark.usefixtures("allocation")
+def test_space_that_a_disk_has_not_is_refused_at_once(small_disk: Path) -> None:
+    path = small_disk / "a"
+    with (
+        pytest.raises(WorkspaceError, match=r"the disk is full\. Free some space"),
+        clear_os_errors(path),
+        path.open("xb") as file,
+    ):
+        reserve_space(file.fileno(), 3_000_000)
+
+
+def test_a_failing_disk_is_not_written_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused_by_the_file_system(errno.EIO, monkeypatch)
+    with pytest.raises(OSError, match="nput/output error"), (tmp_path / "a").open("xb") as file:
+        reserve_space(file.fileno(), 10)
+    assert (tmp_path / "a").stat().st_size == 0

@@ -1,18 +1,19 @@
 """Tiles equal the pass over the whole image, missing stays missing, and the layers agree with each other."""
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from data_samples import BANDS, AnalyticSource, region
+from data_samples import BANDS, AnalyticSource, mounted_disk, region
 from numpy.typing import NDArray
 
 from nightlights import cog
 from nightlights.bands import RADIANCE_UNIT, RadianceTransform, Scaling
 from nightlights.datasets import Dataset, export_dataset
-from nightlights.errors import Cancelled, ModelError
+from nightlights.errors import Cancelled, ModelError, WorkspaceError
 from nightlights.grid import Window
 from nightlights.manifests import ExportRequest, ModelConfig, write_record
 from nightlights.metrics import ScoreSums
@@ -250,6 +251,32 @@ def test_comparing_a_region_equals_the_sums_over_its_rasters(dataset: Dataset, t
     assert found.sums.pixels == expected.pixels
     assert found.sums.rmse == pytest.approx(expected.rmse, rel=1e-6)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_region_is_scored_alike_where_posix_fallocate_is_missing_as_on_macos(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = dataset.read_truth("town")
+    assert truth is not None
+    blocks = [(tile, truth[tile.fine_slices_in(WINDOW)]) for tile in WINDOW.tiles(5, 6)]
+    spread = PointSpread(742.0)
+    expected = compare_region(dataset, "town", blocks, spread, tmp_path).score("network", "town")
+    monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    assert compare_region(dataset, "town", blocks, spread, tmp_path).score("network", "town") == expected
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("system", ["as here", "macOS"])
+def test_a_disk_too_full_to_score_a_region_is_one_sentence(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    if system == "macOS":
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    with mounted_disk(tmp_path / "disk", 1) as disk:
+        (disk / "ballast").write_bytes(bytes(900_000))
+        with pytest.raises(WorkspaceError, match=r"Cannot write .*disk: the disk is full\. Free some space"):
+            compare_region(dataset, "town", [], PointSpread(742.0), disk)
+        assert [path.name for path in disk.iterdir()] == ["ballast"]
 
 
 @pytest.mark.parametrize("info", NETWORKS.values(), ids=NETWORKS.keys())

@@ -1,6 +1,5 @@
 """A fine prediction as VIIRS would see it, compared with what VIIRS saw, with constant memory."""
 
-import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from nightlights import cog
 from nightlights.datasets import Dataset
-from nightlights.files import PARTIAL_PREFIX, clear_os_errors
+from nightlights.files import PARTIAL_PREFIX, clear_os_errors, reserve_space
 from nightlights.grid import Window
 from nightlights.manifests import Role, Score
 from nightlights.metrics import BOOTSTRAP, Bootstrap, FineSums, PixelPairs, ScoreSums
@@ -171,5 +170,5 @@ def compare_region(
 def _scratch_array(path: Path, shape: tuple[int, int]) -> NDArray[np.float32]:
     """A float32 array in a file whose space is taken at once: a full disk later would kill the process."""
     with clear_os_errors(path), path.open("xb") as scratch:
-        os.posix_fallocate(scratch.fileno(), 0, 4 * shape[0] * shape[1])
+        reserve_space(scratch.fileno(), 4 * shape[0] * shape[1])
     return np.memmap(path, dtype=np.float32, mode="r+", shape=shape)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+MACOS_CACHE = "Library/Caches/ms-playwright"
 PYTHON = """#!/bin/sh
 # The real interpreter, but pip only writes down what it was asked for.
 case "$*" in
@@ -184,6 +185,47 @@ def test_lint_installs_the_tools_and_they_stay_wanted(checkout: Checkout) -> Non
     (checkout.root / "requirements.txt").open("a").write("# one more line\n")
     checkout.run("nightlights", "--version")
     assert checkout.installs()[-1].endswith("[dev]")
+
+
+def test_lint_checks_the_types_for_linux_and_for_macos(checkout: Checkout) -> None:
+    real = checkout.python.read_text()
+    case = f'  "-m ruff"* | "-m mypy"*) echo "$*" >>"{checkout.root / "tools.log"}"; exit;;'
+    checkout.python.write_text(real.replace("esac", f"{case}\nesac"))
+    code, _, err = checkout.run("lint")
+    assert code == 0, err
+    lines = (checkout.root / "tools.log").read_text().splitlines()
+    checks = [line for line in lines if line.startswith("-m mypy")]
+    assert [line.split()[3] for line in checks] == ["linux", "darwin"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ".cache/ms-playwright/chromium-1200/chrome-linux64/chrome",
+        f"{MACOS_CACHE}/chromium-1180/chrome-mac/Chromium.app/Contents/MacOS/Chromium",
+        f"{MACOS_CACHE}/chromium-1200/chrome-mac-arm64/Google Chrome for Testing.app/Contents/MacOS/Chrome",
+    ],
+)
+def test_the_browser_of_playwright_is_found_on_linux_and_on_macos(
+    checkout: Checkout, tmp_path: Path, place: str
+) -> None:
+    browser = tmp_path / "home" / place
+    browser.parent.mkdir(parents=True)
+    browser.write_text("#!/bin/sh\n")
+    browser.chmod(0o755)
+    function = (ROOT / "run").read_text().partition("find_chromium() {")[2].partition("\n}")[0]
+    result = subprocess.run(
+        [
+            shutil.which("bash") or "/bin/bash",
+            "-c",
+            f"set -eu\nfind_chromium() {{{function}\n}}\nfind_chromium",
+        ],
+        capture_output=True,
+        text=True,
+        env={"HOME": str(tmp_path / "home"), "PATH": "/nonexistent"},
+        check=False,
+    )
+    assert result.stdout.strip() == str(browser), result.stderr
 
 
 def test_the_local_earth_engine_installs_the_tools_and_says_what_it_does_not_know(

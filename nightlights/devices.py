@@ -12,6 +12,7 @@ from typing import Literal
 import psutil
 
 _QUERY = ("nvidia-smi", "--query-gpu=index,uuid,name,memory.total", "--format=csv,noheader,nounits")
+_MACOS_PROCESSOR = ("sysctl", "-n", "machdep.cpu.brand_string")
 _TIMEOUT_SECONDS = 5
 _CUDA_PACKAGE_PREFIX = "nvidia-cudnn-"
 
@@ -57,17 +58,19 @@ def describe(
         Whether TensorFlow's CUDA libraries are installed.
     """
     environment = os.environ if environment is None else environment
-    gpus = _gpus((run or _output)(_QUERY) or "")
+    run = run or _output
+    gpus = _gpus(run(_QUERY) or "")
     if not gpus:
-        return _cpu("")
+        return _cpu("", run)
     choice = environment.get("CUDA_VISIBLE_DEVICES")
     visible = _visible(gpus, choice)
     if not visible:
-        return _cpu(f"{gpus[0][2]} is hidden by CUDA_VISIBLE_DEVICES={choice}.")
+        return _cpu(f"{gpus[0][2]} is hidden by CUDA_VISIBLE_DEVICES={choice}.", run)
     if not (cuda_installed or _cuda_libraries_installed)():
         return _cpu(
             f"{visible[0][2]} is there, but TensorFlow's CUDA libraries are not installed: "
-            "pip install 'tensorflow[and-cuda]'."
+            "pip install 'tensorflow[and-cuda]'.",
+            run,
         )
     return Device("GPU", visible[0][2], visible[0][3])
 
@@ -110,18 +113,20 @@ def _cuda_libraries_installed() -> bool:
     return any(name.lower().startswith(_CUDA_PACKAGE_PREFIX) for name in names)
 
 
-def _cpu(note: str) -> Device:
+def _cpu(note: str, run: Runner) -> Device:
     cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
-    name = f"{_processor_name()} ({cores} core{'s' if cores > 1 else ''})"
+    name = f"{_processor_name(run)} ({cores} core{'s' if cores > 1 else ''})"
     return Device("CPU", name, int(psutil.virtual_memory().total), note)
 
 
-def _processor_name() -> str:
+def _processor_name(run: Runner) -> str:
+    name = run(_MACOS_PROCESSOR) if platform.system() == "Darwin" else _linux_processor_name()
+    return (name or "").strip() or platform.processor() or platform.machine() or "CPU"
+
+
+def _linux_processor_name() -> str | None:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        lines = []
-    for line in lines:
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine() or "CPU"
+        return None
+    return next((line.partition(":")[2] for line in lines if line.startswith("model name")), None)

@@ -1,5 +1,6 @@
 """The device in words, without a deep learning library."""
 
+import platform
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -46,6 +47,12 @@ def test_without_a_gpu_the_cpu_has_a_name_and_memory() -> None:
     assert "core" in device.name
     assert device.memory_bytes > 2**28
     assert device.note == ""
+
+
+def test_on_macos_the_cpu_has_the_name_that_apple_gives_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    device = describe({}, lambda command: "Apple M3 Pro\n" if command[0] == "sysctl" else None)
+    assert device.name.startswith("Apple M3 Pro (")
 
 
 def test_a_broken_listing_is_no_gpu() -> None:

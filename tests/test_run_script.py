@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+BASH = shutil.which("bash") or "/bin/bash"
 MACOS_CACHE = "Library/Caches/ms-playwright"
 PYTHON = """#!/bin/sh
 # The real interpreter, but pip only writes down what it was asked for.

@@ -44,9 +44,6 @@ class Settings(BaseModel):
     fwhm_m: float = Field(
         default=DEFAULT_FWHM_M, ge=0, le=10_000, description="full width at half maximum, in metres"
     )
-    maximum_missing_share: float = Field(
-        default=0.2, ge=0, lt=1, description="largest missing share of a training patch"
-    )
     planet_seed: int = Field(default=1, ge=0, lt=2**31, description="seed of the simulated planet")
     earthengine_project: str | None = Field(
         default=None,

@@ -1,16 +1,16 @@
 """The options of an Earth Engine export, and the request that they make."""
 
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
+from nightlights.composites import DaytimeComposite, EarthEngineRequest, LandsatMask, NighttimeComposite
 from nightlights.errors import SettingsError
 
-if TYPE_CHECKING:
-    from nightlights.composites import EarthEngineRequest
-
 _PANEL = "Earth Engine"
+_REQUEST = EarthEngineRequest()
+_DAY, _NIGHT = _REQUEST.daytime, _REQUEST.nighttime
 
 
 def _option(text: str, **attributes: Any) -> Any:
@@ -18,10 +18,12 @@ def _option(text: str, **attributes: Any) -> Any:
 
 
 SensorOption = Annotated[
-    str | None, _option("Landsat 8, Landsat 9, 'Landsat 8 and 9' or Sentinel-2. Default: Landsat 8.")
+    str | None,
+    _option(f"Landsat 8, Landsat 9, 'Landsat 8 and 9' or Sentinel-2. Default: {_DAY.sensor}."),
 ]
 StatisticOption = Annotated[
-    str | None, _option("What is taken of a pixel's clear values: median or percentile. Default: median.")
+    str | None,
+    _option(f"What is taken of a pixel's clear values: median or percentile. Default: {_DAY.statistic}."),
 ]
 PercentileOption = Annotated[
     float | None, _option("Which percentile, 0 to 100; asks for --statistic percentile.", min=0, max=100)
@@ -29,55 +31,91 @@ PercentileOption = Annotated[
 ResamplingOption = Annotated[
     str | None,
     _option(
-        "How scenes come onto the grid before compositing: nearest, bilinear, bicubic. Default: bilinear."
+        "How scenes come onto the grid before compositing: nearest, bilinear, bicubic. "
+        f"Default: {_DAY.resampling}."
     ),
 ]
 MasksOption = Annotated[
     str | None,
     _option(
-        "Landsat pixels to leave out, separated by commas: fill, dilated cloud, cirrus, cloud, cloud shadow, "
-        "snow, saturation. Default: all."
+        f"Landsat pixels to leave out, separated by commas: {', '.join(get_args(LandsatMask))}. Default: "
+        f"{'all' if set(_DAY.masks) == set(get_args(LandsatMask)) else ', '.join(_DAY.masks)}."
     ),
 ]
 SceneCloudOption = Annotated[
     float | None,
-    _option("Leave out scenes with more cloud than this, in percent. Default: 100.", min=0, max=100),
+    _option(
+        f"Leave out scenes with more cloud than this, in percent. Default: {_DAY.maximum_scene_cloud:g}.",
+        min=0,
+        max=100,
+    ),
 ]
 ClearScoreOption = Annotated[
-    float | None, _option("Sentinel-2: least Cloud Score+ of a pixel, 0 to 1. Default: 0.6.", min=0, max=1)
+    float | None,
+    _option(
+        f"Sentinel-2: least Cloud Score+ of a pixel, 0 to 1. Default: {_DAY.minimum_clear_score:g}.",
+        min=0,
+        max=1,
+    ),
 ]
 ProductOption = Annotated[
     str | None,
-    _option("VIIRS: monthly (stray-light corrected) or annual (V2.2) composites. Default: monthly."),
+    _option(
+        f"VIIRS: monthly (stray-light corrected) or annual (V2.2) composites. Default: {_NIGHT.product}."
+    ),
 ]
 CloudFreeOption = Annotated[
     int | None,
-    _option("Monthly VIIRS: least cloud-free observations of a pixel in a month. Default: 1.", min=0, max=31),
+    _option(
+        "Monthly VIIRS: least cloud-free observations of a pixel in a month. "
+        f"Default: {_NIGHT.minimum_cloud_free}.",
+        min=0,
+        max=31,
+    ),
 ]
 AnnualBandOption = Annotated[
     str | None,
-    _option("Annual VIIRS: median_masked, average_masked, median or average. Default: median_masked."),
+    _option(
+        f"Annual VIIRS: median_masked, average_masked, median or average. Default: {_NIGHT.annual_band}."
+    ),
 ]
 MethodOption = Annotated[
     str | None,
-    _option("direct: pixels come at once. batch: Earth Engine writes files to the bucket. Default: direct."),
+    _option(
+        "direct: pixels come at once. batch: Earth Engine writes files to the bucket. "
+        f"Default: {_REQUEST.method}."
+    ),
 ]
-DestinationOption = Annotated[str | None, _option("Batch: 'Cloud Storage' or Drive. Default: Cloud Storage.")]
+DestinationOption = Annotated[
+    str | None, _option(f"Batch: 'Cloud Storage' or Drive. Default: {_REQUEST.destination}.")
+]
 FormatOption = Annotated[
-    str | None, _option("Batch: GeoTIFF, or TFRecord for sampled patches. Default: GeoTIFF.", metavar="TEXT")
+    str | None,
+    _option(
+        f"Batch: GeoTIFF, or TFRecord for sampled patches. Default: {_REQUEST.file_format}.", metavar="TEXT"
+    ),
 ]
 PatchesOption = Annotated[
-    int | None, _option("TFRecord: patches sampled in each region. Default: 100.", min=1, max=5000)
+    int | None,
+    _option(
+        f"TFRecord: patches sampled in each region. Default: {_REQUEST.patches_per_region}.", min=1, max=5000
+    ),
 ]
 PatchSizeOption = Annotated[
     int | None,
-    _option("TFRecord: side of a patch in pixels, a multiple of 16. Default: 256.", min=64, max=512),
+    _option(
+        f"TFRecord: side of a patch in pixels, a multiple of 16. Default: {_REQUEST.patch_size}.",
+        min=64,
+        max=512,
+    ),
 ]
+PERIOD_START_DEFAULT = f"Earth Engine: {_DAY.start}"
+PERIOD_END_DEFAULT = f"Earth Engine: {_DAY.end}"
 
 
 def earthengine_request(
     source: str, *, start: str | None, end: str | None, bands: str | None, **given: Any
-) -> "EarthEngineRequest | None":
+) -> EarthEngineRequest | None:
     """The request that the options make; None for another source.
 
     ``given`` maps the options' names to their values, None where they were not given.
@@ -94,7 +132,6 @@ def earthengine_request(
             raise SettingsError(f"{option} is for Earth Engine.", "Add --source earthengine.")
         return None
     from nightlights.commands.work import record_of
-    from nightlights.composites import DaytimeComposite, EarthEngineRequest, NighttimeComposite
 
     period = {
         name: _day(f"--period-{name}", value) for name, value in (("start", start), ("end", end)) if value

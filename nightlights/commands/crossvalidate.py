@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nightlights.commands.defaults import DEFAULT_NETWORK
 from nightlights.commands.options import (
     BackgroundOption,
     JsonOption,
@@ -46,7 +47,12 @@ def crossvalidate(
             "every training. Default: every region of role train or evaluate."
         ),
     ] = None,
-    network: Annotated[str | None, typer.Option(help="Network, see: nightlights networks.")] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Network, see: nightlights networks. Default: that of --like, or {DEFAULT_NETWORK}."
+        ),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Number of epochs of each training.")] = None,
     patches_per_region: Annotated[
         int | None, typer.Option(help="Patches from each region in an epoch.")
@@ -87,7 +93,7 @@ def crossvalidate(
     nightlights crossvalidate --name held-out --show
     """
     from nightlights.manifests import CrossValidationRequest, TrainingSettings
-    from nightlights.networks.registry import NETWORKS, network_info
+    from nightlights.networks.registry import network_info
 
     if show:
         _print(readable_workspace(workspace), name, json=json)
@@ -99,7 +105,7 @@ def crossvalidate(
         run = read_run(place, like)
         dataset, base = dataset or run.dataset, run.settings.model_dump()
     elif dataset is not None:
-        base = network_info(network or next(iter(NETWORKS))).settings.model_dump()
+        base = network_info(network or DEFAULT_NETWORK).settings.model_dump()
     else:
         raise SettingsError("Which dataset?", "Name it with --dataset, or a run with --like.")
     given: dict[str, Any] = {

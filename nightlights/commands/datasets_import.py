@@ -11,6 +11,8 @@ from nightlights.commands.options import (
     OverwriteOption,
     WorkspaceOption,
     absolute_pattern,
+    settings,
+    settings_default,
     writable_workspace,
 )
 from nightlights.commands.output import print_json, print_table, say
@@ -60,11 +62,14 @@ def import_files(
     period_start: Annotated[str | None, typer.Option(help="First day of the imagery, a note.")] = None,
     period_end: Annotated[str | None, typer.Option(help="Last day of the imagery, a note.")] = None,
     fwhm_m: Annotated[
-        float,
+        float | None,
         typer.Option(
-            "--fwhm-m", help="Full width at half maximum of the VIIRS footprint in metres.", min=0, max=10_000
+            "--fwhm-m",
+            help=f"Full width at half maximum of the VIIRS footprint in metres. {settings_default('fwhm_m')}",
+            min=0,
+            max=10_000,
         ),
-    ] = 742.0,
+    ] = None,
     simulated: Annotated[
         bool, typer.Option("--simulated", help="The imagery was simulated, which files do not tell.")
     ] = False,
@@ -95,7 +100,7 @@ def import_files(
         kernel_size=kernel_size.split(",") if kernel_size else None,
         period_start=period_start,
         period_end=period_end,
-        fwhm_m=fwhm_m,
+        fwhm_m=settings(workspace).fwhm_m if fwhm_m is None else fwhm_m,
         simulated=simulated,
         overwrite=overwrite,
     )

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nightlights.commands.composite_options import (
+    PERIOD_END_DEFAULT,
+    PERIOD_START_DEFAULT,
     AnnualBandOption,
     ClearScoreOption,
     CloudFreeOption,
@@ -30,6 +32,7 @@ from nightlights.commands.options import (
     absolute_pattern,
     readable_workspace,
     settings,
+    settings_default,
     writable_workspace,
 )
 from nightlights.commands.output import print_json, print_table
@@ -55,7 +58,8 @@ def export(
         ),
     ] = "simulated",
     planet_seed: Annotated[
-        int | None, typer.Option(help="Simulated: seed of the planet. Default: 1.", min=0)
+        int | None,
+        typer.Option(help=f"Simulated: seed of the planet. {settings_default('planet_seed')}", min=0),
     ] = None,
     daytime: Annotated[
         list[str] | None,
@@ -79,17 +83,17 @@ def export(
     ] = None,
     period_start: Annotated[
         str | None,
-        typer.Option(help="First day of the imagery, YYYY-MM-DD. Earth Engine: 2020-01-01; else a note."),
+        typer.Option(help=f"First day of the imagery, YYYY-MM-DD. {PERIOD_START_DEFAULT}; else a note."),
     ] = None,
     period_end: Annotated[
         str | None,
-        typer.Option(help="Last day of the imagery, YYYY-MM-DD. Earth Engine: 2022-12-31; else a note."),
+        typer.Option(help=f"Last day of the imagery, YYYY-MM-DD. {PERIOD_END_DEFAULT}; else a note."),
     ] = None,
     fwhm_m: Annotated[
         float | None,
         typer.Option(
             "--fwhm-m",
-            help="Full width at half maximum of the VIIRS footprint in metres. Default: 742.",
+            help=f"Full width at half maximum of the VIIRS footprint in metres. {settings_default('fwhm_m')}",
             min=0,
             max=10_000,
         ),

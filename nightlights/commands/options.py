@@ -49,6 +49,15 @@ BackgroundOption = Annotated[
 ]
 
 
+def settings_default(field: str) -> str:
+    """The default of an option that a variable of the environment may set, in words."""
+    from nightlights.commands.defaults import in_words
+    from nightlights.settings import ENVIRONMENT_PREFIX, Settings
+
+    variable = ENVIRONMENT_PREFIX + field.upper()
+    return f"Default: {variable}, or {in_words(Settings.model_fields[field].default)}."
+
+
 def settings(workspace: Path | None) -> "Settings":
     """The settings of the environment, with the workspace that the command line names."""
     from nightlights.settings import Settings

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from nightlights.commands.defaults import DEFAULT_NETWORK
 from nightlights.commands.options import (
     BackgroundOption,
     JsonOption,
@@ -40,7 +41,11 @@ LikeOption = Annotated[
     typer.Option("--like", help="A run whose dataset and other settings to take.", metavar="RUN"),
 ]
 NetworkOption = Annotated[
-    str | None, typer.Option("--network", help="Network whose settings to start from. Default: unet-small.")
+    str | None,
+    typer.Option(
+        "--network",
+        help=f"Network whose settings to start from. Default: that of --like, or {DEFAULT_NETWORK}.",
+    ),
 ]
 _VARY = (
     "A setting of training and its values, such as learning_rate=0.001,0.003; repeat it for others. Hyphens "
@@ -194,7 +199,7 @@ def _base(
     place: "Workspace", dataset: str | None, like: str | None, network: str | None
 ) -> "tuple[str, TrainingSettings]":
     """The dataset, and the settings of every run but for what is varied."""
-    from nightlights.networks.registry import NETWORKS, network_info
+    from nightlights.networks.registry import network_info
     from nightlights.pipeline import read_run
 
     if like is not None:
@@ -205,7 +210,7 @@ def _base(
         return dataset or run.dataset, base
     if dataset is None:
         raise SettingsError("Which dataset?", "Name it with --dataset, or a run with --like.")
-    return dataset, network_info(network or next(iter(NETWORKS))).settings
+    return dataset, network_info(network or DEFAULT_NETWORK).settings
 
 
 def _print(workspace: "Workspace", name: str, *, json: bool) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nightlights.commands.defaults import DEFAULT_NETWORK, default_setting
 from nightlights.commands.options import (
     BackgroundOption,
     JsonOption,
@@ -18,8 +19,11 @@ from nightlights.wording import FIRST_OUTPUT, counted
 
 app = typer.Typer(add_completion=False)
 
-_OWN = "Default: the network's own"
-_ADVANCED: dict[str, Any] = {"rich_help_panel": "Advanced"}
+
+def _setting(field: str, text: str, *names: str, advanced: bool = False) -> Any:
+    """The option of a training setting; its help ends with the default of each network."""
+    panel = "Advanced" if advanced else None
+    return typer.Option(*names, help=f"{text} {default_setting(field)}", rich_help_panel=panel)
 
 
 @app.command()
@@ -27,139 +31,156 @@ def train(
     dataset: Annotated[str, typer.Option(help="Name of the dataset.")],
     run: Annotated[str, typer.Option(help="Name of the run to make.")],
     network: Annotated[
-        str | None, typer.Option(help="Network, see: nightlights networks. Default: unet-small.")
+        str | None, typer.Option(help=f"Network, see: nightlights networks. Default: {DEFAULT_NETWORK}.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help=f"Number of epochs. {_OWN}, mostly 10.")] = None,
+    epochs: Annotated[
+        int | None,
+        _setting("epochs", "Number of epochs."),
+    ] = None,
     patches_per_region: Annotated[
-        int | None, typer.Option(help=f"Patches from each region in an epoch. {_OWN}, mostly 64.")
+        int | None,
+        _setting("patches_per_region", "Patches from each region in an epoch."),
     ] = None,
     patch_size: Annotated[
         int | None,
-        typer.Option(help=f"Side of a patch in 29 m pixels, a multiple of 16. {_OWN}, mostly 256."),
+        _setting("patch_size", "Side of a patch in 29 m pixels, a multiple of 16."),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help=f"Patches in a training step. {_OWN}, mostly 8.")
+        int | None,
+        _setting("batch_size", "Patches in a training step."),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help=f"Highest learning rate. {_OWN}, mostly 0.001.")
+        float | None,
+        _setting("learning_rate", "Highest learning rate."),
     ] = None,
-    optimizer: Annotated[str | None, typer.Option(help=f"SGD, Adam or AdamW. {_OWN}, mostly AdamW.")] = None,
+    optimizer: Annotated[
+        str | None,
+        _setting("optimizer", "SGD, Adam or AdamW."),
+    ] = None,
     loss: Annotated[
         str | None,
-        typer.Option(
-            help="pixel-squared-error, pixel-absolute-error, pixel-huber, footprint-squared-error, "
-            f"footprint-huber or mixture. {_OWN}, mostly footprint-squared-error."
+        _setting(
+            "loss",
+            "pixel-squared-error, pixel-absolute-error, pixel-Huber, footprint-squared-error, "
+            "footprint-Huber or mixture.",
         ),
     ] = None,
     label_resampling: Annotated[
         str | None,
-        typer.Option(help=f"VIIRS at 29 m for pixel losses: nearest or bilinear. {_OWN}, mostly bilinear."),
+        _setting("label_resampling", "VIIRS at 29 m for pixel losses: nearest or bilinear."),
     ] = None,
     rotate: Annotated[
         bool | None,
-        typer.Option("--rotate/--no-rotate", help=f"Turn patches by quarters at random. {_OWN}, mostly on."),
+        _setting("rotate", "Turn patches by quarters at random.", "--rotate/--no-rotate"),
     ] = None,
     mirror: Annotated[
         bool | None,
-        typer.Option("--mirror/--no-mirror", help=f"Mirror patches at random. {_OWN}, mostly on."),
+        _setting("mirror", "Mirror patches at random.", "--mirror/--no-mirror"),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Seed of weights, patches and augmentation. Default: 1.")
+        int | None,
+        _setting("seed", "Seed of weights, patches and augmentation."),
     ] = None,
     train_regions: Annotated[
-        str | None, typer.Option(help="Regions to train on, separated by commas. Default: role train.")
+        str | None,
+        _setting("train_regions", "Regions to train on, separated by commas."),
     ] = None,
     evaluate_regions: Annotated[
         str | None,
-        typer.Option(help="Regions to evaluate on, separated by commas. Default: role evaluate."),
+        _setting("evaluate_regions", "Regions to evaluate on, separated by commas."),
     ] = None,
     maximum_missing_share: Annotated[
         float | None,
-        typer.Option(help="Largest missing share of a training patch, 0 to 1. Default: 0.2."),
+        _setting("maximum_missing_share", "Largest missing share of a training patch, 0 to 1."),
     ] = None,
     evaluation_patches: Annotated[
-        int | None, typer.Option(help="Fixed patches for each RMSE curve. Default: 32.")
+        int | None,
+        _setting("evaluation_patches", "Fixed patches for each RMSE curve."),
     ] = None,
     footprint_share: Annotated[
         float | None,
-        typer.Option(help="Share of the footprint loss in a mixture, 0 to 1. Default: 0.5.", **_ADVANCED),
+        _setting("footprint_share", "Share of the footprint loss in a mixture, 0 to 1.", advanced=True),
     ] = None,
     label: Annotated[
         str | None,
-        typer.Option(
-            help="What a pixel loss compares with: viirs, or truth, the hidden radiance of simulated "
-            "imagery. Default: viirs.",
-            **_ADVANCED,
+        _setting(
+            "label",
+            "What a pixel loss compares with: VIIRS, or truth, the hidden radiance of simulated imagery.",
+            advanced=True,
         ),
     ] = None,
     loader: Annotated[
         str | None,
-        typer.Option(
-            help="How patches are drawn: random-patches, new ones every epoch; study, whose loader reads the "
-            "last region alone; or study-mended, which reads all. Default: random-patches.",
-            **_ADVANCED,
+        _setting(
+            "loader",
+            "How patches are drawn: random-patches, new ones every epoch; study, whose loader reads "
+            "the last region alone; or study-mended, which reads all.",
+            advanced=True,
         ),
     ] = None,
     point_spread: Annotated[
         str | None,
-        typer.Option(
-            help="Point spread of VIIRS: fixed, as in the dataset, or learned, for footprint losses and "
-            "mixtures. Default: fixed.",
-            **_ADVANCED,
+        _setting(
+            "point_spread",
+            "Point spread of VIIRS: fixed, as in the dataset, or learned, for footprint losses and mixtures.",
+            advanced=True,
         ),
     ] = None,
     viirs_input: Annotated[
         bool | None,
-        typer.Option(
+        _setting(
+            "viirs_input",
+            "Read smoothed VIIRS beside the daytime bands.",
             "--viirs-input/--no-viirs-input",
-            help="Read smoothed VIIRS beside the daytime bands. Default: off.",
-            **_ADVANCED,
+            advanced=True,
         ),
     ] = None,
     first_output: Annotated[
         str | None,
-        typer.Option(
-            help=f"First output, as-drawn or mean-radiance. {FIRST_OUTPUT} Default: as-drawn.",
-            **_ADVANCED,
-        ),
+        _setting("first_output", f"First output, as-drawn or mean-radiance. {FIRST_OUTPUT}", advanced=True),
     ] = None,
     schedule: Annotated[
         str | None,
-        typer.Option(
-            help="Learning rate over time: constant, cosine, or plateau, which halves it after 3 epochs "
-            f"without a better training loss. {_OWN}.",
-            **_ADVANCED,
+        _setting(
+            "schedule",
+            "Learning rate over time: constant, cosine, or plateau, which halves it after 3 epochs "
+            "without a better training loss.",
+            advanced=True,
         ),
     ] = None,
     gradient_norm: Annotated[
         float | None,
-        typer.Option(help=f"Largest norm of the gradient, 0 for any. {_OWN}.", **_ADVANCED),
+        _setting("gradient_norm", "Largest norm of the gradient, 0 for any.", advanced=True),
     ] = None,
     weight_decay: Annotated[
-        float | None, typer.Option(help="Weight decay of AdamW, 0 to 1. Default: 0.01.", **_ADVANCED)
+        float | None,
+        _setting("weight_decay", "Weight decay of AdamW, 0 to 1.", advanced=True),
     ] = None,
     weight_averaging: Annotated[
         float | None,
-        typer.Option(
-            help="Share that a step keeps of the moving average of the weights, which is scored and saved; 0 "
-            "for none. Default: 0.",
-            **_ADVANCED,
+        _setting(
+            "weight_averaging",
+            "Share that a step keeps of the moving average of the weights, which is scored and "
+            "saved; 0 for none.",
+            advanced=True,
         ),
     ] = None,
     sharpening_contrast: Annotated[
         float | None,
-        typer.Option(
-            help="Power of the prediction from which sharpening takes its texture, 0.1 to 2: above 1 for a "
-            "prediction whose contrasts are too weak. Changes no weight. Default: 1.",
-            **_ADVANCED,
+        _setting(
+            "sharpening_contrast",
+            "Power of the prediction from which sharpening takes its texture, 0.1 to 2: above 1 for "
+            "a prediction whose contrasts are too weak. Changes no weight.",
+            advanced=True,
         ),
     ] = None,
     early_stopping: Annotated[
         int | None,
-        typer.Option(
-            help="End after so many epochs without a better evaluation RMSE, and keep the best epoch; the "
-            "evaluation regions are then no test of the model. Default: never.",
-            **_ADVANCED,
+        _setting(
+            "early_stopping",
+            "End after so many epochs without a better evaluation RMSE, and keep the best epoch; "
+            "the evaluation regions are then no test of the model.",
+            advanced=True,
         ),
     ] = None,
     notes: Annotated[str, typer.Option(help="A note kept with the run.")] = "",
@@ -173,9 +194,9 @@ def train(
     Ctrl-C stops after the last finished epoch; the line it prints goes on from there.
     """
     from nightlights.manifests import RunRecord, TrainingRequest, TrainingSettings, read_record
-    from nightlights.networks.registry import NETWORKS, network_info
+    from nightlights.networks.registry import network_info
 
-    info = network_info(network or next(iter(NETWORKS)))
+    info = network_info(network or DEFAULT_NETWORK)
     given: dict[str, Any] = {
         "network": info.name,
         "epochs": epochs,

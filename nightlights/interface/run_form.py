@@ -169,6 +169,16 @@ def ask_for_run(
     return TrainingRequest(run=name or suggestion, dataset=manifest.name, settings=settings, notes=notes)
 
 
+def settings_words(network: str) -> str:
+    """The settings of a network in short, for example ``100 patches a region, batches of 16``."""
+    own = NETWORKS[network].settings
+    turned = " and ".join(name for name, on in (("rotation", own.rotate), ("mirroring", own.mirror)) if on)
+    return (
+        f"{own.patches_per_region} patches a region, batches of {own.batch_size}, {own.optimizer} at "
+        f"{own.learning_rate:g}, {own.epochs} epochs, {own.loss}, {turned or 'no augmentation'}"
+    )
+
+
 def _presets(network: str) -> None:
     with st.container(horizontal=True):
         st.button(
@@ -181,8 +191,7 @@ def _presets(network: str) -> None:
             "Study preset",
             on_click=fill_in,
             args=(NETWORKS[STUDY].settings,),
-            help="Fills in the network and settings of the study's best row: 100 patches a region, batches "
-            "of 16, SGD at 0.01, 20 epochs, pixel squared error, no augmentation.",
+            help=f"Fills in the network and settings of the study's best row: {settings_words(STUDY)}.",
         )
 
 

@@ -13,6 +13,7 @@ from nightlights.errors import DatasetError, SettingsError
 from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.manifests import DatasetRegion, Resampling
 from nightlights.patch_cache import CachedRegion, cached_region, cached_truth
+from nightlights.training_settings import SMALLEST_PATCH
 
 if TYPE_CHECKING:
     from nightlights.datasets import Dataset
@@ -146,8 +147,7 @@ class PatchSampler:
         self.patch_size = patch_size
         self.seed = seed
         self.maximum_missing_share = maximum_missing_share
-        for name in region_names:
-            check_fit(dataset.region(name), patch_size)
+        check_fit([dataset.region(name) for name in region_names], patch_size)
         self._regions = [cached_region(dataset, name, cache_folder) for name in region_names]
         self._places = [self._allowed(region) for region in self._regions]
         self._truths = [cached_truth(dataset, name, cache_folder) for name in region_names] if truth else None
@@ -247,19 +247,43 @@ class PatchSampler:
         )
 
 
-def check_fit(region: DatasetRegion, patch_size: int) -> None:
-    """Refuse a patch of ``patch_size`` analysis pixels that is larger than ``region``.
+_MOST_LISTED = 5
+
+
+def check_fit(regions: Sequence[DatasetRegion], patch_size: int, stride: int = FINE_PER_VIIRS) -> None:
+    """Refuse a patch of ``patch_size`` analysis pixels that is larger than one of ``regions``.
+
+    Parameters
+    ----------
+    stride:
+        The side of a patch is a multiple of this, in analysis pixels.
 
     Raises
     ------
     DatasetError
-        Naming the largest size that fits.
+        Naming every region that is too small, and the largest size that fits them all.
     """
-    height, width = region.window.window.fine_shape
-    largest = min(height, width)
-    if patch_size > largest:
-        raise DatasetError(
-            f"A patch of {patch_size} x {patch_size} pixels does not fit region {region.name}, "
-            f"which has {width} x {height} pixels.",
-            f"Choose a patch size of at most {largest} pixels, or a larger region.",
-        )
+    shapes = {region.name: region.window.window.fine_shape for region in regions}
+    small = {name: shape for name, shape in shapes.items() if min(shape) < patch_size}
+    if not small:
+        return
+    listed = [f"{name} ({width} x {height} pixels)" for name, (height, width) in small.items()]
+    if len(listed) > _MOST_LISTED:
+        listed[_MOST_LISTED:] = [f"and {len(listed) - _MOST_LISTED} more"]
+    if len(shapes) == 1:
+        which = f"region {listed[0]}"
+    elif len(small) == len(shapes):
+        which = f"any of the {len(shapes)} regions: {', '.join(listed)}"
+    else:
+        which = f"{len(small)} of {len(shapes)} regions: {', '.join(listed)}"
+    largest = min(min(shape) for shape in small.values()) // stride * stride
+    remedies = [f"choose a patch size of at most {largest} pixels"] if largest >= SMALLEST_PATCH else []
+    if len(small) < len(shapes):
+        remedies.append(f"leave {'it' if len(small) == 1 else 'them'} out")
+    remedy = ", or ".join(
+        [*remedies, "export larger regions" if len(small) > 1 else "export a larger region"]
+    )
+    raise DatasetError(
+        f"A patch of {patch_size} x {patch_size} pixels does not fit {which}.",
+        f"{remedy[0].upper()}{remedy[1:]}.",
+    )

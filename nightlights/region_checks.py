@@ -188,7 +188,8 @@ def _size_problem(region: Region, settings: "Settings") -> Problem | None:
             f"{parts}, or raise NIGHTLIGHTS_MAXIMUM_REGION_KM2.",
         )
     window = region.window
-    if min(window.fine_shape) < settings.patch_size:
+    # Prediction takes regions of any size: its tiles are continued beyond their edges.
+    if region.role != "predict" and min(window.fine_shape) < settings.patch_size:
         pixel_m = METRES_PER_DEGREE / FINE_PER_DEGREE
         across_m = pixel_m * math.cos(math.radians(float(window.latitudes.mean())))
         height, width = window.fine_shape
@@ -199,7 +200,7 @@ def _size_problem(region: Region, settings: "Settings") -> Problem | None:
             f"Region {region.name} is smaller than one patch: {width * across_m / 1000:.2g} km x "
             f"{height * pixel_m / 1000:.2g} km, and a patch of {size} pixels is "
             f"{size * across_m / 1000:.2g} km x {size * pixel_m / 1000:.2g} km.",
-            "Draw it larger, or lower NIGHTLIGHTS_PATCH_SIZE.",
+            "Draw it larger, give it the role predict, or lower NIGHTLIGHTS_PATCH_SIZE.",
         )
     return None
 

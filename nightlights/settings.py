@@ -17,6 +17,7 @@ from nightlights.environment import read_variables
 from nightlights.errors import SettingsError
 from nightlights.files import replacing
 from nightlights.observation import DEFAULT_FWHM_M
+from nightlights.training_settings import SMALLEST_DEFAULT_PATCH, SMALLEST_PATCH
 
 ENVIRONMENT_PREFIX = "NIGHTLIGHTS_"
 CONNECTION_FILE: Final = "connection.env"
@@ -40,7 +41,13 @@ class Settings(BaseModel):
     workspace: Path = Path("workspace")
     maximum_region_km2: float = Field(default=50_000.0, gt=0, description="largest region, in km²")
     maximum_regions: int = Field(default=200, gt=0, description="most regions in one collection")
-    patch_size: int = Field(default=256, ge=32, multiple_of=16, description="side of a patch, in pixels")
+    patch_size: int = Field(
+        default=SMALLEST_DEFAULT_PATCH,
+        ge=SMALLEST_PATCH,
+        multiple_of=16,
+        description="side in pixels of the patches that are counted, and of the smallest region to train or "
+        "evaluate on",
+    )
     fwhm_m: float = Field(
         default=DEFAULT_FWHM_M, ge=0, le=10_000, description="full width at half maximum, in metres"
     )

@@ -28,6 +28,10 @@ READS_VIIRS = "reads VIIRS"
 Schedule = Literal["constant", "cosine", "plateau"]
 Optimizer = Literal["SGD", "Adam", "AdamW"]
 Resampling = Literal["nearest", "bilinear"]
+SMALLEST_PATCH: Final = 32
+"""Side in analysis pixels of the smallest patch that may be asked for."""
+SMALLEST_DEFAULT_PATCH: Final = 128
+"""Side in analysis pixels of the smallest patch that a network is trained on unless another is asked for."""
 
 
 VIIRS_SMOOTHING: Final = 6.0
@@ -43,7 +47,13 @@ class TrainingSettings(Record):
     network: str = "unet-small"
     epochs: int = Field(default=10, ge=1, le=10_000)
     patches_per_region: int = Field(default=40, ge=1, le=100_000, description="patches a region an epoch")
-    patch_size: int = Field(default=128, ge=32, le=2048, multiple_of=16, description="analysis pixels")
+    patch_size: int = Field(
+        default=SMALLEST_DEFAULT_PATCH,
+        ge=SMALLEST_PATCH,
+        le=2048,
+        multiple_of=16,
+        description="analysis pixels",
+    )
     batch_size: int = Field(default=8, ge=1, le=4096)
     learning_rate: float = Field(default=3e-3, gt=0, le=10)
     optimizer: Optimizer = "AdamW"

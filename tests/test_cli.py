@@ -234,7 +234,10 @@ def test_regions_from_file_to_file(run: Run, tmp_path: Path, monkeypatch: pytest
     assert run("regions", "list", "--json")[1] == "[]\n"
 
 
-def test_bad_regions_are_refused_and_nothing_is_saved(run: Run, tmp_path: Path) -> None:
+def test_bad_regions_are_refused_and_nothing_is_saved(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTLIGHTS_PATCH_SIZE", "256")
     write_regions(tmp_path / "a.geojson", small=("train", 29.0, -3.0), other=("train", 31.0, -3.0))
     message = refused(run("regions", "import", "a.geojson"))
     assert "Region small is smaller than one patch" in message
@@ -251,7 +254,7 @@ def test_checking_regions_lists_every_problem(
     write_regions(tmp_path / "one.geojson", a=("train", 29.0, -3.0))
     assert run("regions", "import", "one.geojson")[1] == "Saved 1 region as one: a (train).\n"
     assert run("regions", "check", "r", "--json")[1] == "[]\n"
-    monkeypatch.delenv("NIGHTLIGHTS_PATCH_SIZE")
+    monkeypatch.setenv("NIGHTLIGHTS_PATCH_SIZE", "256")
     code, out, err = run("regions", "check", "r", "--json")
     assert code == 2
     assert [problem["region"] for problem in json.loads(out)] == ["a", "b"]

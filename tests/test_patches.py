@@ -265,7 +265,9 @@ def test_bands_of_an_unknown_quantity_are_kept_as_they_are(tmp_path: Path) -> No
 def test_a_patch_that_does_not_fit_is_refused_with_the_largest_that_does(
     dataset: Dataset, cache: Path
 ) -> None:
-    with pytest.raises(DatasetError, match=r"256 x 256 pixels does not fit region north.*at most 224 pixels"):
+    with pytest.raises(
+        DatasetError, match=r"256 x 256 pixels does not fit any of the 2 regions: north.*at most 144 pixels"
+    ):
         sampler(dataset, cache, patch_size=256)
     assert sampler(dataset, cache, region_names=["north"], patch_size=224).patches_per_region == {"north": 7}
 

@@ -142,11 +142,25 @@ def test_a_polygon_on_another_copy_of_the_map_is_moved_back(turns: int) -> None:
 
 
 def test_a_region_smaller_than_a_patch_says_both_sizes() -> None:
-    problem = only_error(square(side=0.05))
-    assert "smaller than one patch" in problem.message
-    assert "256 pixels is 7.4 km x 7.4 km" in problem.message
-    assert "NIGHTLIGHTS_PATCH_SIZE" in problem.remedy
-    assert check_regions([square(side=0.05)], Settings(patch_size=128)) == []
+    for role in ("train", "evaluate"):
+        problem = only_error(square(role=role, side=0.02))
+        assert "smaller than one patch" in problem.message
+        assert "128 pixels is 3.7 km x 3.7 km" in problem.message
+        assert "the role predict, or lower NIGHTLIGHTS_PATCH_SIZE" in problem.remedy
+        assert check_regions([square(role=role, side=0.02)], Settings(patch_size=64)) == []
+
+
+def test_a_region_of_one_patch_is_large_enough_and_one_that_is_only_predicted_may_be_smaller() -> None:
+    # What the README names as the smallest side, and 6 km.
+    for side in (0.034, 6 / 111.32):
+        assert check_regions([square(side=side)], SETTINGS) == []
+    assert check_regions([square(role="predict", side=0.001)], SETTINGS) == []
+
+
+def test_one_small_region_among_others_is_told_by_its_name() -> None:
+    regions = [square("a"), square("b", west=35, side=0.01), square("c", "evaluate", west=40)]
+    (problem,) = check_regions(regions, SETTINGS)
+    assert (problem.region, problem.severity) == ("b", "error")
 
 
 def test_a_region_beyond_the_limit_names_the_setting() -> None:

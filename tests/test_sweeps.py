@@ -193,7 +193,10 @@ def test_a_grid_is_every_combination() -> None:
             "only 2 different",
         ),
         ({"search": "random"}, "How many runs"),
-        ({"vary": [Variation(field="patch_size", values=[64, 1024])]}, "does not fit region north"),
+        (
+            {"vary": [Variation(field="patch_size", values=[64, 1024])]},
+            r"does not fit any of the \d regions: north",
+        ),
         ({"settings": SETTINGS.model_copy(update={"evaluate_regions": []})}, "no region to evaluate on"),
         ({"dataset": "none"}, "missing"),
     ],

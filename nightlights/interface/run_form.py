@@ -225,7 +225,8 @@ def _amount() -> dict[str, object]:
             step=16,
             key="train_patch_size",
             persist_state="session",
-            help="Side in 29 m pixels, a multiple of 16: 256 pixels are 16 VIIRS pixels, 7.4 km.",
+            help="Side in 29 m pixels, a multiple of 16: 128 pixels are 8 VIIRS pixels, 3.7 km. Regions to "
+            "train or evaluate on must be at least as large.",
         )
     return {
         "patches_per_region": int(patches),

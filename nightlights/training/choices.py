@@ -1,5 +1,6 @@
 """What a training run is made of, checked before any work begins."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import NDArray
 
 from nightlights.bands import Band, Scaling
 from nightlights.errors import DatasetError, ModelError
+from nightlights.grid import FINE_PER_VIIRS
 from nightlights.manifests import DatasetManifest, DatasetRegion, Role, TrainingSettings
 from nightlights.networks import NetworkInfo, network_info
 from nightlights.patches import check_fit
@@ -109,15 +111,15 @@ def check_choices(manifest: DatasetManifest, settings: TrainingSettings) -> None
     Raises
     ------
     DatasetError, ModelError
-        When the network is unknown, the patches fit the network or a region badly, the regions are none, or
-        the settings contradict each other.
+        When the network is unknown, the patches do not fit the network or a region, there are no regions,
+        or the settings contradict each other.
     """
-    check_patch_size(settings, network_info(settings.network))
+    info = network_info(settings.network)
+    check_patch_size(settings, info)
     check_combination(manifest, settings)
     chosen = {name for names in chosen_regions(manifest, settings) for name in names}
-    for region in manifest.regions:
-        if region.name in chosen:
-            check_fit(region, settings.patch_size)
+    regions = [region for region in manifest.regions if region.name in chosen]
+    check_fit(regions, settings.patch_size, math.lcm(info.stride, FINE_PER_VIIRS))
 
 
 def make_scaling(bands: Sequence[Band], info: NetworkInfo, samples: NDArray[np.float32]) -> Scaling:

@@ -37,7 +37,7 @@ from nightlights.training.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
-from nightlights.training.choices import check_combination, check_patch_size, chosen_regions, make_scaling
+from nightlights.training.choices import check_choices, chosen_regions, make_scaling
 from nightlights.training.first_output import begin_at, mean_radiance
 from nightlights.training.footprints import PatchFootprints
 from nightlights.training.history import HISTORY_FILE, read_history, write_history
@@ -141,8 +141,7 @@ class _Run:
         self.progress, self.timer = progress, timer
         self.settings: TrainingSettings = request.settings
         self.info = network_info(self.settings.network)
-        check_patch_size(self.settings, self.info)
-        check_combination(dataset.manifest, self.settings)
+        check_choices(dataset.manifest, self.settings)
         self.regions = chosen_regions(dataset.manifest, self.settings)
         self._preparation: _Preparation | None = None
 

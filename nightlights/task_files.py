@@ -9,7 +9,7 @@ from pydantic import Field
 from nightlights.errors import WorkspaceError
 from nightlights.files import make_folder
 from nightlights.manifests import SCHEMA_VERSION, Record, now, read_record, write_record
-from nightlights.names import suggested_name
+from nightlights.names import with_digest
 from nightlights.progress import Progress
 from nightlights.settings import Settings
 from nightlights.workspace import Workspace
@@ -66,7 +66,7 @@ def fetch_request(workspace: Workspace, operation: "Operation", folder: Path | N
     folder:
         Where to; one of its own in the workspace's downloads unless given, since tasks share file names.
     """
-    name = suggested_name(operation.description or operation.id)
+    name = with_digest(operation.description or operation.id, operation.id)
     place = (folder or workspace.root / DOWNLOADS / name).expanduser().resolve()
     inside = workspace.root in place.parents
     return FetchRequest(

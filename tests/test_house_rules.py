@@ -30,6 +30,7 @@ FLOORS: dict[str, int] = {
             "scores",
             "training_settings",
             "workspace",
+            "prediction_names",
             "regions",
             "region_checks",
             "palettes",

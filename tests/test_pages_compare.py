@@ -1,5 +1,6 @@
 """The Compare page: choosing, predicting, layers, values at a point, figures, downloads."""
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from nightlights.interface.map_parts import SIMULATED
 from nightlights.interface.prediction_choice import request_for, targets, usable_runs
 from nightlights.interface.prediction_view import figures, values_at_point
 from nightlights.interface.scores_table import fine_columns
+from nightlights.manifests import write_record
 from nightlights.maps import Stretch, TileStyle, tile_png
+from nightlights.names import checked_name
 from nightlights.scores import CONSTANT
 from nightlights.workspace import Workspace
 
@@ -213,11 +216,26 @@ def test_predictions_are_named_after_run_and_region(space: Workspace) -> None:
     run = add_run(space)
     add_dataset(space, "another")
     own, other = targets(space, run)[0], targets(space, run)[4]
-    assert request_for("first", "cities", own).prediction == "first-abuja"
-    assert request_for("first", "cities", other).prediction == "first-another-abuja"
+    assert request_for(space, "first", "cities", own).prediction == "first-abuja"
+    assert request_for(space, "first", "cities", other).prediction == "first--another--abuja"
     add_prediction(space)
-    again = request_for("first", "cities", targets(space, run)[0])
+    again = request_for(space, "first", "cities", targets(space, run)[0])
     assert (again.prediction, again.overwrite) == ("first-abuja", True)
+
+
+def test_the_page_names_a_prediction_otherwise_where_another_run_has_taken_its_name(
+    app: Any, space: Workspace, maps: Any
+) -> None:
+    add_run(space)
+    record = add_prediction(space, "other")
+    folder = space.prediction_folder("first-abuja")
+    space.prediction_folder(record.name).rename(folder)
+    write_record(folder / "prediction.json", record.model_copy(update={"name": "first-abuja"}))
+    page = app("compare", space)
+    (words,) = [each.value for each in page.caption if "under the name" in each.value]
+    (name,) = re.findall("`(.*)`", words)
+    assert re.fullmatch("first-abuja-[0-9a-f]{8}", name)
+    assert checked_name(name) not in space.prediction_names()
 
 
 def test_a_run_without_a_model_cannot_be_chosen(space: Workspace) -> None:

@@ -21,7 +21,7 @@ from nightlights.manifests import JobState, write_record
 from nightlights.settings import Settings
 from nightlights.sources.earthengine import operations as earthengine_operations
 from nightlights.sources.earthengine.operations import Operation
-from nightlights.task_files import FetchedFiles, FetchRequest
+from nightlights.task_files import FetchedFiles, fetch_request
 from nightlights.workspace import Workspace
 
 __all__ = ["app", "submitted"]
@@ -201,9 +201,11 @@ def test_a_click_submits_the_job_that_fetches_the_files(
     app: Any, space: Workspace, submitted: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = connected(app, space, [RUNNING, DONE], monkeypatch)
-    assert "Into downloads/accra-daytime of the workspace." in texts(page)
+    request = fetch_request(space, DONE)
+    assert request.folder.startswith("downloads/accra-daytime-")
+    assert f"Into {request.folder} of the workspace." in texts(page)
     press(page, "Fetch")
-    assert submitted == [("fetch", FetchRequest(task=DONE.name, folder="downloads/accra-daytime"))]
+    assert submitted == [("fetch", request)]
     assert "planted-bucket-name" not in str(submitted)
 
 
@@ -236,6 +238,13 @@ def test_what_was_fetched_is_shown_and_what_is_gone_is_not(
     assert f"Fetched 1 file, 2.0 kB, into {path.parent}." in texts(page)
     path.unlink()
     assert "Fetched" not in texts(page.run())
+
+
+def test_tasks_that_share_a_description_are_fetched_into_folders_of_their_own(space: Workspace) -> None:
+    operations = [DONE, replace(DONE, name="projects/my-project/operations/DDD")]
+    folders = [fetch_request(space, operation).folder for operation in operations]
+    assert len(set(folders)) == 2
+    assert folders == [fetch_request(space, operation).folder for operation in operations]
 
 
 def test_without_a_bucket_nothing_can_be_fetched(

@@ -11,9 +11,10 @@ from nightlights.commands import train
 from nightlights.experiments import list_experiments
 from nightlights.interface.jobs_view import duration
 from nightlights.interface.plots import rmse_chart
-from nightlights.interface.run_form import plan, unused_name
+from nightlights.interface.run_form import plan
 from nightlights.interface.training_view import curves, run_figures, size
 from nightlights.manifests import EpochRecord, TrainingSettings, write_record
+from nightlights.names import unused_name
 from nightlights.networks.registry import NETWORKS
 from nightlights.workspace import Workspace
 
@@ -241,6 +242,7 @@ def test_a_run_that_was_trained_on_the_truth_says_so_where_runs_are_listed(space
 def test_names_that_are_taken_are_numbered() -> None:
     assert unused_name("a b", []) == "a-b"
     assert unused_name("a", ["a", "a-2"]) == "a-3"
+    assert unused_name("First", ["first", "First-2"]) == "first-3"
     assert len(unused_name("x" * 64, ["x" * 64])) <= 64
 
 

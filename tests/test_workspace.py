@@ -1,14 +1,16 @@
 """The workspace: safe names, complete things only, settings from the environment."""
 
+import doctest
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from nightlights import names
 from nightlights.errors import NewerVersionError, SettingsError, WorkspaceError
 from nightlights.manifests import (
     DatasetManifest,
@@ -19,7 +21,7 @@ from nightlights.manifests import (
     read_record,
     write_record,
 )
-from nightlights.names import checked_name, suggested_name
+from nightlights.names import checked_name, joined_name, suggested_name, unused_name, with_digest
 from nightlights.settings import Settings
 from nightlights.training.history import read_history, write_history
 from nightlights.workspace import Workspace
@@ -29,6 +31,42 @@ from nightlights.workspace import Workspace
 def test_every_suggested_name_is_valid(text: str) -> None:
     name = suggested_name(text)
     assert checked_name(name) == name
+
+
+PARTS = st.from_regex(r"[a-cA0-9][a-cA0-9-]{0,30}", fullmatch=True)
+
+
+@given(st.lists(PARTS, min_size=1, max_size=3), st.lists(PARTS, min_size=1, max_size=3))
+@example(["a", "b-c"], ["a-b", "c"])
+@example(["a", "b", "c"], ["a-b", "c"])
+@example(["a-", "b"], ["a", "b-"])
+@example(["First", "x"], ["first", "x"])
+@example(["a", "b-12345678"], ["a-b", "12345678"])
+@example(["x" * 64, "north"], ["x" * 64, "south"])
+def test_joined_names_are_valid_and_differ_for_different_parts_also_without_case(
+    one: list[str], other: list[str]
+) -> None:
+    joined = [joined_name(*one), joined_name(*other)]
+    assert [checked_name(name).lower() for name in joined] == joined
+    assert (joined[0] == joined[1]) == (one == other)
+
+
+@given(PARTS, PARTS)
+def test_a_name_with_a_digest_is_never_that_of_other_parts(run: str, region: str) -> None:
+    digested = with_digest(f"{run}-{region}", run, region)
+    beginning, _, end = digested.rpartition("-")
+    assert joined_name(beginning, end) != digested
+
+
+def test_ordinary_names_are_joined_by_a_hyphen() -> None:
+    assert joined_name("cities-unet-small", "abuja") == "cities-unet-small-abuja"
+    assert joined_name("demo", "dar_es_salaam") == "demo-dar_es_salaam"
+    assert joined_name("x" * 64, "north").startswith("x" * 50)
+    assert doctest.testmod(names).failed == 0
+
+
+def test_unused_names_are_unused_also_without_case() -> None:
+    assert unused_name("first", ["First", "FIRST-2"]) == "first-3"
 
 
 def test_a_suggested_name_reads_like_the_text() -> None:

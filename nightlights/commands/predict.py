@@ -1,5 +1,6 @@
 """``nightlights predict``: the light of a region as Cloud Optimized GeoTIFFs."""
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +17,7 @@ from nightlights.commands.options import (
 from nightlights.commands.output import print_json, print_table, say
 from nightlights.commands.scores import SIMULATED, cell
 from nightlights.commands.work import record_of, run_job, start_job
-from nightlights.errors import SettingsError
+from nightlights.errors import NightlightsError, SettingsError
 
 if TYPE_CHECKING:
     from nightlights.manifests import PredictionRecord
@@ -31,7 +32,11 @@ def predict(
     region: Annotated[str, typer.Option(help="Region of the dataset to predict.")],
     dataset: Annotated[str | None, typer.Option(help="Dataset. Default: the one the run trained on.")] = None,
     prediction: Annotated[
-        str | None, typer.Option(help="Name of the prediction to make. Default: RUN-REGION.")
+        str | None,
+        typer.Option(
+            help="Name of the prediction to make. Default: RUN-REGION; with other hyphens, the dataset or a "
+            "digest where another prediction could have that name."
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Also copy a layer to this GeoTIFF.", metavar="FILE")
@@ -54,14 +59,14 @@ def predict(
 ) -> None:
     """Predict night-time radiance at 29 m for a region, in tiles, at any size."""
     from nightlights.manifests import PredictionRecord, PredictionRequest, read_record
-    from nightlights.names import suggested_name
 
     target = None if output is None else output.expanduser()
     if target is not None and (target.is_dir() or not target.absolute().parent.is_dir()):
         raise SettingsError(f"--output cannot be {output}: no such folder, or a folder.", "Name a file.")
     if target is not None and background:
         raise SettingsError("--output cannot go with --background.", "Copy the layer when the job is done.")
-    name = prediction or suggested_name(f"{run}-{region}", "prediction")
+    place = writable_workspace(workspace)
+    name = prediction or _default_name(place, run, dataset, region)
     request = record_of(
         PredictionRequest,
         run=run,
@@ -71,7 +76,6 @@ def predict(
         sharpen=sharpen,
         overwrite=overwrite,
     )
-    place = writable_workspace(workspace)
     _check_dataset(place, run, dataset)
     if background:
         start_job(place, "predict", request, json=json)
@@ -117,6 +121,18 @@ def _print_fine(record: "PredictionRecord") -> None:
         "RMSE, MAE and bias are in the unit above; SSIM and F1 have none. What is sharpened or interpolated "
         f"was made with the VIIRS image of the region. {SIMULATED}",
     )
+
+
+def _default_name(place: "Workspace", run: str, dataset: str | None, region: str) -> str:
+    """The name of the prediction where none is given."""
+    from nightlights.prediction_names import prediction_name
+    from nightlights.shipped import usable_model
+
+    own = dataset or ""
+    # That there is no such run, the job says.
+    with contextlib.suppress(NightlightsError):
+        own = usable_model(place, run)[1].dataset
+    return prediction_name(place, run, own, dataset or own, region)
 
 
 def _check_dataset(place: "Workspace", run: str, dataset: str | None) -> None:

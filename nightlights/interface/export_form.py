@@ -13,9 +13,9 @@ from nightlights.datasets import ExportEstimate, estimate_export
 from nightlights.interface.connection import connection, is_test_server
 from nightlights.interface.earthengine_form import ask_for_composites
 from nightlights.interface.jobs_view import duration
-from nightlights.interface.run_form import unused_name
 from nightlights.interface.training_view import size
 from nightlights.manifests import ExportRequest
+from nightlights.names import unused_name
 from nightlights.pipeline import make_source
 from nightlights.region_checks import check_regions, raise_first_error
 from nightlights.region_files import load_collection

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from nightlights.errors import NightlightsError
 from nightlights.interface.jobs_view import duration
-from nightlights.interface.run_form import unused_name
 from nightlights.interface.state import job_store, show_error
 from nightlights.interface.training_view import size
 from nightlights.manifests import ROLES, FileScaling, ImportRequest, Role
+from nightlights.names import unused_name
 from nightlights.settings import Settings
 from nightlights.tfrecords.importing import propose_import
 

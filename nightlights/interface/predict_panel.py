@@ -6,7 +6,7 @@ from nightlights.errors import NightlightsError
 from nightlights.interface.job_list import jobs_to_show, show_job
 from nightlights.interface.layer_choice import choose_sharpening
 from nightlights.interface.prediction_choice import Target, request_for
-from nightlights.interface.state import job_store, show_error
+from nightlights.interface.state import job_store, show_error, workspace
 from nightlights.manifests import RunRecord
 
 
@@ -15,7 +15,7 @@ def predict_panel(run: RunRecord, target: Target, *, primary: bool) -> None:
 
     ``primary`` draws the button as the page's next step.
     """
-    request = request_for(run.name, run.dataset, target)
+    request = request_for(workspace(), run.name, run.dataset, target)
     made = [target.prediction.name] if target.prediction else []
     mine = [job for job in job_store().list("predict") if job.target == request.prediction]
     for job in jobs_to_show(mine, made):
@@ -27,7 +27,10 @@ def predict_panel(run: RunRecord, target: Target, *, primary: bool) -> None:
         st.caption(f"{said} {until}")
         return
     if not target.prediction:
-        st.caption("Tile by tile, written as Cloud Optimized GeoTIFFs: seconds to a few minutes.")
+        st.caption(
+            f"Tile by tile, written as Cloud Optimized GeoTIFFs under the name `{request.prediction}`: "
+            "seconds to a few minutes."
+        )
     sharpen = choose_sharpening()
     label = "Predict again" if target.prediction else "Predict"
     if st.button(label, type="primary" if primary else "secondary", width="stretch"):

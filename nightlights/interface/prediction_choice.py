@@ -16,7 +16,7 @@ from nightlights.manifests import (
     RunRecord,
     read_record,
 )
-from nightlights.names import MAXIMUM_LENGTH, suggested_name
+from nightlights.prediction_names import prediction_name
 from nightlights.shipped import shipped_models, usable_model
 from nightlights.workspace import Workspace
 
@@ -91,10 +91,13 @@ def targets(workspace: Workspace, run: RunRecord) -> list[Target]:
     return sorted(found.values(), key=lambda target: target.prediction is None)
 
 
-def request_for(run: str, own_dataset: str, target: Target) -> PredictionRequest:
+def request_for(workspace: Workspace, run: str, own_dataset: str, target: Target) -> PredictionRequest:
     """The request that predicts ``target``; an older prediction of it is replaced."""
-    parts = [run, target.region] if target.dataset == own_dataset else [run, target.dataset, target.region]
-    name = target.prediction.name if target.prediction else suggested_name("-".join(parts)[:MAXIMUM_LENGTH])
+    name = (
+        target.prediction.name
+        if target.prediction
+        else prediction_name(workspace, run, own_dataset, target.dataset, target.region)
+    )
     return PredictionRequest(
         run=run,
         region=target.region,

@@ -20,7 +20,7 @@ from nightlights.manifests import (
     TrainingRequest,
     TrainingSettings,
 )
-from nightlights.names import suggested_name
+from nightlights.names import unused_name
 from nightlights.networks.registry import NETWORKS
 from nightlights.training.choices import check_choices
 
@@ -98,15 +98,6 @@ def default_settings(device_kind: str) -> TrainingSettings:
     """Those of the network that suits the device."""
     name = next((name for name, info in NETWORKS.items() if info.suits_cpu), next(iter(NETWORKS)))
     return NETWORKS["unet" if device_kind == "GPU" and "unet" in NETWORKS else name].settings
-
-
-def unused_name(wanted: str, taken: Sequence[str]) -> str:
-    """``wanted``, or the first of ``wanted-2``, ``wanted-3``, ... that is not taken."""
-    base, number = suggested_name(wanted), 2
-    name = base
-    while name in taken:
-        name, number = f"{base[:58]}-{number}", number + 1
-    return name
 
 
 def fill_in(settings: TrainingSettings) -> None:

@@ -142,6 +142,9 @@ def test_the_second_job_on_the_same_target_is_refused_and_others_run(store: JobS
         JobStore(store.workspace, KINDS).submit("export", CountRequest(name="a"))
     with pytest.raises(JobError, match=first.id):
         store.submit("export", CountRequest(name="b", reads=["counted/a"]))
+    # Where a file system ignores case, it is the same folder.
+    with pytest.raises(JobError, match=first.id):
+        store.submit("export", CountRequest(name="A"))
     second = until_waiting(
         store, store.submit("export", CountRequest(name="c", reads=["shared"], then="wait"))
     )

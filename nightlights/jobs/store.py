@@ -362,8 +362,11 @@ class JobStore:
     def _check_free(self, writes: Collection[str], reads: Collection[str]) -> None:
         self._check_versions()
         for job in self.list():
-            mine, theirs = set(writes), set(job.writes)
-            shared = (mine & (theirs | set(job.reads))) | (set(reads) & theirs)
+            # Without case, since some file systems ignore it.
+            mine, my_reads, theirs, their_reads = (
+                {path.casefold() for path in paths} for paths in (writes, reads, job.writes, job.reads)
+            )
+            shared = (mine & (theirs | their_reads)) | (my_reads & theirs)
             if job.active and shared:
                 verb = "written" if shared & theirs else "read"
                 raise JobError(

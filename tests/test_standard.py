@@ -8,6 +8,7 @@ import pytest
 from learning_samples import TINY_NETWORK
 
 from nightlights import cli, pipeline
+from nightlights.commands.evaluate import _label
 from nightlights.datasets import Dataset
 from nightlights.errors import ModelError
 from nightlights.manifests import (
@@ -151,6 +152,9 @@ def test_the_same_again_and_a_model_without_its_data(
     assert (again.seen, again.training_seed) == (None, None)
     assert again.baselines_fitted_to.startswith("standard-training-1: ")
     assert not (model / "standard-test.json").exists()
+    # Another folder of that name elsewhere keeps scores of its own.
+    assert len(list((workspace.root / "standard").glob("shipped-*/standard-test.json"))) == 1
+    assert _label(model) == _label(model / ".") != _label(tmp_path / "elsewhere" / "shipped")
 
 
 def test_the_table_says_what_it_shows(

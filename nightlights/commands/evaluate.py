@@ -61,7 +61,7 @@ def evaluate(
     if run is None and model is None:
         _shipped(split, background=background, workspace=workspace, json=json)
         return
-    name = run or _label(model)
+    name = run or (_label(model) if model is not None else "")
     request = record_of(
         EvaluationRequest,
         run=name,
@@ -154,7 +154,9 @@ def _of_networks(record: "StandardTable | None") -> str:
     return " ".join(said)
 
 
-def _label(model: Path | None) -> str:
-    from nightlights.names import suggested_name
+def _label(model: Path) -> str:
+    """The name under which the scores of a folder are kept: folders elsewhere may be called the same."""
+    from nightlights.names import with_digest
 
-    return suggested_name(model.expanduser().resolve().name if model else "", "model")
+    folder = model.expanduser().resolve()
+    return with_digest(folder.name, str(folder))

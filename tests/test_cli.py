@@ -376,6 +376,12 @@ def test_scores_are_objects_with_their_unit(run: Run, requests: list[Any], works
     assert "imulated" in table
 
 
+def test_a_name_that_is_too_long_is_refused_with_the_length_that_is_allowed(run: Run) -> None:
+    sweep = ("sweep", "grid", "--dataset", "d", "--vary", "seed=1,2", "--name")
+    assert "at most 60" in refused(run(*sweep, "s" * 61))
+    assert "at most 64" in refused(run("train", "--dataset", "d", "--run", "r" * 65))
+
+
 def test_predict_copies_a_layer_whole(
     run: Run, requests: list[Any], workspace: Workspace, tmp_path: Path
 ) -> None:

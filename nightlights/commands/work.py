@@ -152,8 +152,10 @@ def record_of(kind: type[AnyRecord], **values: Any) -> AnyRecord:
         first = error.errors()[0]
         option = "--" + str(first["loc"][0]).replace("_", "-") if first["loc"] else "The options"
         reason = first["msg"][:1].lower() + first["msg"][1:]
-        if first["type"] == "string_pattern_mismatch":
-            reason = "use letters, digits, - and _, at most 64, beginning with a letter or digit"
+        length = re.search(r"\{0,(\d+)\}", str(first.get("ctx", {}).get("pattern")))
+        if first["type"] == "string_pattern_mismatch" and length:
+            longest = int(length[1]) + 1
+            reason = f"use letters, digits, - and _, at most {longest}, beginning with a letter or digit"
         raise SettingsError(f"{option} cannot be {first['input']!r}: {reason}.") from error
 
 

@@ -11,6 +11,7 @@ from nightlights import cli, crossvalidation, training
 from nightlights.crossvalidation import cross_validate, read_cross_validation
 from nightlights.errors import Cancelled, DatasetError, JobError, WorkspaceError
 from nightlights.jobs import JobStore
+from nightlights.jobs.kinds import fold_run
 from nightlights.manifests import (
     CrossValidationRecord,
     CrossValidationRequest,
@@ -22,6 +23,7 @@ from nightlights.manifests import (
     write_record,
 )
 from nightlights.metrics import ALL_REGIONS
+from nightlights.names import checked_name
 from nightlights.networks import NETWORKS
 from nightlights.pipeline import read_run
 from nightlights.progress import NoProgress
@@ -212,6 +214,23 @@ def test_a_job_holds_the_runs_of_its_folds_and_of_those_that_it_replaces(
         with pytest.raises(JobError, match=f"runs/{run} is being written"):
             store.submit("train", wanted)
     assert store.submit("train", wanted.model_copy(update={"run": "held-apart"})).state == "queued"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("a", "b-without-c"), ("a-without-b", "c")),
+        (("x" * 64, "north"), ("x" * 64, "south")),
+        (("x" * 64, "north"), ("X" * 64, "north")),
+    ],
+)
+def test_folds_of_different_cross_validations_or_regions_are_different_runs(
+    one: tuple[str, str], other: tuple[str, str]
+) -> None:
+    runs = [fold_run(*one), fold_run(*other)]
+    assert runs[0].lower() != runs[1].lower()
+    assert [checked_name(run) for run in runs] == runs
+    assert fold_run("held", "abuja") == "held-without-abuja"
 
 
 def test_the_command_runs_it_as_a_job_that_holds_its_runs(

@@ -1,7 +1,6 @@
 """The kinds of jobs: their arguments, what they read and write, and who does the work."""
 
 import contextlib
-import hashlib
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from nightlights.manifests import (
     TrainingRequest,
     read_record,
 )
-from nightlights.names import MAXIMUM_LENGTH
+from nightlights.names import MAXIMUM_LENGTH, with_digest
 from nightlights.sweeps.records import SweepRequest
 from nightlights.sweeps.trials import run_names, trial_count
 from nightlights.task_files import FetchRequest
@@ -196,10 +195,9 @@ def _standard_writes(_: Workspace, request: StandardRequest) -> list[str]:
 def fold_run(name: str, region: str) -> str:
     """Name of the run that is trained without ``region``, in the cross-validation ``name``."""
     run = f"{name}-without-{region}"
-    # Too long names keep apart by their digest.
-    return (
-        run if len(run) <= MAXIMUM_LENGTH else f"{name[:40]}-{hashlib.sha256(run.encode()).hexdigest()[:16]}"
-    )
+    # What is too long, or could be the run of another cross-validation, ends with a digest.
+    plain = len(run) <= MAXIMUM_LENGTH and run.count("-without-") == 1
+    return run if plain else with_digest(run, name, region)
 
 
 def held_out_regions(manifest: DatasetManifest, request: CrossValidationRequest) -> list[str]:
@@ -232,7 +230,7 @@ def older_folds(workspace: Workspace, name: str) -> Iterator[str]:
     """The runs of the workspace that are folds of the cross-validation ``name``."""
     for run in workspace.run_names():
         # Of every other run of such a name, the region that was held out has another one.
-        if run.startswith(name[:40]):
+        if run.lower().startswith(name[:40].lower()):
             with contextlib.suppress(WorkspaceError):
                 record = read_record(workspace.run_folder(run) / "run.json", RunRecord)
                 if [fold_run(name, region) for region in record.evaluate_regions] == [run]:

@@ -332,7 +332,7 @@ def _dataset(workspace: Workspace, scale: StudyScale, row: StudyRow, progress: P
         regions = study_regions(row, scale.side(row.region_size), scale.side("large"))
         save_collection(workspace, RegionCollection(name, tuple(regions), f"Regions of {row.dataset}"))
         request = ExportRequest(dataset=name, regions=name, planet_seed=scale.planet_seed)
-        # Regions as small as the patches here are refused when they are drawn for patches of 256 pixels.
+        # Not checked as drawn regions are: theirs may be smaller than a default patch.
         export_dataset(workspace, request, make_source(request), regions, progress)
     return Dataset.open(workspace, name)
 

@@ -1,22 +1,20 @@
 """The records that the workspace keeps beside its rasters and models, validated on the way in and out."""
 
-import json
 from datetime import UTC, date, datetime
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from nightlights.bands import RADIANCE_UNIT, Band, RadianceTransform, Scaling
 from nightlights.composites import EarthEngineRequest
-from nightlights.errors import NewerVersionError, WorkspaceError
-from nightlights.files import write_text
 from nightlights.grid import Window
 from nightlights.records import SCHEMA_VERSION as SCHEMA_VERSION
 from nightlights.records import JobKind as JobKind
 from nightlights.records import Record as Record
 from nightlights.records import Role as Role
 from nightlights.records import Share as Share
+from nightlights.records import read_record as read_record
+from nightlights.records import write_record as write_record
 from nightlights.scores import ClassScore as ClassScore
 from nightlights.scores import FineScore as FineScore
 from nightlights.scores import Interval as Interval
@@ -418,53 +416,3 @@ class Failure(Record):
 
     message: str
     remedy: str = ""
-
-
-AnyRecord = TypeVar("AnyRecord", bound=Record)
-
-_BROKEN_REMEDY = "Restore it from a copy. If a newer version of this program wrote it, update the program."
-
-
-def read_record(path: Path, kind: type[AnyRecord]) -> AnyRecord:
-    """Read and validate the JSON file at ``path``.
-
-    Fields that this version does not know are kept and written back with the record. Within one schema
-    version they only add to what the others mean (docs/workspace.md).
-
-    Raises
-    ------
-    NewerVersionError
-        When the file has a newer schema version.
-    WorkspaceError
-        When the file is missing, is not JSON, or does not hold a valid record.
-    """
-    try:
-        content = path.read_bytes()
-        return kind.model_validate_json(content, extra="allow")
-    except FileNotFoundError as error:
-        raise WorkspaceError(f"{path} is missing.", "Was it deleted? Make it again.") from error
-    except OSError as error:
-        raise WorkspaceError(f"{path} cannot be read: {error.strerror}.", _BROKEN_REMEDY) from error
-    except ValidationError as error:
-        version = _schema_version(content)
-        if version > SCHEMA_VERSION:
-            raise NewerVersionError(
-                f"{path} was written by a newer version of this program "
-                f"(schema version {version}; this one reads up to {SCHEMA_VERSION}).",
-                "Update the program. Nothing is wrong with the file.",
-            ) from error
-        raise WorkspaceError(f"{path} cannot be read: {error.errors()[0]['msg']}.", _BROKEN_REMEDY) from error
-
-
-def _schema_version(content: bytes) -> int:
-    """The schema version of a record; 0 where it has none."""
-    try:
-        version = json.loads(content)["schema_version"]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return 0
-    return version if isinstance(version, int) else 0
-
-
-def write_record(path: Path, record: Record) -> None:
-    """Write ``record`` as JSON to ``path``, whole."""
-    write_text(path, record.model_dump_json(indent=2) + "\n")

@@ -121,7 +121,7 @@ def press(page: Any, label: str) -> Any:
 
 def assert_fetched(store: JobStore, server: EarthEngineServer, operation: Operation) -> None:
     """Both files are as in the bucket, recorded, and nothing unfinished is beside them."""
-    folder = store.workspace.root / "downloads" / "sample"
+    folder = store.workspace.root / fetch_request(store.workspace, operation).folder
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
         "sample-large.bin": LARGE_CONTENT,
         "sample.tif": content(server, "out/sample.tif"),
@@ -129,7 +129,7 @@ def assert_fetched(store: JobStore, server: EarthEngineServer, operation: Operat
     record = fetched_files(store.workspace, operation.id)
     assert record is not None
     assert sorted(record.files) == ["sample-large.bin", "sample.tif"]
-    assert record.folder == "downloads/sample"
+    assert record.folder == fetch_request(store.workspace, operation).folder
     assert record.size_bytes == sum(path.stat().st_size for path in folder.iterdir())
 
 
@@ -137,7 +137,8 @@ def test_a_job_fetches_the_files_and_writes_no_bucket(
     store: JobStore, server: EarthEngineServer, operation: Operation
 ) -> None:
     job = store.submit("fetch", fetch_request(store.workspace, operation))
-    assert (job.target, job.writes) == (operation.id, ["downloads/sample"])
+    (folder,) = job.writes
+    assert job.target == operation.id and folder.startswith("downloads/sample-")
     done = store.wait(job.id)
     assert done.state == "done", store.log(job.id)
     assert (done.progress.unit, done.progress.done) == ("MB", done.progress.total)
@@ -152,11 +153,11 @@ def test_two_fetches_into_one_folder_exclude_each_other(
     request = fetch_request(store.workspace, operation)
     job = store.submit("fetch", request)
     assert closed.waiting.wait(60)
-    with pytest.raises(JobError, match="downloads/sample is being written"):
+    with pytest.raises(JobError, match=f"{request.folder} is being written"):
         store.submit("fetch", request)
     # The same folder by its whole path, from the command line.
-    whole = fetch_request(store.workspace, operation, store.workspace.root / "downloads" / "sample")
-    with pytest.raises(JobError, match="downloads/sample is being written"):
+    whole = fetch_request(store.workspace, operation, store.workspace.root / request.folder)
+    with pytest.raises(JobError, match=f"{request.folder} is being written"):
         store.run_in_foreground("fetch", whole)
     closed.open.set()
     assert store.wait(job.id).state == "done"
@@ -170,7 +171,7 @@ def test_a_killed_fetch_keeps_what_has_arrived_and_resumes(
     assert first.waiting.wait(60)
     kill(store, job)
     assert store.wait(job.id).state == "interrupted"
-    folder = store.workspace.root / "downloads" / "sample"
+    folder = store.workspace.root / fetch_request(store.workspace, operation).folder
     (partial,) = folder.glob(".partial-*-sample-large.bin")
     assert partial.read_bytes() == LARGE_CONTENT[:_PART]
     assert fetched_files(store.workspace, operation.id) is None
@@ -283,7 +284,10 @@ def test_the_page_starts_a_job_and_follows_it_through_a_reload(
     deadline = time.monotonic() + 60
     while "Fetched" not in texts(page) and time.monotonic() < deadline:
         page.run()
-    assert f"Fetched 2 files, 17 MB, into {store.workspace.root / 'downloads' / 'sample'}." in texts(page)
+    assert (
+        f"Fetched 2 files, 17 MB, into {store.workspace.root / fetch_request(store.workspace, operation).folder}."
+        in texts(page)
+    )
     assert not any(thread.name.startswith("download") for thread in threading.enumerate())
     assert BUCKET not in texts(page)
     assert KINDS["fetch"].resumes

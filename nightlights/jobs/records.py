@@ -111,6 +111,48 @@ class ProcessRecord(Record):
         return False
 
 
+class Job(Record):
+    """One job as it is at the moment of reading."""
+
+    id: str
+    kind: JobKind
+    title: str
+    target: str
+    state: JobState
+    attempt: int
+    created: datetime
+    started: datetime | None
+    finished: datetime | None
+    progress: JobProgress
+    failure: Failure | None
+    writes: list[str]
+    reads: list[str]
+    request: dict[str, Any]
+
+    @classmethod
+    def of(cls, record: JobRecord, state: StateRecord) -> "Job":
+        """The job of a folder, without what only a later version knows."""
+        values = {**dict(record), **dict(state)}
+        return cls.model_validate({name: values[name] for name in cls.model_fields})
+
+    @property
+    def active(self) -> bool:
+        """Whether it is queued or running."""
+        return self.state in ACTIVE_STATES
+
+    @property
+    def resumable(self) -> bool:
+        """Whether :meth:`nightlights.jobs.JobStore.resume` may start it again."""
+        return self.state in ("failed", "cancelled", "interrupted")
+
+    @property
+    def state_text(self) -> str:
+        """The state in words: "running 42 %", "failed: why"."""
+        if self.state == "running":
+            return f"running {100 * self.progress.fraction:.0f} %"
+        return f"{self.state}: {self.failure.message}" if self.failure else self.state
+
+
 @dataclass(frozen=True, slots=True)
 class JobFiles:
     """The files in the folder of one job."""

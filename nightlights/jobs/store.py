@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import psutil
 
@@ -25,17 +25,8 @@ from nightlights.errors import JobError, NewerVersionError, WorkspaceError
 from nightlights.files import PARTIAL_PREFIX, clear_os_errors, remove_partial, replacing_folder
 from nightlights.jobs.kinds import KINDS_REFERENCE, Kind, checked_request, load_reference
 from nightlights.jobs.perform import perform
-from nightlights.jobs.records import ACTIVE_STATES, JobFiles, JobRecord, ProcessRecord, StateRecord
-from nightlights.manifests import (
-    Failure,
-    JobKind,
-    JobProgress,
-    JobState,
-    Record,
-    now,
-    read_record,
-    write_record,
-)
+from nightlights.jobs.records import Job, JobFiles, JobRecord, ProcessRecord, StateRecord
+from nightlights.manifests import JobKind, JobProgress, Record, now, read_record, write_record
 from nightlights.names import checked_name
 from nightlights.progress import Progress
 from nightlights.workspace import Workspace
@@ -58,48 +49,6 @@ _TITLES: dict[JobKind, str] = {
     "publish": "Publish prediction",
     "fetch": "Fetch files of task",
 }
-
-
-class Job(Record):
-    """One job as it is at the moment of reading."""
-
-    id: str
-    kind: JobKind
-    title: str
-    target: str
-    state: JobState
-    attempt: int
-    created: datetime
-    started: datetime | None
-    finished: datetime | None
-    progress: JobProgress
-    failure: Failure | None
-    writes: list[str]
-    reads: list[str]
-    request: dict[str, Any]
-
-    @classmethod
-    def of(cls, record: JobRecord, state: StateRecord) -> "Job":
-        """The job of a folder, without what only a later version knows."""
-        values = {**dict(record), **dict(state)}
-        return cls.model_validate({name: values[name] for name in cls.model_fields})
-
-    @property
-    def active(self) -> bool:
-        """Whether it is queued or running."""
-        return self.state in ACTIVE_STATES
-
-    @property
-    def resumable(self) -> bool:
-        """Whether :meth:`JobStore.resume` may start it again."""
-        return self.state in ("failed", "cancelled", "interrupted")
-
-    @property
-    def state_text(self) -> str:
-        """The state in words: "running 42 %", "failed: why"."""
-        if self.state == "running":
-            return f"running {100 * self.progress.fraction:.0f} %"
-        return f"{self.state}: {self.failure.message}" if self.failure else self.state
 
 
 _children: list[subprocess.Popen[bytes]] = []

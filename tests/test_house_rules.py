@@ -46,6 +46,7 @@ FLOORS: dict[str, int] = {
             "places",
             "region_files",
             "region_readers",
+            "reference_systems",
             "presets",
             "datasets",
             "cog",

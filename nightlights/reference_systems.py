@@ -1,0 +1,105 @@
+"""Coordinate reference systems of untrusted files, by code or by WKT.
+
+GDAL takes more than that as the text of a reference system: the path of a file, an address, a PROJ string
+with grid files. A file that somebody uploads must not make this machine read another file or send a request,
+so that only the two kinds of text that stand for themselves are passed on.
+"""
+
+import re
+from typing import TYPE_CHECKING
+
+from rasterio.errors import CRSError
+
+from nightlights.grid import CRS as GRID_CRS
+
+if TYPE_CHECKING:
+    from rasterio.crs import CRS
+
+MAXIMUM_WKT_CHARACTERS = 20_000
+"""Longest WKT that is parsed; compound systems with their datum ensembles have about 5,000."""
+
+_CODES = (
+    re.compile(r"(?P<authority>EPSG|ESRI):(?P<code>\d{1,7})", re.IGNORECASE),
+    re.compile(
+        r"urn:(?:x-)?ogc:def:crs:(?P<authority>EPSG|ESRI):[\d.]{0,10}:(?P<code>\d{1,7})", re.IGNORECASE
+    ),
+    re.compile(
+        r"https?://www\.opengis\.net/def/crs/(?P<authority>EPSG|ESRI)/[\d.]{1,10}/(?P<code>\d{1,7})",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"https?://www\.opengis\.net/gml/srs/(?P<authority>epsg)\.xml#(?P<code>\d{1,7})", re.IGNORECASE
+    ),
+)
+# Longitude first, which is how every system is read here.
+_CRS84 = re.compile(
+    r"(?:OGC:|urn:(?:x-)?ogc:def:crs:OGC:[\d.]{0,10}:|https?://www\.opengis\.net/def/crs/OGC/[\d.]{1,10}/)?CRS84",
+    re.IGNORECASE,
+)
+_WKT = re.compile(
+    r"(?:GEOGCS|PROJCS|COMPD_CS|GEOGCRS|GEODCRS|GEODETICCRS|GEOGRAPHICCRS|PROJCRS|PROJECTEDCRS|COMPOUNDCRS|BOUNDCRS)"
+    r"\s*[\[(]",
+    re.IGNORECASE,
+)
+# The parts of WKT that hold PROJ strings or the names of grid files.
+_FILES = re.compile(r"EXTENSION|PARAMETERFILE|PROJ-based|\+proj|grids", re.IGNORECASE)
+
+
+def reference_system_of_code(text: str) -> "CRS":
+    """The system with an EPSG or ESRI code, as code, OGC URN or OGC address, or CRS84.
+
+    Examples
+    --------
+    >>> reference_system_of_code("urn:ogc:def:crs:EPSG::32735").to_string()
+    'EPSG:32735'
+    >>> reference_system_of_code("urn:ogc:def:crs:OGC:1.3:CRS84").to_string()
+    'EPSG:4326'
+
+    Raises
+    ------
+    CRSError
+        When ``text`` is anything else, such as a path, an address or a PROJ string, or the code is unknown.
+    """
+    import rasterio
+    from rasterio.crs import CRS
+
+    text = text.strip()
+    if _CRS84.fullmatch(text):
+        return CRS.from_string(GRID_CRS)
+    for pattern in _CODES:
+        if match := pattern.fullmatch(text):
+            # Without an environment GDAL prints its errors.
+            with rasterio.Env():
+                return CRS.from_authority(match["authority"].upper(), int(match["code"]))
+    raise CRSError("not a code of a coordinate reference system")
+
+
+def reference_system_of_wkt(text: str) -> "CRS":
+    """The system that WKT describes, OGC's or Esri's; WKT that names files is refused.
+
+    Raises
+    ------
+    CRSError
+        When ``text`` is not WKT, is too long or invalid, or names a grid file.
+    """
+    import rasterio
+    from rasterio.crs import CRS
+
+    text = text.strip()
+    if len(text) > MAXIMUM_WKT_CHARACTERS or not _WKT.match(text) or _FILES.search(text):
+        raise CRSError("not the WKT of a coordinate reference system")
+    with rasterio.Env():
+        system = CRS.from_wkt(text, morph_from_esri_dialect=True)
+        code = system.to_epsg(confidence_threshold=90)
+        return system if code is None else CRS.from_epsg(code)
+
+
+def reference_system(text: str) -> "CRS":
+    """The system of a code or of WKT; see the two functions above.
+
+    Raises
+    ------
+    CRSError
+        When ``text`` is neither.
+    """
+    return reference_system_of_wkt(text) if _WKT.match(text.strip()) else reference_system_of_code(text)

@@ -3,10 +3,16 @@
 Each gives features in EPSG:4326, longitude first, with their attributes.
 """
 
+import contextlib
 import json
+import re
+import shutil
+import sqlite3
+import struct
 import tempfile
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -19,8 +25,14 @@ from shapely.geometry import shape
 
 from nightlights.errors import RegionError
 from nightlights.grid import CRS
+from nightlights.reference_systems import (
+    reference_system,
+    reference_system_of_code,
+    reference_system_of_wkt,
+)
 
 if TYPE_CHECKING:
+    import rasterio.crs
     from shapely.geometry.base import BaseGeometry
 
 MAXIMUM_FILE_BYTES = 50_000_000
@@ -30,6 +42,19 @@ MAXIMUM_FEATURES = 10_000
 SUFFIXES = (".geojson", ".json", ".gpkg", ".zip", ".shp")
 
 _SHAPEFILE_PARTS = {".shp", ".shx", ".dbf", ".prj", ".cpg"}
+_SHAPEFILE_MAGIC = (9994).to_bytes(4, "big")
+"""The first bytes of ``.shp`` and ``.shx`` (ESRI Shapefile Technical Description, 1998)."""
+_SQLITE_MAGIC = b"SQLite format 3\0"
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, EOFError, ValueError)
+"""What :mod:`zipfile` raises on damaged, encrypted or unusually compressed archives."""
+_SQL_NAME = r'(?:"(?:[^"]|"")+"|\w+)'
+_HARMLESS_STATEMENT = re.compile(
+    r"CREATE (?:TABLE|INDEX|UNIQUE INDEX|TRIGGER)\b"
+    rf"|CREATE VIRTUAL TABLE {_SQL_NAME}\s+USING\s+rtree\s*\("
+    # Without parentheses a view calls no function and holds no query of its own.
+    rf"|CREATE VIEW {_SQL_NAME}\s[^()]*\Z",
+    re.IGNORECASE,
+)
 UPLOAD_REMEDY = "Upload GeoJSON, GeoPackage or a zipped Shapefile."
 
 
@@ -88,7 +113,7 @@ def geojson_features(content: dict[str, Any], label: str) -> list[Feature]:
             raise RegionError(f"Feature {number} of {label} has properties that are not an object.")
         try:
             made = None if geometry is None else shape(geometry)
-        except (ShapelyError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        except (ShapelyError, ArithmeticError, ValueError, TypeError, LookupError, AttributeError) as error:
             raise RegionError(
                 f"Feature {number} of {label} has no readable geometry.", "Draw or export it again."
             ) from error
@@ -105,28 +130,76 @@ def _read_geojson(path: Path, label: str) -> list[Feature]:
     if named is None:
         return features
     properties = named.get("properties") if isinstance(named, dict) else None
-    crs = properties.get("name") if isinstance(properties, dict) else None
-    return _reprojected(features, str(crs), label)
+    code = properties.get("name") if isinstance(properties, dict) else None
+    return _reprojected(features, code, label, reference_system_of_code)
 
 
 def _read_geopackage(path: Path, label: str) -> list[Feature]:
     with path.open("rb") as content:
-        if not content.read(16).startswith(b"SQLite format 3"):
+        if content.read(len(_SQLITE_MAGIC)) != _SQLITE_MAGIC:
             raise RegionError(f"{label} is not a GeoPackage.", "Was it cut off? Export it again.")
-    return _read_vector(path, label)
+    tables = _geopackage_tables(path, label)
+    features = []
+    with _clear_read_errors(label):
+        for layer in _layers(path, "GPKG", label):
+            if layer not in tables:
+                raise RegionError(f"The layer {layer} of {label} is not a table.", "Export it as a table.")
+            members, crs = _layer(path, layer, label)
+            features += _reprojected(members, crs, label, reference_system) if members else []
+    return features
+
+
+def _geopackage_tables(path: Path, label: str) -> set[str]:
+    """The tables of a GeoPackage; a database whose schema may compute, or read elsewhere, is refused.
+
+    Views may call functions of GDAL and virtual tables may open other files, so that only the virtual tables
+    of the spatial index are allowed, and of views only those that choose columns.
+    """
+    # Without its write-ahead log a database needs no lock, which a folder without write access cannot hold.
+    alone = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro{alone}", uri=True)
+        ) as database:
+            schema = database.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    except (sqlite3.Error, ValueError) as error:
+        raise RegionError(f"{label} is broken and cannot be read.", "Export it again.") from error
+    tables = set()
+    for name, statement in schema:
+        if not _HARMLESS_STATEMENT.match(str(statement)):
+            raise RegionError(
+                f"{label} holds a view or a virtual table, {str(name)[:60]!r}, that may read other files.",
+                "Export only its layers to a new GeoPackage.",
+            )
+        if str(statement).upper().startswith("CREATE TABLE"):
+            tables.add(str(name))
+    if "gpkg_contents" not in {name.lower() for name in tables}:
+        raise RegionError(f"{label} is not a GeoPackage.", "It is another SQLite database. " + UPLOAD_REMEDY)
+    return tables
+
+
+def _read_shapefile(path: Path, label: str) -> list[Feature]:
+    """A Shapefile on the disk, of which only the known parts are read."""
+    with tempfile.TemporaryDirectory(prefix="nightlights-") as folder:
+        shutil.copyfile(path, Path(folder) / "regions.shp")
+        for suffix in _SHAPEFILE_PARTS - {".shp"}:
+            for part in (path.with_suffix(suffix), path.with_suffix(suffix.upper())):
+                if part.is_file():
+                    shutil.copyfile(part, Path(folder) / f"regions{suffix}")
+        return _read_shapefile_parts(Path(folder), label)
 
 
 def _read_zipped_shapefile(path: Path, label: str) -> list[Feature]:
     with tempfile.TemporaryDirectory(prefix="nightlights-") as folder:
         try:
             with zipfile.ZipFile(path) as archive:
-                shapefile = _unpacked(archive, Path(folder), label)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+                _unpack(archive, Path(folder), label)
+        except _ZIP_ERRORS as error:
             raise RegionError(f"{label} is a broken or protected zip file.", "Zip it again.") from error
-        return _read_vector(shapefile, label)
+        return _read_shapefile_parts(Path(folder), label)
 
 
-def _unpacked(archive: zipfile.ZipFile, folder: Path, label: str) -> Path:
+def _unpack(archive: zipfile.ZipFile, folder: Path, label: str) -> None:
     """Unpack the one Shapefile of ``archive``; member paths are never used as paths."""
     parts = [
         member
@@ -142,6 +215,8 @@ def _unpacked(archive: zipfile.ZipFile, folder: Path, label: str) -> Path:
     for part in parts:
         if str(PurePosixPath(part.filename).with_suffix("")).lower() != stems[0].lower():
             continue
+        if part.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            raise NotImplementedError(f"compression {part.compress_type}")
         # The size in the archive's directory may lie: count what really comes out.
         with archive.open(part) as source, (folder / f"regions{_suffix(part)}").open("wb") as target:
             while block := source.read(1 << 20):
@@ -152,68 +227,112 @@ def _unpacked(archive: zipfile.ZipFile, folder: Path, label: str) -> Path:
                         "Simplify its polygons or split the file.",
                     )
                 target.write(block)
-    return folder / "regions.shp"
 
 
 def _suffix(member: zipfile.ZipInfo) -> str:
     return PurePosixPath(member.filename).suffix.lower()
 
 
-def _read_vector(path: Path, label: str) -> list[Feature]:
-    import pyogrio
+def _read_shapefile_parts(folder: Path, label: str) -> list[Feature]:
+    """The features of ``regions.shp`` in ``folder``, whose ``.prj`` never reaches GDAL."""
+    for part in (folder / "regions.shp", folder / "regions.shx"):
+        if part.exists() and not part.read_bytes().startswith(_SHAPEFILE_MAGIC):
+            raise RegionError(
+                f"{label} is not a Shapefile: its {part.suffix} part has another format.",
+                "Export it again as an ESRI Shapefile.",
+            )
+    projection = folder / "regions.prj"
+    wkt = projection.read_bytes().decode("utf-8-sig", errors="replace") if projection.exists() else None
+    projection.unlink(missing_ok=True)
+    features = []
+    with _clear_read_errors(label):
+        for layer in _layers(folder / "regions.shp", "ESRI Shapefile", label):
+            features += _layer(folder / "regions.shp", layer, label)[0]
+    return _reprojected(features, wkt, label, reference_system_of_wkt) if features else []
 
+
+@contextlib.contextmanager
+def _clear_read_errors(label: str) -> Iterator[None]:
+    """Turn what GDAL refuses into a :class:`RegionError`."""
     try:
         # GDAL's warnings about a damaged file would come before the one sentence that says it all.
         with warnings.catch_warnings(action="ignore"):
-            layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
-            return [feature for layer in layers for feature in _layer(path, layer, label)]
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
+            yield
+    # pyogrio's own errors are RuntimeErrors; a damaged reference system ends in its UnboundLocalError.
+    except (RuntimeError, ValueError, LookupError, OverflowError, UnboundLocalError) as error:
         raise RegionError(f"{label} is broken and cannot be read.", "Export it again.") from error
 
 
-def _layer(path: Path, layer: str, label: str) -> Iterator[Feature]:
+def _layers(path: Path, driver: str, label: str) -> list[str]:
+    """The layers with geometries of a file that GDAL opens with ``driver``.
+
+    pyogrio cannot be told which drivers to try. The magic numbers, checked before, are those of one driver;
+    should another one have opened the file, it is refused here.
+    """
+    import pyogrio
+
+    layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+    if layers and pyogrio.read_info(path, layer=layers[0])["driver"] != driver:
+        raise RegionError(f"{label} is of another format than its name.", UPLOAD_REMEDY)
+    return layers
+
+
+def _layer(path: Path, layer: str, label: str) -> tuple[list[Feature], str | None]:
+    """The features of a layer with the code or WKT of their reference system."""
     import pyogrio
 
     meta, _, geometries, columns = pyogrio.raw.read(
         path, layer=layer, force_2d=True, max_features=MAXIMUM_FEATURES + 1
     )
     names = [str(name).lower() for name in meta["fields"]]
-    features = [
-        Feature(
-            None if geometry is None else shapely.from_wkb(geometry),
-            {name: column[row] for name, column in zip(names, columns, strict=True)},
-        )
-        for row, geometry in enumerate(geometries)
-    ]
-    yield from _reprojected(features, meta["crs"], label) if features else ()
+    features = []
+    for row, content in enumerate(geometries):
+        try:
+            geometry = None if content is None else shapely.from_wkb(content)
+        except ShapelyError as error:
+            raise RegionError(
+                f"Feature {row + 1} of {label} has no readable geometry.", "Draw or export it again."
+            ) from error
+        attributes = {name: column[row] for name, column in zip(names, columns, strict=True)}
+        features.append(Feature(geometry, attributes))
+    return features, meta["crs"]
 
 
-def _reprojected(features: list[Feature], crs: str | None, label: str) -> list[Feature]:
-    """The features in EPSG:4326, longitude first."""
+def _reprojected(
+    features: list[Feature], text: object, label: str, parse: Callable[[str], "rasterio.crs.CRS"]
+) -> list[Feature]:
+    """The features in EPSG:4326, longitude first; ``parse`` reads the reference system's ``text``."""
     import rasterio.crs
     from rasterio import warp
-    from rasterio.errors import CRSError
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import CRSError, RasterioError
 
     try:
-        source, target = rasterio.crs.CRS.from_user_input(crs), rasterio.crs.CRS.from_string(CRS)
+        if not isinstance(text, str) or "\N{REPLACEMENT CHARACTER}" in text:
+            raise CRSError("no readable reference system is named")
+        source, target = parse(text), rasterio.crs.CRS.from_string(CRS)
     except CRSError as error:
         raise RegionError(
             f"The coordinate reference system of {label} is unknown.",
-            "Add the .prj file, or export it in EPSG:4326.",
+            "Add the .prj file as WKT, or export it in EPSG:4326.",
         ) from error
-    # "CRS84" is EPSG:4326 with longitude first, which is how both are read here.
-    if source == target or str(crs).upper().endswith("CRS84"):
+    if source == target:
         return features
 
     def transform(points: Any) -> Any:
         return np.column_stack(warp.transform(source, target, points[:, 0], points[:, 1]))
 
-    return [
-        feature
-        if feature.geometry is None
-        else replace(feature, geometry=shapely.transform(shapely.force_2d(feature.geometry), transform))
-        for feature in features
-    ]
+    try:
+        return [
+            feature
+            if feature.geometry is None
+            else replace(feature, geometry=shapely.transform(shapely.force_2d(feature.geometry), transform))
+            for feature in features
+        ]
+    except (CPLE_BaseError, RasterioError, ShapelyError, ValueError) as error:
+        raise RegionError(
+            f"{label} cannot be transformed from its coordinate reference system.", "Export it in EPSG:4326."
+        ) from error
 
 
 READERS: dict[str, Callable[[Path, str], list[Feature]]] = {
@@ -221,5 +340,5 @@ READERS: dict[str, Callable[[Path, str], list[Feature]]] = {
     ".json": _read_geojson,
     ".gpkg": _read_geopackage,
     ".zip": _read_zipped_shapefile,
-    ".shp": _read_vector,
+    ".shp": _read_shapefile,
 }

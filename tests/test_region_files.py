@@ -331,7 +331,7 @@ def broken_shapefile() -> bytes:
         ("a.gpkg", b"SQLite format 3\0" + b"x" * 100, "broken and cannot be read"),
         ("a.zip", b"PK\x03\x04 cut", "broken or protected zip"),
         ("a.zip", two_shapefiles(), "holds 2 Shapefiles"),
-        ("a.zip", broken_shapefile(), "broken and cannot be read"),
+        ("a.zip", broken_shapefile(), "is not a Shapefile"),
     ],
 )
 def test_a_bad_upload_is_one_clear_sentence(filename: str, content: bytes, expected: str) -> None:

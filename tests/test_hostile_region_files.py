@@ -1,0 +1,390 @@
+"""Hostile files of regions: none reads another file, sends a request or raises a traceback."""
+
+# ruff: noqa: S608 - the SQL is that of the hostile files
+
+import io
+import json
+import socket
+import sqlite3
+import struct
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyogrio
+import pytest
+import shapely
+from pages_workspace import app
+from rasterio.crs import CRS
+from shapely import box
+
+from nightlights import region_readers
+from nightlights.cli import main
+from nightlights.errors import RegionError
+from nightlights.region_files import ImportedRegions, import_regions, import_upload
+from nightlights.settings import Settings
+from nightlights.workspace import Workspace
+
+__all__ = ["app"]
+
+AREA = box(29.2, -2.8, 29.6, -2.4)
+ATTACKS = Path(__file__).parents[2] / "shared" / "cases" / "attacks"
+UNKNOWN = "coordinate reference system of {} is unknown"
+
+
+class Listener:
+    """A port that records connections: whoever connects waits in its queue, and is never answered."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.listen()
+        self._socket.setblocking(False)
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/areas.geojson"
+
+    def connections(self) -> int:
+        count = 0
+        while True:
+            try:
+                self._socket.accept()[0].close()
+            except BlockingIOError:
+                return count
+            count += 1
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def listener(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
+    monkeypatch.setenv("GDAL_HTTP_TIMEOUT", "2")
+    listener = Listener()
+    yield listener
+    assert listener.connections() == 0
+    listener.close()
+
+
+def upload(filename: str, content: bytes) -> ImportedRegions:
+    return import_upload(filename, content, Settings())
+
+
+def error_of(filename: str, content: bytes) -> str:
+    with pytest.raises(RegionError) as caught:
+        upload(filename, content)
+    assert "\n" not in str(caught.value)
+    assert caught.value.remedy
+    return str(caught.value)
+
+
+def zipped(parts: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        for suffix, content in parts.items():
+            archive.writestr(f"areas.{suffix}", content)
+    return buffer.getvalue()
+
+
+def write(path: Path, driver: str, layer: str = "areas") -> None:
+    pyogrio.raw.write(
+        path,
+        np.array([shapely.to_wkb(AREA)], dtype=object),
+        [np.array(["north"], dtype=object)],
+        ["name"],
+        crs="EPSG:4326",
+        driver=driver,
+        geometry_type="Polygon",
+        layer=layer,
+    )
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> dict[str, bytes]:
+    """A valid Shapefile: its parts by suffix."""
+    folder = tmp_path / "shapefile"
+    folder.mkdir()
+    write(folder / "areas.shp", "ESRI Shapefile")
+    return {part.suffix[1:]: part.read_bytes() for part in folder.iterdir()}
+
+
+@pytest.fixture
+def geopackage(tmp_path: Path) -> Path:
+    path = tmp_path / "areas.gpkg"
+    write(path, "GPKG")
+    return path
+
+
+def vrt(source: str, layer: str) -> bytes:
+    return (
+        f'<OGRVRTDataSource><OGRVRTLayer name="{layer}"><SrcDataSource>{source}</SrcDataSource>'
+        f"<LayerSRS>EPSG:4326</LayerSRS></OGRVRTLayer></OGRVRTDataSource>"
+    ).encode()
+
+
+def geojson(crs: object) -> bytes:
+    feature = {"type": "Feature", "properties": {}, "geometry": shapely.geometry.mapping(AREA)}
+    content = {"type": "FeatureCollection", "features": [feature]}
+    return json.dumps({**content, "crs": {"type": "name", "properties": {"name": crs}}}).encode()
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    path = tmp_path / "secret.csv"
+    path.write_text(f'name,WKT\nconfidential,"{AREA.wkt}"\n')
+    return path
+
+
+@pytest.fixture
+def hostile(secret: Path, listener: Listener) -> dict[str, bytes]:
+    """Archives whose ``.shp`` makes GDAL read another file of the server, or ask a server."""
+    wfs = f"<OGRWFSDataSource><URL>{listener.url}</URL></OGRWFSDataSource>".encode()
+    return {
+        "file": zipped({"shp": vrt(str(secret), "secret")}),
+        "request": zipped({"shp": vrt(f"/vsicurl/{listener.url}", "areas")}),
+        "service": zipped({"shp": wfs}),
+        "table": zipped({"shp": secret.read_bytes()}),
+        "collection": zipped({"shp": geojson("EPSG:4326")}),
+    }
+
+
+KINDS = ["file", "request", "service", "table", "collection"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_archive_whose_shapefile_is_of_another_format_is_refused(
+    hostile: dict[str, bytes], kind: str
+) -> None:
+    assert "areas.zip is not a Shapefile: its .shp part has another format" in error_of(
+        "areas.zip", hostile[kind]
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_command_line_refuses_it_in_one_sentence(
+    tmp_path: Path, hostile: dict[str, bytes], kind: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "areas.zip"
+    path.write_bytes(hostile[kind])
+    code = main(["--workspace", str(tmp_path / "w"), "regions", "import", str(path), "--name", "x"])
+    output, error = capfd.readouterr()
+    assert (code, output) == (2, "")
+    assert "is not a Shapefile" in error
+    assert error.count("\n") == 1
+    assert "confidential" not in error
+
+
+def test_a_shapefile_on_the_disk_of_another_format_is_refused(tmp_path: Path, secret: Path) -> None:
+    path = tmp_path / "areas.shp"
+    path.write_bytes(vrt(str(secret), "secret"))
+    with pytest.raises(RegionError, match=r"areas\.shp is not a Shapefile"):
+        import_regions(path, Settings())
+
+
+def test_the_page_refuses_it(app: Callable[..., Any], tmp_path: Path, hostile: dict[str, bytes]) -> None:
+    page = app("regions", Workspace.open(tmp_path / "workspace"))
+    page.file_uploader[0].set_value(("areas.zip", hostile["file"], "application/zip")).run()
+    assert not page.exception
+    assert any("areas.zip is not a Shapefile" in error.value for error in page.error)
+    assert "confidential" not in str(page)
+
+
+def test_an_index_of_another_format_is_refused(parts: dict[str, bytes], secret: Path) -> None:
+    content = zipped({**parts, "shx": vrt(str(secret), "secret")})
+    assert "its .shx part has another format" in error_of("areas.zip", content)
+
+
+def test_a_file_that_another_driver_opens_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(region_readers, "_SHAPEFILE_MAGIC", b"")
+    content = zipped({"shp": geojson("EPSG:4326")})
+    assert "areas.zip is of another format than its name" in error_of("areas.zip", content)
+
+
+def change(path: Path, *statements: str) -> bytes:
+    """Run SQL on a GeoPackage, its schema writable; gives its content."""
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA writable_schema = ON")
+    for statement in statements:
+        database.execute(statement)
+    database.commit()
+    database.close()
+    return path.read_bytes()
+
+
+def as_layer(name: str) -> tuple[str, str]:
+    return (
+        "INSERT INTO gpkg_contents (table_name, data_type, identifier, srs_id) "
+        f"VALUES ('{name}', 'features', '{name}', 4326)",
+        f"INSERT INTO gpkg_geometry_columns VALUES ('{name}', 'geom', 'POLYGON', 4326, 0, 0)",
+    )
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "load_extension('x.so')",
+        "ogr_datasource_load_layers('secret.csv')",
+        "gdal_get_pixel_value('x.tif', 1, 'pixel', 0, 0)",
+        "(SELECT 1)",
+    ],
+)
+def test_a_geopackage_whose_view_calls_a_function_is_refused(geopackage: Path, expression: str) -> None:
+    view = f"CREATE VIEW v AS SELECT fid, geom, {expression} AS name FROM areas"
+    message = error_of("areas.gpkg", change(geopackage, view, *as_layer("v")))
+    assert "holds a view or a virtual table, 'v', that may read other files" in message
+
+
+@pytest.mark.parametrize("name", ["v", "v USING rtree(", 'v" USING rtree('])
+def test_a_geopackage_with_a_virtual_table_of_another_file_is_refused(
+    geopackage: Path, secret: Path, name: str
+) -> None:
+    quoted = name.replace('"', '""')
+    statement = f"""CREATE VIRTUAL TABLE "{quoted}" USING VirtualOGR('{secret}')""".replace("'", "''")
+    row = f"INSERT INTO sqlite_master VALUES ('table', '{name}', '{name}', 0, '{statement}')"
+    content = change(geopackage, row, *as_layer(name))
+    assert "holds a view or a virtual table" in error_of("areas.gpkg", content)
+
+
+def test_a_view_that_is_a_layer_is_refused(geopackage: Path) -> None:
+    content = change(geopackage, "CREATE VIEW v AS SELECT fid, geom, name FROM areas", *as_layer("v"))
+    assert "The layer v of areas.gpkg is not a table" in error_of("areas.gpkg", content)
+
+
+def test_the_views_of_the_standard_and_the_spatial_index_are_no_hindrance(geopackage: Path) -> None:
+    statement = (
+        "CREATE VIEW st_spatial_ref_sys AS SELECT srs_name, srs_id, organization FROM gpkg_spatial_ref_sys"
+    )
+    assert [region.name for region in upload("a.gpkg", change(geopackage, statement)).regions] == ["north"]
+
+
+def test_another_database_is_not_a_geopackage(tmp_path: Path) -> None:
+    path = tmp_path / "areas.sqlite"
+    content = change(path, f"CREATE TABLE areas (name TEXT, WKT TEXT DEFAULT '{AREA.wkt}')")
+    assert "areas.gpkg is not a GeoPackage" in error_of("areas.gpkg", content)
+
+
+def test_a_geopackage_with_an_unfinished_log_is_read_with_it(geopackage: Path) -> None:
+    database = sqlite3.connect(geopackage)
+    for function in ("ST_IsEmpty", "ST_MinX", "ST_MaxX", "ST_MinY", "ST_MaxY"):
+        database.create_function(function, 1, lambda _: 1)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("UPDATE areas SET name = 'changed'")
+    database.commit()
+    assert [region.name for region in import_regions(geopackage, Settings()).regions] == ["changed"]
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "text", ["+proj=longlat +datum=WGS84 +nadgrids=/etc/hosts +type=crs", "WGS84", "{}", ""]
+)
+def test_a_geojson_with_another_kind_of_reference_system_is_refused(text: str | None) -> None:
+    assert UNKNOWN.format("a.json") in error_of("a.json", geojson(text))
+
+
+def test_a_geojson_names_no_file_and_no_address_as_reference_system(
+    tmp_path: Path, listener: Listener
+) -> None:
+    path = tmp_path / "utm.prj"
+    path.write_text(CRS.from_epsg(32735).to_wkt())
+    for text in (str(path), listener.url, f"/vsicurl/{listener.url}", path.read_text()):
+        assert UNKNOWN.format("a.json") in error_of("a.json", geojson(text))
+
+
+WKT = CRS.from_epsg(4326).to_wkt(version="WKT1_ESRI")
+
+
+@pytest.mark.parametrize(
+    "projection",
+    [
+        b"/etc/hosts",
+        b"EPSG:4326",
+        b"+proj=longlat +datum=WGS84",
+        WKT.encode().replace(b"Greenwich", b"Greenwi\xb0h"),
+        WKT.encode()[:-30],
+        (WKT[:-1] + ',EXTENSION["PROJ4_GRIDS","/etc/hosts"]]').encode(),
+        (WKT + " " * 30_000 + "x").encode(),
+    ],
+)
+def test_a_projection_file_holds_wkt_that_names_no_file(
+    parts: dict[str, bytes], projection: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert UNKNOWN.format("areas.zip") in error_of("areas.zip", zipped({**parts, "prj": projection}))
+    assert capfd.readouterr().err == ""
+
+
+def test_a_reference_system_without_a_transformation_is_one_sentence(parts: dict[str, bytes]) -> None:
+    parts["prj"] = parts["prj"].replace(b"6378137.0", b"66378137.0")
+    message = error_of("areas.zip", zipped(parts))
+    assert "areas.zip cannot be transformed from its coordinate reference system" in message
+
+
+def test_a_ring_that_is_not_closed_is_one_sentence(parts: dict[str, bytes]) -> None:
+    content = parts["shp"]
+    parts["shp"] = content[:-16] + struct.pack("<2d", 31, -1)
+    assert "Feature 1 of areas.zip has no readable geometry" in error_of("areas.zip", zipped(parts))
+
+
+def test_a_damaged_stream_is_one_sentence(parts: dict[str, bytes]) -> None:
+    content = bytearray(zipped(parts, zipfile.ZIP_DEFLATED))
+    start = content.index(b"areas.") + len("areas.shp")
+    content[start : start + 8] = b"\xff" * 8
+    assert "broken or protected zip" in error_of("areas.zip", bytes(content))
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_unusual_compression_is_one_sentence(parts: dict[str, bytes], compression: int) -> None:
+    assert "broken or protected zip" in error_of("areas.zip", zipped(parts, compression))
+
+
+@pytest.mark.parametrize("encoding", [b"zlib_codec", b"no such encoding", b"\xff\xfe"])
+def test_an_unknown_encoding_raises_no_traceback(parts: dict[str, bytes], encoding: bytes) -> None:
+    try:
+        upload("areas.zip", zipped({**parts, "cpg": encoding}))
+    except RegionError as error:
+        assert "broken and cannot be read" in str(error)
+
+
+def test_an_integer_too_large_for_a_coordinate_is_one_sentence() -> None:
+    content = '{"type": "Polygon", "coordinates": [[[1%s, 0], [1, 0], [1, 1], [0, 0]]]}' % ("0" * 400)
+    assert "Feature 1 of a.json has no readable geometry" in error_of("a.json", content.encode())
+
+
+def test_damaged_bytes_raise_no_traceback(parts: dict[str, bytes], geopackage: Path) -> None:
+    random = np.random.default_rng(1)
+    database = geopackage.read_bytes()
+    for _ in range(60):
+        suffix = str(random.choice(sorted(parts)))
+        damaged, page = bytearray(parts[suffix]), bytearray(database)
+        for content in (damaged, page):
+            for position in random.integers(0, len(content), 3):
+                content[position] = random.integers(256)
+        for filename, content in (
+            ("areas.zip", zipped({**parts, suffix: bytes(damaged)})),
+            ("areas.gpkg", bytes(page)),
+        ):
+            try:
+                upload(filename, content)
+            except RegionError as error:
+                assert "\n" not in str(error)
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not ATTACKS.exists(), reason="the hostile files are not beside the project")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "exfil_passwd.zip",
+        "vrt_file.zip",
+        "vrt_http.zip",
+        *(f"zipshp-{number}.zip" for number in range(4)),
+        *(f"geojson-{number}.geojson" for number in range(2)),
+    ],
+)
+def test_the_hostile_files_end_in_one_sentence(
+    tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = ["--workspace", str(tmp_path), "regions", "import", str(ATTACKS / name), "--name", "x"]
+    assert main(command) == 2
+    output, error = capfd.readouterr()
+    assert output == ""
+    assert error.count("\n") == 1

@@ -1,7 +1,7 @@
 """Regions in files: the workspace's own GeoJSON, and what people upload.
 
 Uploads are GeoJSON, GeoPackage or a zipped Shapefile, in any coordinate reference system that the file
-names. The attribute columns ``name`` and ``role`` are honoured in any case.
+names by code or WKT. The attribute columns ``name`` and ``role`` are honoured in any case.
 """
 
 import tempfile

@@ -205,6 +205,21 @@ def mixer_of_unknown_crs(folder: Path) -> str:
     return "city_mixer.json names the coordinate reference system 'EPSG:999999', which is unknown."
 
 
+def mixer_whose_crs_is_a_file(folder: Path) -> str:
+    path = folder / "utm.prj"
+    path.write_text(rasterio.crs.CRS.from_epsg(4326).to_wkt())
+    crs = {"crs": str(path), "affine": {"doubleMatrix": [3e-4, 0, 30, 0, -3e-4, -3]}}
+    write_image(folder / "city", Window(46_800, 18_700, 4, 4), projection=crs)
+    return f"city_mixer.json names the coordinate reference system {str(path)[:60]!r}, which is unknown."
+
+
+def mixer_of_an_impossible_ellipsoid(folder: Path) -> str:
+    wkt = rasterio.crs.CRS.from_epsg(4326).to_wkt().replace("6378137", "66378137")
+    crs = {"crs": wkt, "affine": {"doubleMatrix": [3e-4, 0, 30, 0, -3e-4, -3]}}
+    write_image(folder / "city", Window(46_800, 18_700, 4, 4), projection=crs)
+    return f"city_mixer.json names the coordinate reference system {wkt[:60]!r}, which is unknown."
+
+
 BREAKAGES = [
     truncated,
     band_lacking,
@@ -221,6 +236,8 @@ BREAKAGES = [
     mixer_of_other_patches,
     mixer_alone,
     mixer_of_unknown_crs,
+    mixer_whose_crs_is_a_file,
+    mixer_of_an_impossible_ellipsoid,
 ]
 
 

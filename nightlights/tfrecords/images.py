@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 import rasterio
-import rasterio.crs
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import CRSError
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window as PixelWindow
@@ -17,6 +17,7 @@ from nightlights.cog import clear_write_errors, require_space
 from nightlights.errors import DatasetError, GridError
 from nightlights.files import make_folder
 from nightlights.grid import CRS, Window
+from nightlights.reference_systems import reference_system
 from nightlights.tfrecords.examples import Example, read_examples
 from nightlights.tfrecords.mixer import Mixer
 from nightlights.tfrecords.patches import check_features
@@ -108,11 +109,9 @@ def _window(mixer_path: Path, mixer: Mixer) -> Window:
     corners = [mixer.transform @ corner for corner in ((0, 0), (width, 0), (0, height), (width, height))]
     xs, ys = zip(*corners, strict=True)
     try:
-        bounds = transform_bounds(
-            rasterio.crs.CRS.from_user_input(mixer.crs), CRS, min(xs), min(ys), max(xs), max(ys)
-        )
+        bounds = transform_bounds(reference_system(mixer.crs), CRS, min(xs), min(ys), max(xs), max(ys))
         return Window.covering(*bounds)
-    except CRSError:
+    except (CRSError, CPLE_BaseError):
         raise DatasetError(
             f"{mixer_path.name} names the coordinate reference system {mixer.crs[:60]!r}, which is unknown.",
             "Export the image in EPSG:4326.",

@@ -284,10 +284,8 @@ def test_the_page_starts_a_job_and_follows_it_through_a_reload(
     deadline = time.monotonic() + 60
     while "Fetched" not in texts(page) and time.monotonic() < deadline:
         page.run()
-    assert (
-        f"Fetched 2 files, 17 MB, into {store.workspace.root / fetch_request(store.workspace, operation).folder}."
-        in texts(page)
-    )
+    folder = store.workspace.root / fetch_request(store.workspace, operation).folder
+    assert f"Fetched 2 files, 17 MB, into {folder}." in texts(page)
     assert not any(thread.name.startswith("download") for thread in threading.enumerate())
     assert BUCKET not in texts(page)
     assert KINDS["fetch"].resumes

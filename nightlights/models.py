@@ -6,6 +6,7 @@ from typing import Any
 from nightlights.errors import ModelError, WorkspaceError
 from nightlights.files import replacing
 from nightlights.manifests import ModelConfig, read_record
+from nightlights.networks.segformer import fold_windows
 from nightlights.tensorflow_start import import_tensorflow
 
 MODEL_FILE = "model.keras"
@@ -49,7 +50,7 @@ def load_model(folder: Path) -> tuple[Any, ModelConfig]:
     import keras
 
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = fold_windows(keras.saving.load_model(path, compile=False, safe_mode=True))
     except Exception as error:
         # A broken archive may raise nearly anything: zip, HDF5, JSON, key and value errors.
         raise ModelError(f"{path} cannot be loaded: it is broken or not a Keras model.", remedy) from error

@@ -232,18 +232,75 @@ def _attended(queries: Any, keys: Any, stage: Stage, label: str) -> Any:
     import keras
 
     attention = keras.layers.MultiHeadAttention(
-        stage.heads, stage.filters // stage.heads, attention_axes=(3,), name=f"{label}_attention"
+        stage.heads, stage.filters // stage.heads, name=f"{label}_attention"
     )
-    wanted = _windows(queries, stage.window)
-    given = _windows(keys, stage.window // stage.reduction)
-    attended = keras.ops.unstack(attention(wanted, given), stage.window**2, axis=3)
-    return keras.ops.depth_to_space(keras.ops.concatenate(attended, axis=-1), stage.window)
+    windows = keras.ops.space_to_depth(queries, stage.window)
+    reduced = keras.ops.space_to_depth(keys, stage.window // stage.reduction)
+    attended = attention(_folded(windows, stage.filters), _folded(reduced, stage.filters))
+    return keras.ops.depth_to_space(_unfolded(attended, windows), stage.window)
 
 
-def _windows(tensor: Any, side: int) -> Any:
-    """Shape (n, height, width, filters) to (n, height / side, width / side, side x side, filters)."""
+def _folded(windows: Any, filters: int) -> Any:
+    """Fold windows into the batch axis, for attention scores of rank 4: oneDNN has no softmax above rank 5.
+
+    From shape (n, rows, columns, tokens x filters) or (n, rows, columns, tokens, filters) to
+    (n x rows x columns, tokens, filters).
+    """
     import keras
 
-    # Splitting and stacking need no sizes of the image, which are not known when the network is built.
-    together = keras.ops.space_to_depth(tensor, side)
-    return keras.ops.stack(keras.ops.split(together, side**2, axis=-1), axis=3)
+    return keras.ops.reshape(windows, (-1, math.prod(windows.shape[3:]) // filters, filters))
+
+
+def _unfolded(tokens: Any, windows: Any) -> Any:
+    """Undo :func:`_folded`: the shape of ``windows``, the values of ``tokens``.
+
+    A reshape takes one unknown size and there are three, so windows are gathered by their row-major index.
+    """
+    import keras
+
+    ops = keras.ops
+    counts = ops.ones_like(ops.max(windows, axis=tuple(range(3, len(windows.shape)))), dtype="int32")
+    indices = ops.zeros_like(counts)
+    for axis in (2, 1, 0):
+        # Subtract: on TensorFlow, keras.ops.add takes shape (2, 1, 1) for a bias of the last or second axis.
+        indices = indices - (counts - ops.cumsum(counts, axis))
+        counts = ops.sum(counts, axis, keepdims=True)
+    return ops.take(ops.reshape(tokens, (-1, *windows.shape[3:])), indices, axis=0)
+
+
+def fold_windows(model: Any) -> Any:
+    """Return ``model`` with windows of attention folded into the batch axis.
+
+    Models of earlier versions keep rows and columns of windows as axes of their own, and some processors
+    cannot predict with them. Weights, and so predictions, stay the same. Every other model is returned as is.
+    """
+    import keras
+
+    attention = keras.layers.MultiHeadAttention
+
+    def outdated(layer: Any) -> bool:
+        return isinstance(layer, attention) and tuple(layer.get_config()["attention_axes"]) != (1,)
+
+    def present(layers: Any) -> bool:
+        return any(outdated(layer) or present(getattr(layer, "layers", ())) for layer in layers)
+
+    if not present(model.layers):
+        return model
+    pairs = []
+
+    def clone(layer: Any) -> Any:
+        if not outdated(layer):
+            return layer
+        pairs.append((layer, attention.from_config(layer.get_config() | {"attention_axes": None})))
+        return pairs[-1][1]
+
+    def call(layer: Any, *inputs: Any, **options: Any) -> Any:
+        if not isinstance(layer, attention):
+            return layer(*inputs, **options)
+        folded = [_folded(windows, windows.shape[-1]) for windows in inputs]
+        return _unfolded(layer(*folded), inputs[0])
+
+    folded = keras.models.clone_model(model, clone_function=clone, call_function=call, recursive=True)
+    for before, after in pairs:
+        after.set_weights(before.get_weights())
+    return folded

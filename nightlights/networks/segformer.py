@@ -279,7 +279,7 @@ def fold_windows(model: Any) -> Any:
     attention = keras.layers.MultiHeadAttention
 
     def outdated(layer: Any) -> bool:
-        return isinstance(layer, attention) and tuple(layer.get_config()["attention_axes"]) != (1,)
+        return isinstance(layer, attention) and tuple(layer.get_config()["attention_axes"] or ()) == (3,)
 
     def present(layers: Any) -> bool:
         return any(outdated(layer) or present(getattr(layer, "layers", ())) for layer in layers)

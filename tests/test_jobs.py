@@ -149,6 +149,7 @@ def test_the_second_job_on_the_same_target_is_refused_and_others_run(store: JobS
         store, store.submit("export", CountRequest(name="c", reads=["shared"], then="wait"))
     )
     assert store.submit("export", CountRequest(name="d", reads=["shared"])).id
+    assert store.user_of("counted/A") == store.user_of("counted/a")
     user = store.user_of("counted/a")
     assert user and user.id == first.id
     for job in (first, second):

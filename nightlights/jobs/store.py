@@ -59,6 +59,11 @@ def _reap() -> None:
     _children[:] = [child for child in list(_children) if child.poll() is None]
 
 
+def _paths(*groups: Collection[str]) -> set[str]:
+    """All paths, without case, since some file systems ignore it."""
+    return {path.casefold() for paths in groups for path in paths}
+
+
 class JobStore:
     """The jobs of a workspace.
 
@@ -214,7 +219,10 @@ class JobStore:
 
     def user_of(self, path: str) -> Job | None:
         """The active job that reads or writes ``path``, such as ``runs/first``, or None."""
-        return next((job for job in self.list() if job.active and path in job.writes + job.reads), None)
+        used = path.casefold()
+        return next(
+            (job for job in self.list() if used in _paths(job.writes, job.reads) and job.active), None
+        )
 
     @contextlib.contextmanager
     def holding(self, path: str) -> Iterator[None]:
@@ -272,7 +280,8 @@ class JobStore:
 
         A process that works in the foreground lives on after its job; it is left alone then.
         """
-        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError, JobError):
+        # On macOS a group of which only zombies are left answers with PermissionError.
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError, PermissionError, JobError):
             try:
                 process.wait(timeout=grace_seconds)
             except psutil.TimeoutExpired:
@@ -311,11 +320,8 @@ class JobStore:
     def _check_free(self, writes: Collection[str], reads: Collection[str]) -> None:
         self._check_versions()
         for job in self.list():
-            # Without case, since some file systems ignore it.
-            mine, my_reads, theirs, their_reads = (
-                {path.casefold() for path in paths} for paths in (writes, reads, job.writes, job.reads)
-            )
-            shared = (mine & (theirs | their_reads)) | (my_reads & theirs)
+            theirs = _paths(job.writes)
+            shared = (_paths(writes) & _paths(job.writes, job.reads)) | (_paths(reads) & theirs)
             if job.active and shared:
                 verb = "written" if shared & theirs else "read"
                 raise JobError(
@@ -375,9 +381,9 @@ class JobStore:
     def _remove_partial(self, job: Job | JobRecord) -> None:
         """Remove what killed processes left half-written where ``job`` writes and where only it reads."""
         others = [each for each in self.list() if each.active and each.id != job.id]
-        used = {path for other in others for path in (*other.writes, *other.reads)}
+        used = _paths(*(paths for other in others for paths in (other.writes, other.reads)))
         # Patch caches lie in the datasets that they are made of.
-        for path in (*job.writes, *(set(job.reads) - used)):
+        for path in (*job.writes, *(path for path in job.reads if path.casefold() not in used)):
             target = self.workspace.root / path
             # Fetched files may go anywhere; what else lies there is not ours.
             if target.is_relative_to(self.workspace.root):

@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from nightlights import cog, files
 from nightlights.bands import RADIANCE_UNIT, Band
 from nightlights.encodings import encodings_of
-from nightlights.errors import DatasetError, NightlightsError, SourceError, WorkspaceError
+from nightlights.errors import (
+    DatasetError,
+    NewerVersionError,
+    NightlightsError,
+    SourceError,
+    WorkspaceError,
+)
 from nightlights.grid import Window
 from nightlights.manifests import (
     SCHEMA_VERSION,
@@ -99,6 +105,7 @@ def export_dataset(
     regions: Sequence[Region],
     progress: Progress,
     *,
+    resume: bool = False,
     clock: Callable[[], datetime] = now,
 ) -> DatasetManifest:
     """Export the imagery of ``regions`` into the dataset ``request.dataset``.
@@ -114,6 +121,9 @@ def export_dataset(
         What to export; all windows are checked before anything is fetched.
     progress:
         Told after every tile, in megabytes of imagery.
+    resume:
+        Return a dataset of that name when it is the one that was asked for: an earlier attempt was killed
+        after its last step.
     clock:
         Gives the time of creation.
 
@@ -130,26 +140,19 @@ def export_dataset(
         When ``progress`` says so; a later export goes on from there.
     """
     target = workspace.dataset_folder(request.dataset)
-    _check(target, request, regions)
+    partial = workspace.unfinished_dataset_folder(request.dataset)
     work = _Export(workspace, request, source, tuple(regions), progress)
+    if resume and (finished := work.made(target)) is not None:
+        shutil.rmtree(partial, ignore_errors=True)
+        return finished
+    _check(target, request, regions)
     for region in regions:
         source.estimate(region.window)
-    partial = workspace.unfinished_dataset_folder(request.dataset)
     with files.clear_os_errors(target):
         with work.folder(partial):
             work.fetch(partial)
             records = [work.region(partial, region) for region in regions]
-        manifest = DatasetManifest(
-            name=request.dataset,
-            created=clock(),
-            source=work.source_record,
-            regions_name=request.regions,
-            period_start=request.period_start,
-            period_end=request.period_end,
-            bands=list(work.bands),
-            point_spread_fwhm_m=request.fwhm_m,
-            regions=records,
-        )
+        manifest = work.manifest(records, clock())
         write_record(partial / "data" / "dataset.json", manifest)
         # Without the mark, what a killed process leaves of the older dataset is not taken for this one.
         (partial / _MARK).unlink()
@@ -206,6 +209,33 @@ class _Export:
                 "parameters": self.source.describe(),
             }
         )
+
+    def manifest(self, records: list[DatasetRegion], moment: datetime) -> DatasetManifest:
+        """The manifest of the dataset with the regions ``records``, created at ``moment``."""
+        return DatasetManifest(
+            name=self.request.dataset,
+            created=moment,
+            source=self.source_record,
+            regions_name=self.request.regions,
+            period_start=self.request.period_start,
+            period_end=self.request.period_end,
+            bands=list(self.bands),
+            point_spread_fwhm_m=self.request.fwhm_m,
+            regions=records,
+        )
+
+    def made(self, target: Path) -> DatasetManifest | None:
+        """The manifest of the dataset in ``target`` when this export has made it, or one alike; else None."""
+        try:
+            found = read_record(target / "dataset.json", DatasetManifest)
+        except NewerVersionError:
+            raise
+        except WorkspaceError:
+            return None
+        asked = [(each.name, each.role, each.to_feature()["geometry"], each.window) for each in self.regions]
+        kept = [(each.name, each.role, each.geometry, each.window.window) for each in found.regions]
+        same = found == self.manifest(found.regions, found.created)
+        return found if same and json.dumps(asked, default=repr) == json.dumps(kept, default=repr) else None
 
     def _fingerprint(self) -> str:
         """Tells whether regions of an interrupted export may be kept."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nightlights.errors import DatasetError, ModelError, SourceError, WorkspaceError
+from nightlights.errors import DatasetError, ModelError, NewerVersionError, SourceError, WorkspaceError
 from nightlights.evaluation import Compared, Method, Share, baseline_methods, network_method, scores_of
 from nightlights.files import remove_partial, replacing_folder
 from nightlights.jobs.kinds import EvaluationRequest
@@ -81,7 +81,12 @@ def make_source(request: ExportRequest, settings: Settings | None = None) -> Ima
 
 
 def export(
-    workspace: Workspace, request: ExportRequest, progress: Progress, settings: Settings | None = None
+    workspace: Workspace,
+    request: ExportRequest,
+    progress: Progress,
+    settings: Settings | None = None,
+    *,
+    resume: bool = False,
 ) -> DatasetManifest:
     """Export the regions of a collection; an interrupted export of the same request goes on.
 
@@ -103,10 +108,13 @@ def export(
     regions = [repaired(region)[0] for region in load_collection(workspace, request.regions)]
     known = settings or Settings.from_environment(workspace=workspace.root)
     raise_first_error(check_regions(regions, known))
-    return export_dataset(workspace, request, make_source(request, known), regions, progress)
+    source = make_source(request, known)
+    return export_dataset(workspace, request, source, regions, progress, resume=resume)
 
 
-def import_files(workspace: Workspace, request: ImportRequest, progress: Progress) -> DatasetManifest:
+def import_files(
+    workspace: Workspace, request: ImportRequest, progress: Progress, *, resume: bool = False
+) -> DatasetManifest:
     """Import TFRecord files as a dataset; an interrupted import of the same files goes on.
 
     Raises
@@ -118,7 +126,7 @@ def import_files(workspace: Workspace, request: ImportRequest, progress: Progres
     """
     from nightlights.tfrecords.importing import import_dataset
 
-    return import_dataset(workspace, request, progress)
+    return import_dataset(workspace, request, progress, resume=resume)
 
 
 def train(
@@ -310,12 +318,16 @@ def predict(
 
 def run_export(workspace: Workspace, request: ExportRequest, progress: Progress, *, resume: bool) -> None:
     """Handle an export job; the partial folder knows by itself what can be kept."""
-    export(workspace, request, progress)
+    manifest = workspace.dataset_folder(request.dataset) / "dataset.json"
+    finished = resume and not request.overwrite and _is_newer_than_job(workspace, manifest, DatasetManifest)
+    export(workspace, request, progress, resume=finished)
 
 
 def run_import(workspace: Workspace, request: ImportRequest, progress: Progress, *, resume: bool) -> None:
     """Handle an import job; the partial folder knows by itself what can be kept."""
-    import_files(workspace, request, progress)
+    manifest = workspace.dataset_folder(request.dataset) / "dataset.json"
+    finished = resume and not request.overwrite and _is_newer_than_job(workspace, manifest, DatasetManifest)
+    import_files(workspace, request, progress, resume=finished)
 
 
 def run_train(workspace: Workspace, request: TrainingRequest, progress: Progress, *, resume: bool) -> None:
@@ -339,4 +351,30 @@ def run_predict(
     workspace: Workspace, request: PredictionRequest, progress: Progress, *, resume: bool
 ) -> None:
     """Handle a prediction job, from the start in any case."""
+    manifest = workspace.prediction_folder(request.prediction) / PREDICTION_FILE
+    if resume and _is_newer_than_job(workspace, manifest, PredictionRecord):
+        made = read_record(manifest, PredictionRecord)
+        if (made.run, made.region) == (request.run, request.region) and request.dataset in (
+            None,
+            made.dataset,
+        ):
+            request = request.model_copy(update={"overwrite": True})
     predict(workspace, request, progress)
+
+
+def _is_newer_than_job(
+    workspace: Workspace, manifest: Path, kind: type[DatasetManifest] | type[PredictionRecord]
+) -> bool:
+    """Whether ``manifest`` was written since the job at work on its folder was submitted.
+
+    A resumed job that was killed after its last step finds its own result, whose name is in use then.
+    """
+    from nightlights.jobs import JobStore
+
+    job = JobStore(workspace).user_of(manifest.parent.relative_to(workspace.root).as_posix())
+    try:
+        return job is not None and read_record(manifest, kind).created >= job.created
+    except NewerVersionError:
+        raise
+    except WorkspaceError:
+        return False

@@ -18,12 +18,15 @@ from nightlights.datasets import Dataset
 from nightlights.experiments import list_experiments
 from nightlights.files import sha256
 from nightlights.jobs import JobStore
+from nightlights.jobs.records import JobFiles, StateRecord
 from nightlights.manifests import (
+    DatasetManifest,
     ModelConfig,
     PredictionRecord,
     PredictionRequest,
     Scores,
     read_record,
+    write_record,
 )
 from nightlights.metrics import ALL_REGIONS
 from nightlights.models import load_model
@@ -156,6 +159,44 @@ def test_a_killed_export_resumes_with_the_regions_that_were_finished(
     assert dataset.sha256 == whole.sha256
     assert {file: dataset.path(file).stat().st_mtime_ns for file in moments} == moments
     assert list(space.root.rglob(".partial-*")) == []
+
+
+def killed_after_its_last_step(space: Workspace, store: JobStore, target: str, kind: str) -> str:
+    """A finished job whose last state was never written."""
+    job = job_of(store, target, kind)
+    files = JobFiles(space.job_folder(job))
+    state = read_record(files.state, StateRecord)
+    write_record(files.state, state.model_copy(update={"state": "running", "finished": None}))
+    assert store.get(job).state == "interrupted"
+    return job
+
+
+def test_jobs_that_were_killed_after_their_last_step_resume(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTLIGHTS_PATCH_SIZE", "64")
+    store, before = JobStore(space), files_of(space.dataset_folder("squares"))
+    for target, kind in (("squares", "export"), ("first-east", "predict")):
+        job = killed_after_its_last_step(space, store, target, kind)
+        store.resume(job)
+        assert store.wait(job).state == "done", store.log(job)
+    assert files_of(space.dataset_folder("squares")) == before
+    assert space.prediction_names() == ["first-east"]
+
+
+def test_a_resumed_job_does_not_replace_what_another_one_has_made(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTLIGHTS_PATCH_SIZE", "64")
+    store, folder = JobStore(space), space.dataset_folder("squares")
+    job = killed_after_its_last_step(space, store, "squares", "export")
+    manifest = read_record(folder / "dataset.json", DatasetManifest)
+    write_record(folder / "dataset.json", manifest.model_copy(update={"bands": manifest.bands[::-1]}))
+    before = files_of(folder)
+    store.resume(job)
+    failure = store.wait(job).failure
+    assert failure and "squares is in use" in failure.message
+    assert files_of(folder) == before
 
 
 def test_the_compare_page_shows_the_recorded_prediction(

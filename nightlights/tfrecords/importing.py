@@ -126,6 +126,7 @@ def import_dataset(
     request: ImportRequest,
     progress: Progress,
     *,
+    resume: bool = False,
     clock: Callable[[], datetime] = now,
 ) -> DatasetManifest:
     """Import files as the dataset ``request.dataset``.
@@ -143,7 +144,8 @@ def import_dataset(
         When ``progress`` says so.
     """
     target = workspace.dataset_folder(request.dataset)
-    if (target / "dataset.json").exists() and not request.overwrite:
+    # A resumed import may have made it in its last step; that is told once the files are read.
+    if (target / "dataset.json").exists() and not (request.overwrite or resume):
         raise DatasetError(
             f"The dataset name {request.dataset} is in use.",
             "Choose another name, or ask for it to be overwritten.",
@@ -162,7 +164,7 @@ def import_dataset(
             overwrite=request.overwrite,
         )
         rest = _Part(progress, _READING_SHARE, 1.0)
-        return export_dataset(workspace, export, source, source.regions, rest, clock=clock)
+        return export_dataset(workspace, export, source, source.regions, rest, resume=resume, clock=clock)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

@@ -3,6 +3,8 @@
 import contextlib
 import ctypes
 import errno
+import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -135,7 +137,8 @@ def move_folder(new: Path, path: Path) -> None:
 
     Both must be on one file system. An older folder changes places with the new one in a single step where
     the file system can do that (ext4, XFS, btrfs, tmpfs, APFS). Elsewhere it is renamed away first;
-    :func:`restore_folder` brings it back when the process is killed between the two renames.
+    :func:`restore_folder` brings it back when the process is killed between the two renames. A link to a
+    folder is replaced, not the folder that it leads to.
 
     Raises
     ------
@@ -151,23 +154,35 @@ def move_folder(new: Path, path: Path) -> None:
     try:
         new.rename(path)
     except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR) or not _is_folder(path):
             raise
-        if not _exchange(new, path):
+        if _exchange(new, path):
+            _sync_folder(path.parent)
+            # ``new`` is the older folder now.
+            _remove(new)
+        else:
             _replace_in_two_steps(new, path)
-        # Where they changed places, ``new`` is the older folder now.
-        shutil.rmtree(new, ignore_errors=True)
     _sync_folder(path.parent)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() or path.is_symlink()
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder with all that is in it, or a file or link; what cannot be removed stays."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def restore_folder(path: Path) -> None:
     """Bring back the older folder ``path`` that a killed :func:`move_folder` had renamed away."""
-    previous = _previous(path)
-    if previous.exists():
-        if path.exists():
-            shutil.rmtree(previous, ignore_errors=True)
-        else:
-            previous.rename(path)
+    if os.path.lexists(_previous(path)):
+        with _replacing_alone(path.parent):
+            _restore(path)
 
 
 def restore_folders(parent: Path) -> None:
@@ -176,19 +191,53 @@ def restore_folders(parent: Path) -> None:
         restore_folder(parent / previous.name.removeprefix(_PREVIOUS_PREFIX))
 
 
+def _restore(path: Path) -> None:
+    previous = _previous(path)
+    if os.path.lexists(path):
+        _discard(previous)
+    elif os.path.lexists(previous):
+        previous.rename(path)
+
+
 def _previous(path: Path) -> Path:
     return path.with_name(f"{_PREVIOUS_PREFIX}{path.name}")
 
 
+def _discard(folder: Path) -> None:
+    """Rename ``folder`` to a name from which nothing is restored, then remove it."""
+    if os.path.lexists(folder):
+        partial = _partial(folder)
+        folder.rename(partial)
+        _remove(partial)
+
+
 def _replace_in_two_steps(new: Path, path: Path) -> None:
     previous = _previous(path)
-    path.rename(previous)
+    with _replacing_alone(path.parent):
+        _restore(path)
+        path.rename(previous)
+        try:
+            new.rename(path)
+        except BaseException:
+            # Where this fails too, the next start brings it back; the first error is the one to show.
+            with contextlib.suppress(OSError):
+                previous.rename(path)
+            raise
+        _sync_folder(path.parent)
+        # The new folder is in its place, whatever becomes of the older one.
+        with contextlib.suppress(OSError):
+            _discard(previous)
+
+
+@contextlib.contextmanager
+def _replacing_alone(parent: Path) -> Iterator[None]:
+    """Let one process at a time replace or restore folders of ``parent`` in two steps."""
+    descriptor = os.open(parent / ".replacing.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        new.rename(path)
-    except BaseException:
-        previous.rename(path)
-        raise
-    shutil.rmtree(previous, ignore_errors=True)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 _NO_EXCHANGE = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
@@ -215,25 +264,20 @@ def _exchange(one: Path, other: Path) -> bool:
     raise OSError(code, os.strerror(code), str(one), None, str(other))
 
 
-def remove_partial(path: Path, *, inside: bool = True) -> None:
+def remove_partial(path: Path) -> None:
     """Remove what killed writers of ``path`` left beside it and, where it is a folder, inside it.
 
     Nothing else may be writing ``path`` meanwhile. What a killed download left stays, since it goes on from
     there.
     """
-    beside = (
-        each
-        for each in path.parent.glob(f"{PARTIAL_PREFIX}*-{path.name}")
-        if _PARTIAL.sub("", each.name, count=1) == path.name
-        or each.name == f"{PARTIAL_PREFIX}deleted-{path.name}"
-    )
-    within = path.rglob(f"{PARTIAL_PREFIX}*") if inside and path.is_dir() else ()
-    for each in [*beside, *(each for each in within if _PARTIAL.match(each.name))]:
-        if each.is_dir() and not each.is_symlink():
-            shutil.rmtree(each, ignore_errors=True)
-        else:
-            with contextlib.suppress(OSError):
-                each.unlink(missing_ok=True)
+    deleted = f"{PARTIAL_PREFIX}deleted-{path.name}"
+    for beside in list(path.parent.glob(f"{PARTIAL_PREFIX}*-{glob.escape(path.name)}")):
+        target = _PARTIAL.sub("", beside.name, count=1)
+        if target in (path.name, _previous(path).name) or beside.name == deleted:
+            _remove(beside)
+    for inside in list(path.rglob(f"{PARTIAL_PREFIX}*")) if path.is_dir() else ():
+        if _PARTIAL.match(inside.name):
+            _remove(inside)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nightlights.errors import WorkspaceError
-from nightlights.files import PARTIAL_PREFIX, clear_os_errors, make_folder, restore_folders
+from nightlights.files import PARTIAL_PREFIX, clear_os_errors, make_folder, restore_folder, restore_folders
 from nightlights.names import checked_name
 
 
@@ -126,8 +126,12 @@ class Workspace:
         folder = folder.resolve()
         if folder == self.root or self.root not in folder.parents:
             raise WorkspaceError(f"{folder} is not in the workspace.")
-        if folder.exists():
+        if folder.name.startswith(PARTIAL_PREFIX):
+            shutil.rmtree(folder, ignore_errors=True)
+        elif folder.exists():
             with clear_os_errors(folder):
+                # What a killed replacement left of an older one must not come back.
+                restore_folder(folder)
                 doomed = folder.with_name(f"{PARTIAL_PREFIX}deleted-{folder.name}")
                 shutil.rmtree(doomed, ignore_errors=True)
                 folder.rename(doomed)

@@ -1,6 +1,7 @@
 """Leave-one-region-out: every region is predicted by a model that has not seen it."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,9 @@ def test_a_job_holds_the_runs_of_its_folds_and_of_those_that_it_replaces(
         )
         workspace.run_folder(run).mkdir(parents=True)
         write_record(workspace.run_folder(run) / "run.json", record)
-    monkeypatch.setattr(JobStore, "_start", lambda *_: None)
+    # Jobs that wait for ever: their locks are held, as a worker would.
+    locks: list[int] = []
+    monkeypatch.setattr(JobStore, "_start", lambda _, __, lock: locks.append(os.dup(lock)))
     job = store.submit("cross-validate", REQUEST.model_copy(update={"overwrite": True}))
     folds = {f"runs/held-without-{name}" for name in NAMES}
     assert set(job.writes) == {"crossvalidations/held", "runs/held-without-west", *folds}
@@ -214,6 +217,8 @@ def test_a_job_holds_the_runs_of_its_folds_and_of_those_that_it_replaces(
         with pytest.raises(JobError, match=f"runs/{run} is being written"):
             store.submit("train", wanted)
     assert store.submit("train", wanted.model_copy(update={"run": "held-apart"})).state == "queued"
+    for lock in locks:
+        os.close(lock)
 
 
 @pytest.mark.parametrize(

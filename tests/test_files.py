@@ -59,7 +59,7 @@ def allocation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if path.name != ".replacing.lock")
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
@@ -245,6 +245,68 @@ def test_a_kill_at_any_moment_leaves_a_whole_folder(tmp_path: Path, exchange: bo
         assert int(version_of(folder)) >= int(first)
         remove_partial(folder)
         assert names(tmp_path) == ["folder"]
+
+
+def test_two_processes_may_replace_and_restore_one_folder_in_two_steps(tmp_path: Path) -> None:
+    workspace = Workspace.open(tmp_path)
+    folder = workspace.prediction_folder("a")
+    write_version(folder, "old")
+    processes = [replacing_process(folder, exchange=False) for _ in range(2)]
+    for process in processes:
+        assert process.stdout and process.stdout.readline()
+    for _ in range(200):
+        Workspace.open(tmp_path)
+        assert all(process.poll() is None for process in processes)
+    for process in processes:
+        process.kill()
+        process.communicate()
+    Workspace.open(tmp_path)
+    assert version_of(folder)
+
+
+def test_a_deleted_folder_does_not_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = Workspace.open(tmp_path)
+    folder = workspace.prediction_folder("a")
+    write_version(folder, "new")
+    # What is left when the process was killed while it removed the older folder.
+    write_version(folder.with_name(".partial-previous-a"), "old")
+    workspace.delete(folder)
+    Workspace.open(tmp_path)
+    assert names(folder.parent) == []
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_link_to_a_folder_is_replaced_and_what_it_leads_to_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange: bool
+) -> None:
+    if not exchange:
+        monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: System(errno.ENOSYS))
+    write_version(tmp_path / "elsewhere", "old")
+    (tmp_path / "folder").symlink_to(tmp_path / "elsewhere")
+    write_version(tmp_path / "folder", "new")
+    assert version_of(tmp_path / "folder") == "new" and version_of(tmp_path / "elsewhere") == "old"
+    assert names(tmp_path) == ["elsewhere", "folder"]
+
+
+def test_a_new_folder_reaches_the_disk_before_it_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_version(tmp_path / "folder", "old")
+    synced: list[int] = []
+    fsync = os.fsync
+
+    def record(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        if version_of(tmp_path / "folder") == "old":
+            before.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    before: list[int] = []
+    monkeypatch.setattr(os, "fsync", record)
+    write_version(tmp_path / "folder", "new")
+    written = [tmp_path / "folder", *(tmp_path / "folder").rglob("*")]
+    assert {path.stat().st_ino for path in written} <= set(before)
+    assert synced[-1] == tmp_path.stat().st_ino
 
 
 def version_of_moving(folder: Path) -> str:

@@ -2,8 +2,8 @@
 
 import contextlib
 import logging
-import os
 import shutil
+import uuid
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from rasterio.windows import Window as PixelWindow
 
 from nightlights.encodings import MISSING, Encoding, decode
 from nightlights.errors import GridError, RasterError, WorkspaceError
-from nightlights.files import clear_os_errors, replacing, reserve_space
+from nightlights.files import PARTIAL_PREFIX, clear_os_errors, replacing, reserve_space
 from nightlights.grid import CRS, Window
 
 # GDAL's words reach the user as errors; without a handler Python would also print them on stderr.
@@ -227,7 +227,7 @@ def clear_write_errors(path: Path, size: int) -> Iterator[None]:
 
 
 def _probe_space(folder: Path, size: int) -> None:
-    probe = folder / f".partial-{os.getpid()}-probe"
+    probe = folder / f"{PARTIAL_PREFIX}{uuid.uuid4().hex[:8]}-probe"
     try:
         with probe.open("wb") as handle:
             reserve_space(handle.fileno(), size)

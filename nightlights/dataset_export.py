@@ -49,6 +49,8 @@ FETCHED = "fetched"
 _MARK = "request.sha256"
 """Within the same folder: the fingerprint of the export that its regions belong to."""
 
+_MANIFEST = "dataset.json"
+
 LIT_RADIANCE = 0.5
 """Radiance in nW/cm2/sr above which a pixel counts as lit."""
 
@@ -153,9 +155,7 @@ def export_dataset(
             work.fetch(partial)
             records = [work.region(partial, region) for region in regions]
         manifest = work.manifest(records, clock())
-        write_record(partial / "data" / "dataset.json", manifest)
-        # Without the mark, what a killed process leaves of the older dataset is not taken for this one.
-        (partial / _MARK).unlink()
+        write_record(partial / "data" / _MANIFEST, manifest)
         files.move_folder(partial / "data", target)
         shutil.rmtree(partial, ignore_errors=True)
     return manifest
@@ -171,10 +171,10 @@ def _check(target: Path, request: ExportRequest, regions: Sequence[Region]) -> N
     for region in regions:
         if names.count(region.name.casefold()) > 1:
             raise DatasetError(f"Two regions are named {region.name}.", "Give every region its own name.")
-    if (target / "dataset.json").exists() and not request.overwrite:
+    if (target / _MANIFEST).exists() and not request.overwrite:
         raise DatasetError(
             f"The dataset name {request.dataset} is in use.",
-            "Choose another name, or ask for it to be overwritten.",
+            "Choose another name, or overwrite it (--overwrite on the command line).",
         )
 
 
@@ -227,7 +227,7 @@ class _Export:
     def made(self, target: Path) -> DatasetManifest | None:
         """The manifest of the dataset in ``target`` when this export has made it, or one alike; else None."""
         try:
-            found = read_record(target / "dataset.json", DatasetManifest)
+            found = read_record(target / _MANIFEST, DatasetManifest)
         except NewerVersionError:
             raise
         except WorkspaceError:
@@ -255,7 +255,8 @@ class _Export:
         It stays when the block raises and a region was finished, so that the next export goes on from it.
         """
         mark, wanted = partial / _MARK, self._fingerprint()
-        if not mark.exists() or mark.read_text(encoding="utf-8") != wanted:
+        same = mark.exists() and mark.read_text(encoding="utf-8") == wanted
+        if not same or self._holds_another(partial):
             shutil.rmtree(partial, ignore_errors=True)
             (partial / "data").mkdir(parents=True)
             (partial / "finished").mkdir()
@@ -268,6 +269,16 @@ class _Export:
             if not any(any(folder.iterdir()) for folder in kept if folder.is_dir()):
                 shutil.rmtree(partial, ignore_errors=True)
             raise
+
+    def _holds_another(self, partial: Path) -> bool:
+        """Whether the data are those of the older dataset, with which the new one has changed places."""
+        if not (partial / "data" / _MANIFEST).exists():
+            return False
+        finished = [
+            _kept(partial / "finished" / f"{region.name}.json", partial / "data") for region in self.regions
+        ]
+        folders = {path.name for path in (partial / "data").iterdir() if path.is_dir()}
+        return None in finished or not folders <= {region.name for region in self.regions}
 
     def fetch(self, partial: Path) -> None:
         """Bring the imagery of all unfinished regions here, where the source is afar."""

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -97,7 +97,10 @@ class Dataset:
             ],
             "point_spread_fwhm_m": self.manifest.point_spread_fwhm_m,
             "regions": [
-                region.model_dump(mode="json", include={"name", "role", "window", "sha256"})
+                {
+                    **region.model_dump(mode="json", include={"name", "role", "sha256"}),
+                    "window": asdict(region.window.window),
+                }
                 for region in self.manifest.regions
             ],
         }

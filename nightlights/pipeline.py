@@ -150,7 +150,8 @@ def train(
     folder = workspace.run_folder(request.run)
     if (folder / RUN_FILE).exists() and not (resume or request.overwrite):
         raise ModelError(
-            f"The run name {request.run} is in use.", "Choose another name, or ask for it to be overwritten."
+            f"The run name {request.run} is in use.",
+            "Choose another name, or overwrite it (--overwrite on the command line).",
         )
     training.train(Dataset.open(workspace, request.dataset), request, folder, progress, resume)
     evaluate(workspace, request.run, progress)
@@ -276,7 +277,7 @@ def predict(
     if (target / PREDICTION_FILE).exists() and not request.overwrite:
         raise WorkspaceError(
             f"The prediction name {request.prediction} is in use.",
-            "Choose another name, or ask for it to be overwritten.",
+            "Choose another name, or overwrite it (--overwrite on the command line).",
         )
     model, run = usable_model(workspace, request.run)
     dataset = Dataset.open(workspace, request.dataset or run.dataset)
@@ -331,8 +332,13 @@ def run_import(workspace: Workspace, request: ImportRequest, progress: Progress,
 
 
 def run_train(workspace: Workspace, request: TrainingRequest, progress: Progress, *, resume: bool) -> None:
-    """Handle a training job."""
-    train(workspace, request, progress, resume=resume)
+    """Handle a training job.
+
+    With overwrite, one that was stopped before it began finds the older run in its place.
+    """
+    manifest = workspace.run_folder(request.run) / RUN_FILE
+    begun = not request.overwrite or _is_newer_than_job(workspace, manifest, RunRecord)
+    train(workspace, request, progress, resume=resume and begun)
 
 
 def run_evaluate(
@@ -363,7 +369,7 @@ def run_predict(
 
 
 def _is_newer_than_job(
-    workspace: Workspace, manifest: Path, kind: type[DatasetManifest] | type[PredictionRecord]
+    workspace: Workspace, manifest: Path, kind: type[DatasetManifest | RunRecord | PredictionRecord]
 ) -> bool:
     """Whether ``manifest`` was written since the job at work on its folder was submitted.
 

@@ -65,10 +65,20 @@ def fetch_request(workspace: Workspace, operation: "Operation", folder: Path | N
     ----------
     folder:
         Where to; one of its own in the workspace's downloads unless given, since tasks share file names.
+
+    Raises
+    ------
+    WorkspaceError
+        When it is a folder in which the workspace keeps something else.
     """
     name = with_digest(operation.description or operation.id, operation.id)
     place = (folder or workspace.root / DOWNLOADS / name).expanduser().resolve()
-    inside = workspace.root in place.parents
+    inside = place.is_relative_to(workspace.root)
+    if inside and workspace.root / DOWNLOADS not in place.parents:
+        raise WorkspaceError(
+            f"{place} is where the workspace keeps other things.",
+            f"Choose a folder outside the workspace or within its {DOWNLOADS} folder.",
+        )
     return FetchRequest(
         task=operation.name,
         folder=place.relative_to(workspace.root).as_posix() if inside else str(place),

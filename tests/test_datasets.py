@@ -1,5 +1,6 @@
 """Exports: whole or absent, resumable, refused with a remedy; datasets read back what the source gave."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from data_samples import BANDS, AnalyticSource, mounted_disk, region, request
 from numpy.typing import NDArray
 
-from nightlights import cog
+from nightlights import cog, files
 from nightlights.datasets import RADIANCE_EDGES, Dataset, estimate_export, export_dataset
 from nightlights.errors import Cancelled, DatasetError, SourceError, WorkspaceError
 from nightlights.grid import Window
@@ -174,6 +175,42 @@ def test_a_failing_overwrite_leaves_the_old_dataset_alone(workspace: Workspace) 
     before.verify()
 
 
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize("at", ["before", "after"])
+def test_an_overwrite_killed_around_its_last_step_resumes_to_the_new_dataset(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    exported(workspace)
+    new = (region("north", NORTH), region("other", SOUTH, "evaluate"))
+    move = files.move_folder
+
+    def kill(source: Path, target: Path) -> None:
+        if at == "after":
+            # As the exchange leaves it: the older dataset is where the new one was made.
+            target.rename(aside := target.with_name("aside"))
+            source.rename(target)
+            aside.rename(source)
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "move_folder", kill)
+        with pytest.raises(Killed):
+            export_dataset(workspace, request(overwrite=True), AnalyticSource(), new, NoProgress())
+    assert files.move_folder is move
+    assert Dataset.open(workspace, "sample").regions()
+    source = AnalyticSource()
+    export_dataset(workspace, request(overwrite=True), source, new, NoProgress())
+    dataset = Dataset.open(workspace, "sample")
+    dataset.verify()
+    assert {path.name for path in dataset.folder.iterdir()} == {"north", "other", "dataset.json"}
+    assert [path.name for path in workspace.root.glob("datasets/*")] == ["sample"]
+    # What was finished before the last step is not fetched again.
+    assert bool(source.calls) == (at == "after")
+
+
 def test_an_export_of_no_regions_is_refused(workspace: Workspace) -> None:
     with pytest.raises(DatasetError, match=r"some-regions are empty.*at least one region"):
         export_dataset(workspace, request(), AnalyticSource(), [], NoProgress())
@@ -218,6 +255,13 @@ def test_a_full_disk_ends_in_a_clear_word_and_goes_on_when_there_is_space(
 def test_the_digest_tells_content_and_nothing_else(workspace: Workspace) -> None:
     first = exported(workspace)
     export_dataset(workspace, request("renamed"), AnalyticSource(), REGIONS, NoProgress())
+    assert Dataset.open(workspace, "renamed").sha256 == first.sha256
+    # Fields of a later version, wherever they are, leave the digest as it is.
+    path = workspace.dataset_folder("renamed") / "dataset.json"
+    later = json.loads(path.read_text())
+    for record in (later, later["bands"][0], later["regions"][0], later["regions"][0]["window"]):
+        record["later"] = 1
+    path.write_text(json.dumps(later))
     assert Dataset.open(workspace, "renamed").sha256 == first.sha256
     swapped = (region("north", NORTH, "evaluate"), REGIONS[1])
     export_dataset(workspace, request("swapped"), AnalyticSource(), swapped, NoProgress())

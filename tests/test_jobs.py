@@ -359,7 +359,7 @@ def test_no_job_starts_beside_a_running_one_of_a_newer_version(store: JobStore) 
     files.job.write_text(record.replace('"schema_version": 1', '"schema_version": 2'))
     with pytest.raises(JobError, match="newer version"):
         store.get(job.id)
-    with pytest.raises(JobError, match=f"{job.id} is running; a newer version"):
+    with pytest.raises(JobError, match=f"{job.id} is running, and its record"):
         store.submit("export", CountRequest(name="b"))
     files.job.write_text(record)
     store.cancel(job.id)
@@ -371,12 +371,26 @@ def test_no_job_starts_beside_a_running_one_of_a_newer_version(store: JobStore) 
     assert files.job.exists()
 
 
+def test_no_job_starts_beside_a_running_one_of_an_unknown_kind(store: JobStore) -> None:
+    job = until_waiting(store, store.submit("export", CountRequest(name="a", then="wait")))
+    files = store._files(job.id)
+    record = files.job.read_text()
+    files.job.write_text(record.replace('"kind": "export"', '"kind": "reproject"'))
+    with pytest.raises(JobError, match=f"{job.id} is running, and its record cannot be read"):
+        store.submit("export", CountRequest(name="a"))
+    files.job.write_text(record)
+    store.cancel(job.id)
+    store.wait(job.id)
+
+
 def test_a_job_with_fields_of_a_later_version_is_listed(store: JobStore) -> None:
     job = store.run_in_foreground("export", CountRequest(name="a"))
     files = store._files(job.id)
     for path in (files.job, files.state):
         path.write_text(json.dumps({**json.loads(path.read_text()), "priority": 3}))
-    assert [each.id for each in store.list()] == [job.id]
+    state = json.loads(files.state.read_text())
+    files.state.write_text(json.dumps({**state, "title": "not of the job"}))
+    assert [(each.id, each.title) for each in store.list()] == [(job.id, job.title)]
 
 
 def test_jobs_are_listed_newest_first_and_names_sort_by_time(store: JobStore) -> None:

@@ -25,6 +25,7 @@ from nightlights.manifests import (
     PredictionRecord,
     PredictionRequest,
     Scores,
+    TrainingRequest,
     read_record,
     write_record,
 )
@@ -197,6 +198,23 @@ def test_a_resumed_job_does_not_replace_what_another_one_has_made(
     failure = store.wait(job).failure
     assert failure and "squares is in use" in failure.message
     assert files_of(folder) == before
+
+
+def test_a_training_over_an_older_run_that_never_began_begins_when_it_is_resumed(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, old = JobStore(space), pipeline.read_run(space, "first")
+    request = TrainingRequest(
+        run="first", dataset="squares", settings=old.settings, notes="again", overwrite=True
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr(JobStore, "_start", lambda *_: None)
+        job = store.submit("train", request).id
+    assert store.get(job).state == "interrupted"
+    store.resume(job)
+    assert store.wait(job).state == "done", store.log(job)
+    new = pipeline.read_run(space, "first")
+    assert new.notes == "again" and new.created > old.created and new.finished
 
 
 def test_the_compare_page_shows_the_recorded_prediction(

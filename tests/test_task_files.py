@@ -17,7 +17,7 @@ from server_samples import content, exported, first_scene, run, sample_server
 from test_earthengine_secrets import assert_nowhere
 
 from nightlights.cli import main
-from nightlights.errors import EarthEngineError, JobError
+from nightlights.errors import EarthEngineError, JobError, WorkspaceError
 from nightlights.jobs import Job, JobStore
 from nightlights.jobs.kinds import KINDS
 from nightlights.progress import NoProgress
@@ -144,6 +144,14 @@ def test_a_job_fetches_the_files_and_writes_no_bucket(
     assert (done.progress.unit, done.progress.done) == ("MB", done.progress.total)
     assert_fetched(store, server, operation)
     assert_nowhere((BUCKET,), store.workspace.root, store.log(job.id), str(done))
+
+
+@pytest.mark.parametrize("inside", ["", "predictions", "runs/first", "downloads"])
+def test_files_are_not_fetched_into_folders_of_the_workspace(
+    store: JobStore, operation: Operation, inside: str
+) -> None:
+    with pytest.raises(WorkspaceError, match="keeps other things"):
+        fetch_request(store.workspace, operation, store.workspace.root / inside)
 
 
 def test_two_fetches_into_one_folder_exclude_each_other(

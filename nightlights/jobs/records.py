@@ -39,8 +39,9 @@ _LOCK_TIMEOUT_SECONDS = 5.0
 """Readers hold a shared lock for some microseconds; only a living worker holds its own for longer."""
 
 DIED = Failure(
-    message="The process ended without a word, perhaps for lack of memory or because the machine stopped.",
-    remedy="Resume it to go on; if it happens again, choose a smaller batch or patch size.",
+    message="The process ended unexpectedly; the machine may be out of memory, or was stopped.",
+    remedy="Resume it to go on. If it happens again, close other programs; a training needs less memory with "
+    "smaller batches or patches.",
 )
 
 
@@ -132,8 +133,9 @@ class Job(Record):
     @classmethod
     def of(cls, record: JobRecord, state: StateRecord) -> "Job":
         """The job of a folder, without what only a later version knows."""
-        values = {**dict(record), **dict(state)}
-        return cls.model_validate({name: values[name] for name in cls.model_fields})
+        of_record = {name: getattr(record, name) for name in cls.model_fields.keys() & JobRecord.model_fields}
+        of_state = {name: getattr(state, name) for name in cls.model_fields.keys() & StateRecord.model_fields}
+        return cls(**of_record, **of_state)
 
     @property
     def active(self) -> bool:

@@ -35,6 +35,7 @@ CANCEL_GRACE_SECONDS: Final = 20.0
 """How long a cancelled job may take to stop by itself before it is killed."""
 
 _RESERVE_BYTES = 32_768
+_PARTS_OF_A_TARGET = 2
 _TITLES: dict[JobKind, str] = {
     "export": "Export dataset",
     "import": "Import dataset",
@@ -155,8 +156,11 @@ class JobStore:
         if not job.active:
             raise JobError(f"Job {job_id} cannot be cancelled: it is {job.state_text}.")
         files = self._files(job_id)
-        with clear_os_errors(files.cancel):
-            files.cancel.touch()
+        try:
+            with clear_os_errors(files.cancel):
+                files.cancel.touch()
+        except FileNotFoundError as error:
+            raise JobError(f"Job {job_id} was deleted meanwhile.") from error
         owner, process = files.read_process(), files.worker()
         if owner and process:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -285,7 +289,8 @@ class JobStore:
             try:
                 process.wait(timeout=grace_seconds)
             except psutil.TimeoutExpired:
-                if not self.get(job_id).active or self._files(job_id).read_process() != owner:
+                now_at_work = self._files(job_id).read_process()
+                if not self.get(job_id).active or now_at_work is None or now_at_work.pid != owner.pid:
                     return
                 if owner.leads_session:
                     os.killpg(owner.pid, signal.SIGKILL)
@@ -330,18 +335,17 @@ class JobStore:
                 )
 
     def _check_versions(self) -> None:
-        """Refuse to work beside a running job whose reads and writes only a newer version can tell."""
+        """Refuse to work beside a running job of which nobody can tell what it reads and writes."""
         for path in self.workspace.jobs_folder.glob("[!.]*/job.json"):
             try:
                 read_record(path, JobRecord)
-            except NewerVersionError as error:
+            except WorkspaceError as error:
                 if JobFiles(path.parent).has_worker():
                     raise JobError(
-                        f"The job {path.parent.name} is running; a newer version of this program started it.",
+                        f"The job {path.parent.name} is running, and its record cannot be read; a newer "
+                        "version of this program may have started it.",
                         "Wait until it ends, or update the program.",
                     ) from error
-            except WorkspaceError:
-                continue
 
     @contextlib.contextmanager
     def _created(self, kind: JobKind, request: Record, title: str) -> Iterator[tuple[JobFiles, int]]:
@@ -384,10 +388,9 @@ class JobStore:
         used = _paths(*(paths for other in others for paths in (other.writes, other.reads)))
         # Patch caches lie in the datasets that they are made of.
         for path in (*job.writes, *(path for path in job.reads if path.casefold() not in used)):
-            target = self.workspace.root / path
-            # Fetched files may go anywhere; what else lies there is not ours.
-            if target.is_relative_to(self.workspace.root):
-                remove_partial(target)
+            # Fetched files may go anywhere; only folders such as ``runs/first`` are a job's own.
+            if len(Path(path).parts) == _PARTS_OF_A_TARGET and not Path(path).is_absolute():
+                remove_partial(self.workspace.root / path)
         remove_partial(self._files(job.id).folder)
 
     def _write_queued(self, files: JobFiles, attempt: int) -> None:

@@ -5,6 +5,7 @@ are the jobs' handlers. What a step needs is imported by that step, so that aski
 wait for a deep learning library.
 """
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -109,6 +110,8 @@ def export(
     known = settings or Settings.from_environment(workspace=workspace.root)
     raise_first_error(check_regions(regions, known))
     source = make_source(request, known)
+    # Of an import of that name that was killed.
+    shutil.rmtree(workspace.unpacked_folder(request.dataset), ignore_errors=True)
     return export_dataset(workspace, request, source, regions, progress, resume=resume)
 
 

@@ -66,6 +66,10 @@ class Workspace:
         """Where the finished regions of the dataset ``name`` wait until all are; never listed."""
         return self.root / "datasets" / f"{PARTIAL_PREFIX}export-{checked_name(name, 'dataset name')}"
 
+    def unpacked_folder(self, name: str) -> Path:
+        """Where an import of the dataset ``name`` unpacks its files for a while; never listed."""
+        return self.root / "datasets" / f"{PARTIAL_PREFIX}unpacked-{checked_name(name, 'dataset name')}"
+
     def run_folder(self, name: str) -> Path:
         """Folder of the training run ``name``; its manifest is ``run.json``."""
         return self.root / "runs" / checked_name(name, "run name")

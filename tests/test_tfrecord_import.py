@@ -510,6 +510,17 @@ class CancelAt:
             raise Cancelled
 
 
+def test_what_a_killed_import_unpacked_goes_with_its_job(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = JobStore(workspace)
+    monkeypatch.setattr(JobStore, "_start", lambda *_: None)
+    job = store.submit("import", ImportRequest(dataset="some", files=["a.gz"]))
+    (workspace.unpacked_folder("some") / "region").mkdir(parents=True)
+    store.delete(job.id)
+    assert list((workspace.root / "datasets").iterdir()) == []
+
+
 def test_a_cancelled_import_goes_on_after_the_last_finished_region(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

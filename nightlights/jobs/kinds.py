@@ -40,7 +40,10 @@ def _nothing(_: Workspace, __: Any) -> Sequence[Path]:
 
 
 def _unfinished_dataset(workspace: Workspace, request: Any) -> Sequence[Path]:
-    return (workspace.unfinished_dataset_folder(request.dataset),)
+    return (
+        workspace.unfinished_dataset_folder(request.dataset),
+        workspace.unpacked_folder(request.dataset),
+    )
 
 
 @dataclass(frozen=True, slots=True)

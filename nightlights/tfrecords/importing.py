@@ -11,7 +11,6 @@ from pydantic import ValidationError
 
 from nightlights.dataset_export import export_dataset
 from nightlights.errors import DatasetError
-from nightlights.files import PARTIAL_PREFIX
 from nightlights.manifests import (
     DatasetManifest,
     ExportRequest,
@@ -150,7 +149,7 @@ def import_dataset(
             f"The dataset name {request.dataset} is in use.",
             "Choose another name, or ask for it to be overwritten.",
         )
-    scratch = target.with_name(f"{PARTIAL_PREFIX}unpacked-{request.dataset}")
+    scratch = workspace.unpacked_folder(request.dataset)
     shutil.rmtree(scratch, ignore_errors=True)
     try:
         source = PatchFilesSource(request, scratch, _Part(progress, 0.0, _READING_SHARE))

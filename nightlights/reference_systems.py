@@ -43,6 +43,14 @@ _WKT = re.compile(
 )
 # The parts of WKT that hold PROJ strings or the names of grid files.
 _FILES = re.compile(r"EXTENSION|PARAMETERFILE|PROJ-based|\+proj|grids", re.IGNORECASE)
+# Web Mercator in the WKT of GDAL 1 to 3 carries a PROJ string; its only grid, @null, is not a file.
+_WEB_MERCATOR = re.compile(
+    r'EXTENSION\[\s*"PROJ4"\s*,\s*"'
+    r"(?:\+(?:proj=merc|[ab]=6378137(?:\.0+)?|(?:lat_ts|lon_0|x_0|y_0)=0(?:\.0+)?|k=1(?:\.0+)?|units=m"
+    r"|nadgrids=@null|wktext|no_defs|type=crs) *)+"
+    r'"\s*\]',
+    re.IGNORECASE,
+)
 
 
 def reference_system_of_code(text: str) -> "CRS":
@@ -74,6 +82,10 @@ def reference_system_of_code(text: str) -> "CRS":
     raise CRSError("not a code of a coordinate reference system")
 
 
+def _names_files(wkt: str) -> bool:
+    return _FILES.search(_WEB_MERCATOR.sub("", wkt)) is not None
+
+
 def reference_system_of_wkt(text: str) -> "CRS":
     """The system that WKT describes, OGC's or Esri's; WKT that names files is refused.
 
@@ -86,7 +98,7 @@ def reference_system_of_wkt(text: str) -> "CRS":
     from rasterio.crs import CRS
 
     text = text.strip()
-    if len(text) > MAXIMUM_WKT_CHARACTERS or not _WKT.match(text) or _FILES.search(text):
+    if len(text) > MAXIMUM_WKT_CHARACTERS or not _WKT.match(text) or _names_files(text):
         raise CRSError("not the WKT of a coordinate reference system")
     with rasterio.Env():
         system = CRS.from_wkt(text, morph_from_esri_dialect=True)

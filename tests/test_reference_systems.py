@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from rasterio import warp
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
@@ -44,8 +46,77 @@ def test_an_unknown_code_is_refused_without_output(text: str, capfd: pytest.Capt
 @pytest.mark.parametrize("code", ["EPSG:32735", "EPSG:3857", "EPSG:27700", "ESRI:102022"])
 def test_wkt_of_esri_and_of_ogc_gives_the_same_system(code: str) -> None:
     system = reference_system_of_code(code)
-    for version in ("WKT1_ESRI", "WKT2_2019"):
+    for version in ("WKT1_ESRI", "WKT1_GDAL", "WKT2_2019"):
         assert reference_system_of_wkt(system.to_wkt(version=version)) == system
+
+
+WEB_MERCATOR = CRS.from_epsg(3857).to_wkt(version="WKT1_GDAL")
+PROJ_STRING = WEB_MERCATOR.partition('EXTENSION["PROJ4","')[2].partition('"')[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        WEB_MERCATOR,
+        WEB_MERCATOR.replace(',AUTHORITY["EPSG","3857"]', ""),
+        WEB_MERCATOR.replace("lat_ts=0 +lon_0=0 +x_0=0", "lat_ts=0.0 +lon_0=0.0 +x_0=0.0").replace(
+            "+wktext", "+wktext "
+        ),
+        CRS.from_epsg(900913).to_wkt(version="WKT1_GDAL"),
+        CRS.from_string("ESRI:102100").to_wkt(version="WKT1_GDAL"),
+    ],
+)
+def test_web_mercator_in_the_wkt_of_gdal(text: str) -> None:
+    assert "+nadgrids=@null" in text
+    # On the sphere of web Mercator, easting = R * longitude and northing = R * atanh(sin(latitude)).
+    longitude, latitude = np.radians([29.2, -2.8])
+    easting, northing = 6378137 * longitude, 6378137 * np.arctanh(np.sin(latitude))
+    (x,), (y,) = warp.transform(reference_system_of_wkt(text), "EPSG:4326", [easting], [northing])
+    assert (x, y) == pytest.approx((29.2, -2.8), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [
+        PROJ_STRING.replace("@null", "/etc/hosts"),
+        PROJ_STRING.replace("@null", "@null,/etc/hosts"),
+        f"{PROJ_STRING} +nadgrids=/etc/hosts",
+        f"{PROJ_STRING} +geoidgrids=/etc/hosts",
+        f"{PROJ_STRING} +init=/etc/hosts:x",
+        "+proj=pipeline +step +proj=merc",
+    ],
+)
+def test_web_mercator_with_another_grid_is_refused(extension: str) -> None:
+    with pytest.raises(CRSError):
+        reference_system_of_wkt(WEB_MERCATOR.replace(PROJ_STRING, extension))
+
+
+def test_a_second_extension_beside_web_mercator_is_refused() -> None:
+    with pytest.raises(CRSError):
+        reference_system_of_wkt(
+            WEB_MERCATOR.replace("EXTENSION", 'EXTENSION["PROJ4_GRIDS","/etc/hosts"],EXTENSION')
+        )
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "Extension",
+        "parameterfile",
+        "PROJ-based operation method",
+        "Proj-Based",
+        "+proj=longlat",
+        "+PROJ=longlat",
+        "grids",
+        "nadGrids=",
+    ],
+)
+def test_each_part_that_may_name_a_file_is_refused_in_itself(part: str) -> None:
+    # A name is harmless, so that GDAL would read the text: the refusal is that of the part.
+    text = CRS.from_epsg(32735).to_wkt().replace("UTM zone 35S", part)
+    assert CRS.from_wkt(text).is_projected
+    with pytest.raises(CRSError, match="not the WKT"):
+        reference_system_of_wkt(text)
 
 
 def with_member(member: str) -> str:

@@ -41,6 +41,9 @@ _WKT = re.compile(
     r"\s*[\[(]",
     re.IGNORECASE,
 )
+# Any system, also a local or a vertical one, which a GeoPackage may define beside those of its layers.
+_ANY_WKT = re.compile(r"[A-Z]+(?:_[A-Z]+)?\s*[\[(]", re.IGNORECASE)
+_UNDEFINED = re.compile(r"|undefined|unknown", re.IGNORECASE)
 # The parts of WKT that hold PROJ strings or the names of grid files.
 _FILES = re.compile(r"EXTENSION|PARAMETERFILE|PROJ-based|\+proj|grids", re.IGNORECASE)
 # Web Mercator in the WKT of GDAL 1 to 3 carries a PROJ string; its only grid, @null, is not a file.
@@ -104,6 +107,20 @@ def reference_system_of_wkt(text: str) -> "CRS":
         system = CRS.from_wkt(text, morph_from_esri_dialect=True)
         code = system.to_epsg(confidence_threshold=90)
         return system if code is None else CRS.from_epsg(code)
+
+
+def is_safe_definition(text: str) -> bool:
+    """Whether GDAL may read the definition of a system in a GeoPackage: it names no file and no address.
+
+    Examples
+    --------
+    >>> is_safe_definition("undefined"), is_safe_definition("EPSG:4326"), is_safe_definition("/etc/hosts")
+    (True, True, False)
+    """
+    text = text.strip()
+    if _UNDEFINED.fullmatch(text) or _CODES[0].fullmatch(text):
+        return True
+    return len(text) <= MAXIMUM_WKT_CHARACTERS and bool(_ANY_WKT.match(text)) and not _names_files(text)
 
 
 def reference_system(text: str) -> "CRS":

@@ -26,6 +26,7 @@ from shapely.geometry import shape
 from nightlights.errors import RegionError
 from nightlights.grid import CRS
 from nightlights.reference_systems import (
+    is_safe_definition,
     reference_system,
     reference_system_of_code,
     reference_system_of_wkt,
@@ -150,7 +151,7 @@ def _read_geopackage(path: Path, label: str) -> list[Feature]:
 
 
 def _geopackage_tables(path: Path, label: str) -> set[str]:
-    """The tables of a GeoPackage; a database whose schema may compute, or read elsewhere, is refused.
+    """The tables of a GeoPackage; a database that may compute, or read elsewhere, is refused.
 
     Views may call functions of GDAL and virtual tables may open other files, so that only the virtual tables
     of the spatial index are allowed, and of views only those that choose columns.
@@ -161,9 +162,15 @@ def _geopackage_tables(path: Path, label: str) -> set[str]:
         with contextlib.closing(
             sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro{alone}", uri=True)
         ) as database:
-            schema = database.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+            tables = _harmless_tables(database, label)
+            _check_definitions(database, label)
+            return tables
     except (sqlite3.Error, ValueError) as error:
         raise RegionError(f"{label} is broken and cannot be read.", "Export it again.") from error
+
+
+def _harmless_tables(database: sqlite3.Connection, label: str) -> set[str]:
+    schema = database.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     tables = set()
     for name, statement in schema:
         if not _HARMLESS_STATEMENT.match(str(statement)):
@@ -173,9 +180,26 @@ def _geopackage_tables(path: Path, label: str) -> set[str]:
             )
         if str(statement).upper().startswith("CREATE TABLE"):
             tables.add(str(name))
-    if "gpkg_contents" not in {name.lower() for name in tables}:
+    if not {"gpkg_contents", "gpkg_spatial_ref_sys"} <= {name.lower() for name in tables}:
         raise RegionError(f"{label} is not a GeoPackage.", "It is another SQLite database. " + UPLOAD_REMEDY)
     return tables
+
+
+def _check_definitions(database: sqlite3.Connection, label: str) -> None:
+    """Refuse definitions of reference systems that name files, which GDAL opens with the GeoPackage."""
+    columns = [
+        str(name)
+        for (name,) in database.execute("SELECT name FROM pragma_table_xinfo('gpkg_spatial_ref_sys')")
+        if str(name).lower().startswith("definition")
+    ]
+    for column in columns:
+        quoted = column.replace('"', '""')
+        for (text,) in database.execute(f'SELECT "{quoted}" FROM gpkg_spatial_ref_sys'):  # noqa: S608
+            if text is not None and not (isinstance(text, str) and is_safe_definition(text)):
+                raise RegionError(
+                    f"A coordinate reference system of {label} is not usable: it is not WKT or names files.",
+                    "Export only its layers, in EPSG:4326, to a new GeoPackage.",
+                )
 
 
 def _read_shapefile(path: Path, label: str) -> list[Feature]:

@@ -4,9 +4,12 @@
 
 import io
 import json
+import os
 import socket
 import sqlite3
 import struct
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -255,6 +258,98 @@ def test_the_views_of_the_standard_and_the_spatial_index_are_no_hindrance(geopac
         "CREATE VIEW st_spatial_ref_sys AS SELECT srs_name, srs_id, organization FROM gpkg_spatial_ref_sys"
     )
     assert [region.name for region in upload("a.gpkg", change(geopackage, statement)).regions] == ["north"]
+
+
+def define(path: Path, definition: str | bytes, column: str = "definition", *, number: int = 5) -> bytes:
+    """Define the reference system of the layer in a GeoPackage."""
+    database = sqlite3.connect(path)
+    names = [row[1] for row in database.execute("PRAGMA table_info(gpkg_spatial_ref_sys)")]
+    if column not in names:
+        database.execute(f'ALTER TABLE gpkg_spatial_ref_sys ADD COLUMN "{column}" TEXT')
+    database.execute(
+        "INSERT INTO gpkg_spatial_ref_sys"
+        " (srs_name, srs_id, organization, organization_coordsys_id, definition)"
+        f" VALUES ('own', {number}, 'own', {number}, 'undefined')"
+    )
+    database.execute(f'UPDATE gpkg_spatial_ref_sys SET "{column}" = ? WHERE srs_id = {number}', (definition,))
+    if number > 0:
+        database.execute(f"UPDATE gpkg_contents SET srs_id = {number}")
+        database.execute(f"UPDATE gpkg_geometry_columns SET srs_id = {number}")
+    database.commit()
+    database.close()
+    return path.read_bytes()
+
+
+def grid_wkt(grid: Path | str) -> str:
+    """WKT of GDAL whose datum has a grid file."""
+    text = CRS.from_epsg(4326).to_wkt(version="WKT1_GDAL")
+    return text.replace(',AUTHORITY["EPSG","6326"]', f',EXTENSION["PROJ4_GRIDS","{grid}"]')
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+@pytest.mark.parametrize("column", ["definition", "definition_12_063"])
+def test_a_geopackage_is_refused_before_a_grid_file_is_opened(
+    geopackage: Path, tmp_path: Path, column: str
+) -> None:
+    grid = tmp_path / "grid.gsb"
+    os.mkfifo(grid)
+    define(geopackage, grid_wkt(grid), column)
+    command = ["--workspace", str(tmp_path / "w"), "regions", "import", str(geopackage), "--name", "x"]
+    # Opening a named pipe waits until something is written to it.
+    process = subprocess.run(
+        [sys.executable, "-m", "nightlights", *command], capture_output=True, text=True, timeout=60
+    )
+    assert process.returncode == 2
+    assert "A coordinate reference system of areas.gpkg is not usable" in process.stderr
+
+
+@pytest.mark.parametrize("column", ["definition", "definition_12_063", "Definition_2"])
+@pytest.mark.parametrize(
+    "definition",
+    [
+        grid_wkt("/etc/hosts"),
+        grid_wkt("/etc/hosts").encode(),
+        CRS.from_epsg(3857).to_wkt(version="WKT1_GDAL").replace("@null", "/etc/hosts"),
+        'BOUNDCRS[SOURCECRS[x],TARGETCRS[x],ABRIDGEDTRANSFORMATION["",METHOD["NTv2",ID["EPSG",9615]],'
+        'PARAMETERFILE["Latitude and longitude difference file","/etc/hosts"]]]',
+        "+proj=longlat +nadgrids=/etc/hosts +type=crs",
+        "/etc/hosts",
+        "http://127.0.0.1:9/a.prj",
+        '{"type": "GeographicCRS"}',
+        CRS.from_epsg(4326).to_wkt() + " " * 30_000 + "x",
+    ],
+)
+def test_a_geopackage_that_defines_another_kind_of_reference_system_is_not_opened(
+    geopackage: Path, monkeypatch: pytest.MonkeyPatch, column: str, definition: str | bytes
+) -> None:
+    content = define(geopackage, definition, column)
+    monkeypatch.setattr(pyogrio, "list_layers", lambda path: pytest.fail(f"GDAL opens {path}"))
+    assert "A coordinate reference system of areas.gpkg is not usable" in error_of("areas.gpkg", content)
+
+
+def test_a_geopackage_defines_its_reference_systems_in_a_table(geopackage: Path) -> None:
+    content = change(
+        geopackage,
+        "ALTER TABLE gpkg_spatial_ref_sys RENAME TO systems",
+        "CREATE VIEW gpkg_spatial_ref_sys AS SELECT * FROM systems",
+    )
+    assert "areas.gpkg is not a GeoPackage" in error_of("areas.gpkg", content)
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        "Undefined",
+        "",
+        'LOCAL_CS["Undefined SRS",LOCAL_DATUM["unknown",32767],UNIT["unknown",0]]',
+        'ENGCRS["Undefined SRS",EDATUM[""],CS[Cartesian,2],AXIS["x",unspecified],AXIS["y",unspecified]]',
+        'VERT_CS["height",VERT_DATUM["sea level",2005],UNIT["metre",1]]',
+        "EPSG:32735",
+    ],
+)
+def test_unused_definitions_of_other_kinds_are_no_hindrance(geopackage: Path, definition: str) -> None:
+    content = define(geopackage, definition, number=-5)
+    assert [region.name for region in upload("areas.gpkg", content).regions] == ["north"]
 
 
 def test_another_database_is_not_a_geopackage(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Regions in files: what is saved comes back, and every broken upload gets a clear word."""
 
+import contextlib
 import io
 import json
+import sqlite3
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -241,6 +243,23 @@ def test_a_geopackage_in_metres_with_several_layers(tmp_path: Path) -> None:
     ]
     assert imported.regions[0].geometry.equals_exact(NORTH, 1e-7, normalize=True)
     assert imported.regions[1].geometry.equals(SOUTH)
+
+
+def test_a_geopackage_in_web_mercator_as_gdal_defines_it(tmp_path: Path) -> None:
+    path = tmp_path / "areas.gpkg"
+    projected = shapely.transform(
+        NORTH,
+        lambda points: np.column_stack(warp.transform("EPSG:4326", "EPSG:3857", points[:, 0], points[:, 1])),
+    )
+    write_vector(path, [projected], crs="EPSG:3857", driver="GPKG", name=["north"])
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        query = "SELECT definition FROM gpkg_spatial_ref_sys WHERE srs_id = 3857"
+        assert "+nadgrids=@null" in database.execute(query).fetchone()[0]
+        # Without the code, GDAL gives the definition itself.
+        database.execute("UPDATE gpkg_spatial_ref_sys SET organization = 'own' WHERE srs_id = 3857")
+        database.commit()
+    (region,) = import_regions(path, SETTINGS).regions
+    assert region.geometry.equals_exact(NORTH, 1e-7, normalize=True)
 
 
 @pytest.mark.parametrize("prefix", ["", "inner/folder/", "../../escape/", "/absolute/"])

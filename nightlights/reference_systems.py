@@ -31,11 +31,13 @@ _CODES = (
         r"https?://www\.opengis\.net/gml/srs/(?P<authority>epsg)\.xml#(?P<code>\d{1,7})", re.IGNORECASE
     ),
 )
-# Longitude first, which is how every system is read here.
-_CRS84 = re.compile(
-    r"(?:OGC:|urn:(?:x-)?ogc:def:crs:OGC:[\d.]{0,10}:|https?://www\.opengis\.net/def/crs/OGC/[\d.]{1,10}/)?CRS84",
+# Longitude first, which is how every system is read here; CRS84h has heights, which are dropped.
+_OGC = re.compile(
+    r"(?:OGC:|urn:(?:x-)?ogc:def:crs:OGC:[\d.]{0,10}:|https?://www\.opengis\.net/def/crs/OGC/[\d.]{1,10}/)?"
+    r"(?P<name>CRS84h?|CRS83)",
     re.IGNORECASE,
 )
+_WGS84 = re.compile(r"WGS ?84", re.IGNORECASE)
 _WKT = re.compile(
     r"(?:GEOGCS|PROJCS|COMPD_CS|GEOGCRS|GEODCRS|GEODETICCRS|GEOGRAPHICCRS|PROJCRS|PROJECTEDCRS|COMPOUNDCRS|BOUNDCRS)"
     r"\s*[\[(]",
@@ -57,7 +59,7 @@ _WEB_MERCATOR = re.compile(
 
 
 def reference_system_of_code(text: str) -> "CRS":
-    """The system with an EPSG or ESRI code, as code, OGC URN or OGC address, or CRS84.
+    """The system with an EPSG or ESRI code, as code, OGC URN or OGC address, or CRS84, CRS83 or WGS 84.
 
     Examples
     --------
@@ -75,7 +77,10 @@ def reference_system_of_code(text: str) -> "CRS":
     from rasterio.crs import CRS
 
     text = text.strip()
-    if _CRS84.fullmatch(text):
+    match = _OGC.fullmatch(text)
+    if match and match["name"].upper() == "CRS83":
+        return CRS.from_epsg(4269)
+    if match or _WGS84.fullmatch(text):
         return CRS.from_string(GRID_CRS)
     for pattern in _CODES:
         if match := pattern.fullmatch(text):

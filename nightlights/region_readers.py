@@ -130,9 +130,17 @@ def _read_geojson(path: Path, label: str) -> list[Feature]:
     named = content.get("crs")
     if named is None:
         return features
-    properties = named.get("properties") if isinstance(named, dict) else None
-    code = properties.get("name") if isinstance(properties, dict) else None
-    return _reprojected(features, code, label, reference_system_of_code)
+    return _reprojected(features, _geojson_code(named), label, reference_system_of_code)
+
+
+def _geojson_code(member: object) -> object:
+    """The code in the member ``crs`` of GeoJSON: a name, or a number of EPSG as in 2008's draft."""
+    properties = member.get("properties") if isinstance(member, dict) else None
+    if not isinstance(member, dict) or not isinstance(properties, dict):
+        return None
+    if member.get("type") == "EPSG" and "code" in properties:
+        return f"EPSG:{properties['code']}"
+    return properties.get("name")
 
 
 def _read_geopackage(path: Path, label: str) -> list[Feature]:

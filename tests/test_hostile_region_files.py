@@ -370,7 +370,7 @@ def test_a_geopackage_with_an_unfinished_log_is_read_with_it(geopackage: Path) -
 
 
 @pytest.mark.parametrize(
-    "text", ["+proj=longlat +datum=WGS84 +nadgrids=/etc/hosts +type=crs", "WGS84", "{}", ""]
+    "text", ["+proj=longlat +datum=WGS84 +nadgrids=/etc/hosts +type=crs", "WGS", "{}", ""]
 )
 def test_a_geojson_with_another_kind_of_reference_system_is_refused(text: str | None) -> None:
     assert UNKNOWN.format("a.json") in error_of("a.json", geojson(text))

@@ -29,6 +29,14 @@ from nightlights.reference_systems import (
         ("urn:ogc:def:crs:OGC:1.3:CRS84", "EPSG:4326"),
         ("http://www.opengis.net/def/crs/OGC/1.3/CRS84", "EPSG:4326"),
         ("OGC:CRS84", "EPSG:4326"),
+        ("CRS84", "EPSG:4326"),
+        ("urn:ogc:def:crs:OGC:1.3:CRS84h", "EPSG:4326"),
+        ("urn:ogc:def:crs:OGC:1.3:CRS83", "EPSG:4269"),
+        ("urn:ogc:def:crs:OGC::CRS83", "EPSG:4269"),
+        ("http://www.opengis.net/def/crs/OGC/0/CRS84h", "EPSG:4326"),
+        ("WGS84", "EPSG:4326"),
+        ("WGS 84", "EPSG:4326"),
+        ("wgs84", "EPSG:4326"),
     ],
 )
 def test_codes_of_reference_systems(text: str, expected: str) -> None:
@@ -127,7 +135,9 @@ def with_member(member: str) -> str:
     "text",
     [
         "",
-        "WGS84",
+        "WGS",
+        "WGS 84 / UTM zone 35S",
+        "CRS27",
         "IGNF:LAMB93",
         "+proj=longlat +datum=WGS84",
         "+init=epsg:4326",

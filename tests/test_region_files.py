@@ -190,6 +190,34 @@ def test_an_older_geojson_with_its_own_reference_system_is_reprojected() -> None
     assert imported.regions[0].geometry.equals(SOUTH)
 
 
+@pytest.mark.parametrize("name", ["WGS84", "WGS 84", "urn:ogc:def:crs:OGC:1.3:CRS84h"])
+def test_a_geojson_in_wgs_84_by_another_name_is_read_as_it_is(name: str) -> None:
+    crs = {"type": "name", "properties": {"name": name}}
+    imported = import_upload("a.json", collection(feature(SOUTH, name="s"), crs=crs), SETTINGS)
+    assert imported.regions[0].geometry.equals(SOUTH)
+
+
+def test_a_geojson_in_nad_83_keeps_longitude_first() -> None:
+    area = box(-90.5, 29.8, -90.1, 30.2)
+    crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:OGC:1.3:CRS83"}}
+    imported = import_upload("a.json", collection(feature(area, name="a"), crs=crs), SETTINGS)
+    # NAD83 and WGS 84 differ by less than 2 m.
+    assert imported.regions[0].geometry.equals_exact(area, 2e-5, normalize=True)
+
+
+@pytest.mark.parametrize("code", [32735, "32735"])
+def test_a_geojson_of_2008_names_its_reference_system_by_number(code: object) -> None:
+    crs = {"type": "EPSG", "properties": {"code": code}}
+    imported = import_upload("a.json", collection(feature(to_utm(SOUTH), name="s"), crs=crs), SETTINGS)
+    assert imported.regions[0].geometry.equals_exact(SOUTH, 1e-7, normalize=True)
+
+
+@pytest.mark.parametrize("code", [True, None, [32735], "/etc/hosts", 10**30, -1])
+def test_another_number_is_not_a_reference_system(code: object) -> None:
+    crs = {"type": "EPSG", "properties": {"code": code}}
+    assert "is unknown" in error_of("a.json", collection(feature(SOUTH, name="s"), crs=crs))
+
+
 def test_shapes_that_are_no_polygons_are_left_out_and_it_is_said() -> None:
     content = collection(feature(Point(29, -3)), feature(NORTH, name="north"))
     imported = import_upload("a.json", content, SETTINGS)

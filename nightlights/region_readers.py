@@ -3,6 +3,7 @@
 Each gives features in EPSG:4326, longitude first, with their attributes.
 """
 
+import codecs
 import contextlib
 import json
 import re
@@ -56,6 +57,7 @@ _HARMLESS_STATEMENT = re.compile(
     rf"|CREATE VIEW {_SQL_NAME}\s[^()]*\Z",
     re.IGNORECASE,
 )
+_CODE_REMEDY = "Name it by a code such as EPSG:4326, or export it in EPSG:4326."
 UPLOAD_REMEDY = "Upload GeoJSON, GeoPackage or a zipped Shapefile."
 
 
@@ -274,13 +276,24 @@ def _read_shapefile_parts(folder: Path, label: str) -> list[Feature]:
                 "Export it again as an ESRI Shapefile.",
             )
     projection = folder / "regions.prj"
-    wkt = projection.read_bytes().decode("utf-8-sig", errors="replace") if projection.exists() else None
+    wkt = _projection_text(projection.read_bytes()) if projection.exists() else None
     projection.unlink(missing_ok=True)
     features = []
     with _clear_read_errors(label):
         for layer in _layers(folder / "regions.shp", "ESRI Shapefile", label):
             features += _layer(folder / "regions.shp", layer, label)[0]
+    if wkt is None and features:
+        raise RegionError(
+            f"The coordinate reference system of {label} is unknown.",
+            "Add the .prj file as WKT, or export it in EPSG:4326.",
+        )
     return _reprojected(features, wkt, label, reference_system_of_wkt) if features else []
+
+
+def _projection_text(content: bytes) -> str:
+    """The text of a ``.prj``: UTF-8, or UTF-16 with its byte order mark."""
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if wide else "utf-8-sig", errors="replace")
 
 
 @contextlib.contextmanager
@@ -344,10 +357,12 @@ def _reprojected(
             raise CRSError("no readable reference system is named")
         source, target = parse(text), rasterio.crs.CRS.from_string(CRS)
     except CRSError as error:
-        raise RegionError(
-            f"The coordinate reference system of {label} is unknown.",
-            "Add the .prj file as WKT, or export it in EPSG:4326.",
-        ) from error
+        if parse is reference_system_of_wkt:
+            raise RegionError(
+                f"The coordinate reference system in the .prj of {label} is not usable.",
+                "Export it in EPSG:4326.",
+            ) from error
+        raise RegionError(f"The coordinate reference system of {label} is unknown.", _CODE_REMEDY) from error
     if source == target:
         return features
 

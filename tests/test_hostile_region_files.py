@@ -403,7 +403,8 @@ WKT = CRS.from_epsg(4326).to_wkt(version="WKT1_ESRI")
 def test_a_projection_file_holds_wkt_that_names_no_file(
     parts: dict[str, bytes], projection: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert UNKNOWN.format("areas.zip") in error_of("areas.zip", zipped({**parts, "prj": projection}))
+    message = error_of("areas.zip", zipped({**parts, "prj": projection}))
+    assert "coordinate reference system in the .prj of areas.zip is not usable. Export it in EPSG" in message
     assert capfd.readouterr().err == ""
 
 

@@ -1,5 +1,6 @@
 """Regions in files: what is saved comes back, and every broken upload gets a clear word."""
 
+import codecs
 import contextlib
 import io
 import json
@@ -15,6 +16,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 from rasterio import warp
+from rasterio.crs import CRS
 from shapely import Point, Polygon, box
 
 from nightlights import region_readers
@@ -309,7 +311,46 @@ def test_a_shapefile_beside_its_parts_can_be_imported_by_path(tmp_path: Path) ->
 def test_a_shapefile_without_reference_system_is_refused(tmp_path: Path) -> None:
     message = error_of("areas.zip", zipped_shapefile(tmp_path / "s", crs=None))
     assert "coordinate reference system of areas.zip is unknown" in message
-    assert ".prj" in message
+    assert "Add the .prj file as WKT, or export it in EPSG:4326" in message
+
+
+def test_the_remedy_of_a_prj_that_is_not_usable_is_another_export(tmp_path: Path) -> None:
+    zipped_shapefile(tmp_path)
+    (tmp_path / "areas.prj").write_text("EPSG:32735")
+    with pytest.raises(RegionError) as caught:
+        import_regions(tmp_path / "areas.shp", SETTINGS)
+    assert str(caught.value) == (
+        "The coordinate reference system in the .prj of areas.shp is not usable. Export it in EPSG:4326."
+    )
+
+
+def test_the_remedy_of_other_formats_is_a_code(tmp_path: Path) -> None:
+    expected = "is unknown. Name it by a code such as EPSG:4326, or export it in EPSG:4326."
+    crs = {"type": "name", "properties": {"name": "Arc 1960"}}
+    assert expected in error_of("a.json", collection(feature(NORTH), crs=crs))
+    path = tmp_path / "areas.gpkg"
+    write_vector(path, [NORTH], crs=None, driver="GPKG", name=["north"])
+    assert expected in error_of("a.gpkg", path.read_bytes())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+def test_a_prj_with_a_byte_order_mark_is_read(tmp_path: Path, encoding: str) -> None:
+    zipped_shapefile(tmp_path)
+    path = tmp_path / "areas.prj"
+    mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
+    path.write_bytes(mark + path.read_text().encode(encoding))
+    first = import_regions(tmp_path / "areas.shp", SETTINGS).regions[0]
+    assert first.geometry.equals_exact(NORTH, 1e-7, normalize=True)
+
+
+def test_a_prj_in_web_mercator_as_gdal_writes_it_is_read(tmp_path: Path) -> None:
+    zipped_shapefile(tmp_path, crs="EPSG:3857")
+    path = tmp_path / "areas.prj"
+    path.write_text(CRS.from_epsg(3857).to_wkt(version="WKT1_GDAL"))
+    assert "+nadgrids=@null" in path.read_text()
+    first = import_regions(tmp_path / "areas.shp", SETTINGS).regions[0]
+    # Coordinates of a few metres lie at the origin; 1 degree is about 111,320 m there.
+    assert first.geometry.centroid.x == pytest.approx(29.4 / 111_319.49, rel=1e-6)
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(

@@ -153,15 +153,20 @@ def _read_geopackage(path: Path, label: str) -> list[Feature]:
     features = []
     with _clear_read_errors(label):
         for layer in _layers(path, "GPKG", label):
-            if layer not in tables:
+            if _folded(layer) not in tables:
                 raise RegionError(f"The layer {layer} of {label} is not a table.", "Export it as a table.")
             members, crs = _layer(path, layer, label)
             features += _reprojected(members, crs, label, reference_system) if members else []
     return features
 
 
-def _geopackage_tables(path: Path, label: str) -> set[str]:
-    """The tables of a GeoPackage; a database that may compute, or read elsewhere, is refused.
+def _folded(name: str) -> bytes:
+    """A name of SQLite, for which only the case of ASCII letters is the same."""
+    return name.encode().lower()
+
+
+def _geopackage_tables(path: Path, label: str) -> set[bytes]:
+    """The folded names of a GeoPackage's tables; a database that may compute, or read elsewhere, is refused.
 
     Views may call functions of GDAL and virtual tables may open other files, so that only the virtual tables
     of the spatial index are allowed, and of views only those that choose columns.
@@ -179,7 +184,7 @@ def _geopackage_tables(path: Path, label: str) -> set[str]:
         raise RegionError(f"{label} is broken and cannot be read.", "Export it again.") from error
 
 
-def _harmless_tables(database: sqlite3.Connection, label: str) -> set[str]:
+def _harmless_tables(database: sqlite3.Connection, label: str) -> set[bytes]:
     schema = database.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     tables = set()
     for name, statement in schema:
@@ -189,10 +194,23 @@ def _harmless_tables(database: sqlite3.Connection, label: str) -> set[str]:
                 "Export only its layers to a new GeoPackage.",
             )
         if str(statement).upper().startswith("CREATE TABLE"):
-            tables.add(str(name))
-    if not {"gpkg_contents", "gpkg_spatial_ref_sys"} <= {name.lower() for name in tables}:
+            tables.add(_folded(str(name)))
+            _refuse_generated_columns(database, str(name), label)
+    if not {b"gpkg_contents", b"gpkg_spatial_ref_sys"} <= tables:
         raise RegionError(f"{label} is not a GeoPackage.", "It is another SQLite database. " + UPLOAD_REMEDY)
     return tables
+
+
+def _refuse_generated_columns(database: sqlite3.Connection, table: str, label: str) -> None:
+    """Refuse columns whose values are computed on reading, which can take any memory and time."""
+    generated = database.execute(
+        "SELECT name FROM pragma_table_xinfo(?) WHERE hidden IN (2, 3) LIMIT 1", (table,)
+    ).fetchone()
+    if generated:
+        raise RegionError(
+            f"{label} holds a generated column, {str(generated[0])[:60]!r}, of the table {table[:60]!r}.",
+            "Export its layers to a new GeoPackage, the column as plain values.",
+        )
 
 
 def _check_definitions(database: sqlite3.Connection, label: str) -> None:

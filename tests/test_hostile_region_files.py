@@ -253,6 +253,39 @@ def test_a_view_that_is_a_layer_is_refused(geopackage: Path) -> None:
     assert "The layer v of areas.gpkg is not a table" in error_of("areas.gpkg", content)
 
 
+@pytest.mark.parametrize("kind", ["VIRTUAL", "STORED", ""])
+@pytest.mark.parametrize("table", ["areas", "Other", 'q"x', "gpkg_metadata"])
+def test_a_geopackage_with_a_generated_column_is_refused(
+    geopackage: Path, monkeypatch: pytest.MonkeyPatch, table: str, kind: str
+) -> None:
+    quoted = '"' + table.replace('"', '""') + '"'
+    expression = "(replace(hex(zeroblob(1e8)), '0', 'aaaaaaaaaa'))"
+    generated = f"extra TEXT GENERATED ALWAYS AS {expression}" if kind else f"extra AS {expression}"
+    statements = [f"CREATE TABLE {quoted} (fid INTEGER PRIMARY KEY, geom BLOB, {generated} {kind})"]
+    if table == "areas":
+        statements.insert(0, "ALTER TABLE areas RENAME TO former")
+    content = change(geopackage, *statements)
+    monkeypatch.setattr(pyogrio, "list_layers", lambda path: pytest.fail(f"GDAL opens {path}"))
+    assert "areas.gpkg holds a generated column, 'extra'" in error_of("areas.gpkg", content)
+
+
+@pytest.mark.parametrize("name", ["AREAS", "Areas"])
+def test_a_layer_whose_table_differs_in_case_only_is_read(geopackage: Path, name: str) -> None:
+    content = change(
+        geopackage,
+        f"UPDATE gpkg_contents SET table_name = '{name}'",
+        f"UPDATE gpkg_geometry_columns SET table_name = '{name}'",
+    )
+    assert [region.name for region in upload("areas.gpkg", content).regions] == ["north"]
+
+
+def test_a_view_named_as_a_table_with_another_umlaut_is_refused(geopackage: Path) -> None:
+    # SQLite folds the case of ASCII only, so that these are two names.
+    statements = ('CREATE TABLE "Ä" (fid)', 'CREATE VIEW "ä" AS SELECT fid, geom, name FROM areas')
+    content = change(geopackage, *statements, *as_layer("ä"))
+    assert "The layer ä of areas.gpkg is not a table" in error_of("areas.gpkg", content)
+
+
 def test_the_views_of_the_standard_and_the_spatial_index_are_no_hindrance(geopackage: Path) -> None:
     statement = (
         "CREATE VIEW st_spatial_ref_sys AS SELECT srs_name, srs_id, organization FROM gpkg_spatial_ref_sys"

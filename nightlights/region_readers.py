@@ -50,11 +50,13 @@ _SQLITE_MAGIC = b"SQLite format 3\0"
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, EOFError, ValueError)
 """What :mod:`zipfile` raises on damaged, encrypted or unusually compressed archives."""
 _SQL_NAME = r'(?:"(?:[^"]|"")+"|\w+)'
+_SQL_COLUMN = rf"(?:{_SQL_NAME}\.)?(?:{_SQL_NAME}|\*)(?:\s+(?:AS\s+)?{_SQL_NAME})?"
 _HARMLESS_STATEMENT = re.compile(
     r"CREATE (?:TABLE|INDEX|UNIQUE INDEX|TRIGGER)\b"
     rf"|CREATE VIRTUAL TABLE {_SQL_NAME}\s+USING\s+rtree\s*\("
-    # Without parentheses a view calls no function and holds no query of its own.
-    rf"|CREATE VIEW {_SQL_NAME}\s[^()]*\Z",
+    # A view of columns of one table calls no function, and computes and joins nothing.
+    rf"|CREATE VIEW {_SQL_NAME}\s+AS\s+SELECT\s+{_SQL_COLUMN}(?:\s*,\s*{_SQL_COLUMN})*"
+    rf"\s+FROM\s+{_SQL_NAME}(?:\s+(?:AS\s+)?{_SQL_NAME})?(?:\s*;)?\s*\Z",
     re.IGNORECASE,
 )
 _CODE_REMEDY = "Name it by a code such as EPSG:4326, or export it in EPSG:4326."
@@ -169,7 +171,8 @@ def _geopackage_tables(path: Path, label: str) -> set[bytes]:
     """The folded names of a GeoPackage's tables; a database that may compute, or read elsewhere, is refused.
 
     Views may call functions of GDAL and virtual tables may open other files, so that only the virtual tables
-    of the spatial index are allowed, and of views only those that choose columns.
+    of the spatial index are allowed, and of views only those that choose columns of one table: GDAL reads
+    views to list the layers, and joins and expressions can take any time and memory.
     """
     # Without its write-ahead log a database needs no lock, which a folder without write access cannot hold.
     alone = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
@@ -190,7 +193,8 @@ def _harmless_tables(database: sqlite3.Connection, label: str) -> set[bytes]:
     for name, statement in schema:
         if not _HARMLESS_STATEMENT.match(str(statement)):
             raise RegionError(
-                f"{label} holds a view or a virtual table, {str(name)[:60]!r}, that may read other files.",
+                f"{label} holds a view or a virtual table, {str(name)[:60]!r}, that may compute or"
+                " read files.",
                 "Export only its layers to a new GeoPackage.",
             )
         if str(statement).upper().startswith("CREATE TABLE"):

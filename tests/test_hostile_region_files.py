@@ -234,7 +234,28 @@ def as_layer(name: str) -> tuple[str, str]:
 def test_a_geopackage_whose_view_calls_a_function_is_refused(geopackage: Path, expression: str) -> None:
     view = f"CREATE VIEW v AS SELECT fid, geom, {expression} AS name FROM areas"
     message = error_of("areas.gpkg", change(geopackage, view, *as_layer("v")))
-    assert "holds a view or a virtual table, 'v', that may read other files" in message
+    assert "holds a view or a virtual table, 'v', that may compute or read files" in message
+
+
+@pytest.mark.parametrize("name", ["v", "gpkg_extensions"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT a.* FROM areas a, areas b, areas c WHERE a.fid + b.fid < 0",
+        "SELECT a.* FROM areas a JOIN areas b",
+        "SELECT fid FROM areas WHERE fid < 0",
+        "SELECT fid, geom, name || name AS name FROM areas",
+        "SELECT fid FROM areas UNION ALL SELECT fid FROM areas",
+        "SELECT fid/**/FROM areas, areas b",
+        "WITH RECURSIVE a AS NOT MATERIALIZED (SELECT 1) SELECT * FROM a",
+    ],
+)
+def test_a_geopackage_whose_view_computes_is_not_opened(
+    geopackage: Path, monkeypatch: pytest.MonkeyPatch, name: str, query: str
+) -> None:
+    content = change(geopackage, f"DROP TABLE IF EXISTS {name}", f"CREATE VIEW {name} AS {query}")
+    monkeypatch.setattr(pyogrio, "list_layers", lambda path: pytest.fail(f"GDAL opens {path}"))
+    assert f"holds a view or a virtual table, '{name}', that may compute" in error_of("areas.gpkg", content)
 
 
 @pytest.mark.parametrize("name", ["v", "v USING rtree(", 'v" USING rtree('])
@@ -286,10 +307,14 @@ def test_a_view_named_as_a_table_with_another_umlaut_is_refused(geopackage: Path
     assert "The layer ä of areas.gpkg is not a table" in error_of("areas.gpkg", content)
 
 
-def test_the_views_of_the_standard_and_the_spatial_index_are_no_hindrance(geopackage: Path) -> None:
-    statement = (
-        "CREATE VIEW st_spatial_ref_sys AS SELECT srs_name, srs_id, organization FROM gpkg_spatial_ref_sys"
-    )
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE VIEW st_spatial_ref_sys AS SELECT srs_name, srs_id, organization FROM gpkg_spatial_ref_sys",
+        'CREATE VIEW "a b" AS\nSELECT s.srs_id AS "x y", s.* , srs_id i\nFROM gpkg_spatial_ref_sys AS s ;',
+    ],
+)
+def test_views_of_one_table_and_the_spatial_index_are_no_hindrance(geopackage: Path, statement: str) -> None:
     assert [region.name for region in upload("a.gpkg", change(geopackage, statement)).regions] == ["north"]
 
 

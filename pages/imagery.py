@@ -87,7 +87,7 @@ with form:
     export_form()
     import_panel(settings(), taken)
 with content:
-    for job in jobs_to_show(exports, list(datasets)):
+    for job in jobs_to_show(exports):
         show_job(job)
         if job.kind == "export":
             region_progress(job)

@@ -114,7 +114,7 @@ if datasets:
         training_form(datasets[name])
 with picture, st.container(key="stay"):
     st.html(STAY_IN_VIEW)
-    for job in jobs_to_show(jobs, [run.name for run in runs if run.finished]):
+    for job in jobs_to_show(jobs):
         show_job(job)
     active = [job.target for job in jobs if job.active]
     names = [run.name for run in runs]

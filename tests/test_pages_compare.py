@@ -164,6 +164,20 @@ def test_predicting_again_says_that_it_has_begun_and_what_the_map_shows_meanwhil
     assert [layer.name for layer in maps[-1]["layers"]] == ["Predicted"]
 
 
+@pytest.mark.parametrize("state", ["failed", "cancelled", "interrupted"])
+def test_predicting_again_that_stopped_is_shown_with_the_earlier_map(
+    app: Any, space: Workspace, maps: Any, state: Any
+) -> None:
+    add_run(space)
+    add_prediction(space)
+    request = {"run": "first", "region": "abuja", "dataset": "cities", "prediction": "first-abuja"}
+    add_job(space, "predict", {**request, "overwrite": True}, state)
+    page = app("compare", space)
+    assert {"Run again", "Dismiss", "Predict again"} <= {button.label for button in page.button}
+    assert any("The disk is full." in error.value for error in page.error) == (state == "failed")
+    assert [layer.name for layer in maps[-1]["layers"]] == ["Predicted"]
+
+
 def test_a_click_reads_every_layer_in_its_unit(space: Workspace) -> None:
     record = add_prediction(space)
     folder = space.prediction_folder(record.name)

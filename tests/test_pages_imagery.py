@@ -141,11 +141,29 @@ def test_the_page_says_how_the_export_stands(app: Any, space: Workspace, state: 
     assert any(button.label == ("Cancel" if state == "running" else "Resume") for button in page.button)
 
 
-def test_an_old_failure_is_not_shown_once_the_dataset_is_there(space: Workspace) -> None:
-    add_job(space, "export", {"dataset": "west", "regions": "cities"}, "failed")
-    jobs = JobStore(space).list()
-    assert [job.target for job in jobs_to_show(jobs, [])] == ["west"]
-    assert jobs_to_show(jobs, ["west"]) == []
+@pytest.mark.parametrize("state", ["failed", "cancelled", "interrupted"])
+def test_only_the_newest_job_of_a_target_is_shown(space: Workspace, state: Any) -> None:
+    """A stopped export is shown beside an older dataset, and no longer once a newer job is done."""
+    request = {"dataset": "west", "regions": "cities"}
+    store = JobStore(space)
+    done = store.get(add_job(space, "export", request, "done"))
+    stopped = store.get(add_job(space, "export", {**request, "overwrite": True}, state))
+    assert jobs_to_show([done]) == []
+    assert jobs_to_show([stopped, done]) == [stopped]
+    assert jobs_to_show([done, stopped]) == []
+
+
+def test_an_export_that_could_not_replace_a_dataset_is_shown_beside_it(app: Any, space: Workspace) -> None:
+    add_regions(space)
+    add_dataset(space)
+    request = {"dataset": "cities", "regions": "cities", "overwrite": True}
+    job = add_job(space, "export", request, "failed")
+    page = app("imagery", space)
+    assert "The disk is full." in texts(page)
+    assert "Resume" in [button.label for button in page.button]
+    page.button(key=f"dismiss-{job}").click().run()
+    assert "The disk is full." not in texts(page)
+    assert space.dataset_names() == ["cities"]
 
 
 def test_a_job_that_stopped_can_be_dismissed(app: Any, space: Workspace) -> None:

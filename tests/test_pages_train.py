@@ -214,6 +214,14 @@ def test_a_run_that_stopped_says_why_and_can_go_on(
     assert any(button.label == "Resume" for button in page.button)
 
 
+def test_a_training_that_could_not_replace_a_run_is_shown_beside_it(app: Any, exported: Workspace) -> None:
+    add_run(exported)
+    add_job(exported, "train", {"run": "first", "dataset": "cities", "overwrite": True}, "failed")
+    page = app("train", exported)
+    assert "The disk is full." in page.error[0].value
+    assert {"Resume", "Dismiss"} <= {button.label for button in page.button}
+
+
 def test_the_plan_counts_steps_and_takes_the_speed_of_a_run_like_it(space: Workspace) -> None:
     settings = TrainingSettings(epochs=10, patches_per_region=30, batch_size=16)
     work = plan(settings, 3, [])

@@ -106,7 +106,7 @@ def calibrate(experiment: Experiment) -> None:
     with contextlib.suppress(WorkspaceError):
         made = read_record(folder / UNCERTAINTY_FILE, Calibration)
     jobs = [job for job in job_store().list("calibrate") if job.target == run.name]
-    for job in jobs_to_show(jobs, [run.name] if made else []):
+    for job in jobs_to_show(jobs):
         show_job(job)
     if made:
         simulated = " Simulated imagery." if made.simulated else ""
@@ -143,7 +143,7 @@ def calibrate(experiment: Experiment) -> None:
 
 def show_cross_validation_jobs() -> None:
     """The cross-validations at work with their time left, and those that stopped before their end."""
-    for job in jobs_to_show(job_store().list("cross-validate"), workspace().crossvalidation_names()):
+    for job in jobs_to_show(job_store().list("cross-validate")):
         show_job(job)
 
 

@@ -35,7 +35,7 @@ def offer_first_look(model: ShippedModel) -> None:
     """The button, or the job that it has started."""
     store = job_store()
     jobs = store.list("first-look")
-    for job in jobs_to_show(jobs, []):
+    for job in jobs_to_show(jobs):
         show_job(job)
     if any(job.active for job in jobs):
         return

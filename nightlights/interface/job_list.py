@@ -1,6 +1,6 @@
-"""The jobs of a page that are worth a look: those at work, and those that stopped before they were done."""
+"""Active jobs of a page, and those that stopped before they were done."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -15,19 +15,20 @@ if TYPE_CHECKING:
 _UNFINISHED_SHOWN = 3
 
 
-def jobs_to_show(jobs: Sequence["Job"], made: Collection[str]) -> list["Job"]:
-    """Those that are at work, and the newest that stopped before they were done, for each target once.
+def jobs_to_show(jobs: Sequence["Job"]) -> list["Job"]:
+    """The newest job of each target, where it is active or stopped before it was done; active ones first.
+
+    A stopped job is shown although an older one completed the same target: replacing the result failed. An
+    older failure is not, since a newer job has the same target.
 
     Parameters
     ----------
     jobs:
         Newest first.
-    made:
-        Names of what is complete: an older failure to make it is of no interest any more.
     """
     shown, targets = [], set[str]()
     for job in jobs:
-        if job.target not in targets and (job.active or (job.resumable and job.target not in made)):
+        if job.target not in targets and (job.active or job.resumable):
             shown.append(job)
         targets.add(job.target)
     active = [job for job in shown if job.active]

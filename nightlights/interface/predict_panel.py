@@ -16,9 +16,8 @@ def predict_panel(run: RunRecord, target: Target, *, primary: bool) -> None:
     ``primary`` draws the button as the page's next step.
     """
     request = request_for(workspace(), run.name, run.dataset, target)
-    made = [target.prediction.name] if target.prediction else []
     mine = [job for job in job_store().list("predict") if job.target == request.prediction]
-    for job in jobs_to_show(mine, made):
+    for job in jobs_to_show(mine):
         show_job(job)
     if any(job.active for job in mine):
         until = "Until it is done, the map shows the earlier one." if target.prediction else ""

@@ -46,8 +46,7 @@ def publish_panel(record: PredictionRecord) -> ShownImagery:
     """Publish ``record``, and choose what of it Earth Engine shall draw on the map."""
     published = publication_of(record)
     jobs = [job for job in job_store().list("publish") if job.target == record.name]
-    shown = jobs_to_show(jobs, [record.name] if published else [])
-    for job in shown:
+    for job in jobs_to_show(jobs):
         show_job(job)
     imagery = ShownImagery()
     if published is not None and published.asset:

@@ -37,14 +37,7 @@ _LETTER, _LINE = 6, 14
 
 def show_sweep_jobs() -> None:
     """The sweeps at work with their time left, and those that stopped before their end."""
-    finished = []
-    for name in workspace().sweep_names():
-        try:
-            if read_sweep(workspace(), name).finished:
-                finished.append(name)
-        except WorkspaceError:
-            continue
-    for job in jobs_to_show(job_store().list("sweep"), finished):
+    for job in jobs_to_show(job_store().list("sweep")):
         show_job(job)
 
 

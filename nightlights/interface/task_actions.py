@@ -106,7 +106,7 @@ def fetchable(operations: Sequence["Operation"]) -> "list[Operation]":
 
 def fetch_cards() -> None:
     """The fetches at work, and those that stopped before they were done; they need no connection."""
-    for job in jobs_to_show(job_store().list("fetch"), []):
+    for job in jobs_to_show(job_store().list("fetch")):
         show_job(job)
 
 

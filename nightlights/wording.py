@@ -12,8 +12,8 @@ FIRST_OUTPUT: Final = (
 
 
 def counted(count: int, noun: str) -> str:
-    """``1 region``, ``2 regions``, ``1,200 patches``."""
-    plural = "es" if noun.endswith(("ch", "s", "x")) else "s"
+    """``1 region``, ``2 regions``, ``1,200 patches``, ``30 epochs``."""
+    plural = "es" if noun.endswith(("ch", "s", "x")) and not noun.endswith("epoch") else "s"
     return f"{count:,} {noun}{plural * (count != 1)}"
 
 

@@ -13,6 +13,15 @@ def test_one_of_a_thing_has_no_s() -> None:
     assert said == ["1 region", "0 regions", "1,200 patches", "1 patch"]
 
 
+@pytest.mark.parametrize(
+    ("noun", "plural"),
+    [("epoch", "epochs"), ("branch", "branches"), ("patch", "patches"), ("bus", "buses"), ("box", "boxes")],
+)
+def test_plurals_end_as_they_are_spoken(noun: str, plural: str) -> None:
+    assert counted(2, noun) == f"2 {plural}"
+    assert counted(1, noun) == f"1 {noun}"
+
+
 @pytest.mark.parametrize(("value", "said"), [(-0.0003, "0.0"), (0.0003, "0.0"), (-0.0006, "-0.001")])
 def test_nothing_is_never_negative(value: float, said: str) -> None:
     assert str(rounded(value, 3)) == said

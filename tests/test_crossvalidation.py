@@ -9,6 +9,7 @@ import pytest
 from learning_samples import TINY_NETWORK, WINDOWS, learnable_dataset
 
 from nightlights import cli, crossvalidation, training
+from nightlights.commands.crossvalidate import folds_of
 from nightlights.crossvalidation import cross_validate, read_cross_validation
 from nightlights.errors import Cancelled, DatasetError, JobError, WorkspaceError
 from nightlights.jobs import JobStore
@@ -157,6 +158,17 @@ def test_a_region_that_is_only_held_out_is_never_trained_on(
     assert asked == {"partly-without-north": ["south"], "partly-without-east": ["north", "south"]}
     # One fold had one region and the other two.
     assert record.trained_on is None
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "words"),
+    [(None, ""), (1, ", training on the other one"), (2, ", training on the 2 others")],
+)
+def test_the_regions_of_a_fold_are_counted(
+    made: tuple[Workspace, CrossValidationRecord], trained_on: int | None, words: str
+) -> None:
+    record = made[1].model_copy(update={"trained_on": trained_on})
+    assert folds_of(record) == f"3 regions held out, each once{words}"
 
 
 @pytest.mark.parametrize(

@@ -138,11 +138,12 @@ def crossvalidate(
     _print(place, name, json=json)
 
 
-def _folds(record: "CrossValidationRecord") -> str:
+def folds_of(record: "CrossValidationRecord") -> str:
     """What was held out, and how many regions each fold was trained on."""
     folds, trained = len(record.folds), record.trained_on
     held = "1 region held out" if folds == 1 else f"{folds} regions held out, each once"
-    return f"{held}, training on the {trained} others" if trained else held
+    others = "the other one" if trained == 1 else f"the {trained} others"
+    return f"{held}, training on {others}" if trained else held
 
 
 def _print(workspace: "Workspace", name: str, *, json: bool) -> None:
@@ -156,7 +157,7 @@ def _print(workspace: "Workspace", name: str, *, json: bool) -> None:
     unit = record.scores[0].unit if record.scores else ""
     print_table(
         f"{'Simulated planet: c' if record.source.simulated else 'C'}ross-validation {name} of "
-        f"{record.settings.network}, {_folds(record)}, VIIRS grid, in {unit}",
+        f"{record.settings.network}, {folds_of(record)}, VIIRS grid, in {unit}",
         ("held out", "method", *FIGURES, *MORE_FIGURES),
         (
             (score.region, score.method, *figures_of(score), *more_figures_of(score))

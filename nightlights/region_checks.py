@@ -200,7 +200,8 @@ def _size_problem(region: Region, settings: "Settings") -> Problem | None:
             f"Region {region.name} is smaller than one patch: {width * across_m / 1000:.2g} km x "
             f"{height * pixel_m / 1000:.2g} km, and a patch of {size} pixels is "
             f"{size * across_m / 1000:.2g} km x {size * pixel_m / 1000:.2g} km.",
-            "Draw it larger, give it the role predict, or lower NIGHTLIGHTS_PATCH_SIZE.",
+            "Draw it larger, give it the role predict, or lower NIGHTLIGHTS_PATCH_SIZE. "
+            "The patch size of the training must then be as small.",
         )
     return None
 

@@ -146,7 +146,7 @@ def test_a_region_smaller_than_a_patch_says_both_sizes() -> None:
         problem = only_error(square(role=role, side=0.02))
         assert "smaller than one patch" in problem.message
         assert "128 pixels is 3.7 km x 3.7 km" in problem.message
-        assert "the role predict, or lower NIGHTLIGHTS_PATCH_SIZE" in problem.remedy
+        assert "the role predict, or lower NIGHTLIGHTS_PATCH_SIZE. The patch size of the" in problem.remedy
         assert check_regions([square(role=role, side=0.02)], Settings(patch_size=64)) == []
 
 

@@ -42,7 +42,9 @@ def draft_card(workspace: Workspace, run: str, *, overwrite: bool = False) -> Pa
     folder = workspace.run_folder(run)
     path = folder / CARD_FILE
     if path.exists() and not overwrite:
-        raise ModelError(f"{run} has a card already.", "Edit it, or ask for it to be overwritten.")
+        raise ModelError(
+            f"{run} has a card already.", "Edit it, or overwrite it (--overwrite on the command line)."
+        )
     _check_finished(folder, record)
     config = read_record(folder / CONFIG_FILE, ModelConfig)
     write_text(path, "\n".join(_card(folder, record, config)) + "\n")
@@ -78,7 +80,8 @@ def promote(
     target = (root or models_folder()) / own
     if target.exists() and not overwrite:
         raise ModelError(
-            f"There is a model {own} already.", "Choose another name, or ask for it to be overwritten."
+            f"There is a model {own} already.",
+            "Choose another name, or overwrite it (--overwrite on the command line).",
         )
     _check_finished(folder, record)
     config = read_record(folder / CONFIG_FILE, ModelConfig)

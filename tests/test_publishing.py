@@ -239,7 +239,7 @@ def test_other_content_is_not_replaced_unasked(workspace: Workspace) -> None:
     make_prediction(workspace, "other", seed=2)
     publish(workspace, PublishRequest(prediction="city", asset="shared"), NoProgress())
     request = PublishRequest(prediction="other", asset="shared")
-    with pytest.raises(EarthEngineError, match=r"assets/nightlights/shared with other content"):
+    with pytest.raises(EarthEngineError, match=r"assets/nightlights/shared with other content.*--overwrite"):
         publish(workspace, request, NoProgress())
     record = publish(workspace, request.model_copy(update={"overwrite": True}), NoProgress())
     assert record.asset and np.array_equal(pixels(record.asset), light(2), equal_nan=True)

@@ -117,7 +117,7 @@ def test_the_record_of_an_older_sweep_is_not_taken_for_this_one(
 ) -> None:
     workspace, _ = made
     other = REQUEST.model_copy(update={"vary": [Variation(field="seed", values=[1, 2])]})
-    with pytest.raises(WorkspaceError, match="in use"):
+    with pytest.raises(WorkspaceError, match=r"in use.*--overwrite"):
         sweep(workspace, other, NoProgress(), resume=True)
 
 

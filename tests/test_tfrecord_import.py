@@ -547,7 +547,7 @@ def test_a_name_in_use_is_told_before_any_reading(workspace: Workspace, tmp_path
     path = write_study_file(tmp_path / "train.tfrecord.gz", 1)
     imported_as(workspace, path)
     path.write_bytes(b"")
-    with pytest.raises(DatasetError, match="name some is in use"):
+    with pytest.raises(DatasetError, match=r"name some is in use.*--overwrite"):
         imported_as(workspace, path)
     write_study_file(path, 2)
     imported_as(workspace, path, overwrite=True)

@@ -130,7 +130,7 @@ def combine(
         raise ModelError(f"{name} is one of the runs to combine.", "Choose another name.")
     if folder.exists() and not overwrite:
         raise ModelError(
-            f"There is a run {name} already.", "Choose another name, or allow it to be overwritten."
+            f"There is a run {name} already.", "Choose another name, or overwrite it with --overwrite."
         )
     record = make(members, folder, name)
     say(f"{name} is the mean of {', '.join(record.members)}. Score it: nightlights evaluate --run {name}")

@@ -46,7 +46,8 @@ def make_room(
         taken = older[0].name if older else name
         raise WorkspaceError(
             f"The name {name} is in use: there is {taken} already.",
-            "Choose another name, ask for it to be overwritten, or resume the job that was interrupted.",
+            "Choose another name, or overwrite it (--overwrite on the command line). An interrupted job "
+            "can be resumed.",
         )
     # Before the record, which alone says that they belong to the series.
     for run in older_runs:

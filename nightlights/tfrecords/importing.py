@@ -147,7 +147,7 @@ def import_dataset(
     if (target / "dataset.json").exists() and not (request.overwrite or resume):
         raise DatasetError(
             f"The dataset name {request.dataset} is in use.",
-            "Choose another name, or ask for it to be overwritten.",
+            "Choose another name, or overwrite it (--overwrite on the command line).",
         )
     scratch = workspace.unpacked_folder(request.dataset)
     shutil.rmtree(scratch, ignore_errors=True)

@@ -204,7 +204,7 @@ def start_ingestion(
         if found is not None and not overwrite:
             raise EarthEngineError(
                 f"There is an asset {asset} with other content.",
-                "Choose another name for the asset, or ask for it to be overwritten.",
+                "Choose another name for the asset, or overwrite it (--overwrite on the command line).",
             )
         try:
             with clear_earthengine_errors(settings):

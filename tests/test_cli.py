@@ -382,6 +382,31 @@ def test_a_name_that_is_too_long_is_refused_with_the_length_that_is_allowed(run:
     assert "at most 64" in refused(run("train", "--dataset", "d", "--run", "r" * 65))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "title"),
+    [
+        (("train", "--dataset", "cities", "--run", "first"), "Train first"),
+        (("predict", "--run", "first", "--region", "abuja"), "Predict abuja with first"),
+        (("export", "--regions", "cities", "--dataset", "cities"), "Export cities"),
+    ],
+)
+@pytest.mark.parametrize("background", [False, True])
+def test_jobs_have_the_titles_of_the_pages(
+    run: Run,
+    requests: list[Any],
+    workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    title: str,
+    background: bool,
+) -> None:
+    monkeypatch.setattr(JobStore, "_start", lambda *_: None)
+    before = {job.id for job in JobStore(workspace).list()}
+    code, _, err = run(*arguments, *(["--background"] if background else []))
+    assert code == 0, err
+    assert [job.title for job in JobStore(workspace).list() if job.id not in before] == [title]
+
+
 def test_predict_copies_a_layer_whole(
     run: Run, requests: list[Any], workspace: Workspace, tmp_path: Path
 ) -> None:

@@ -109,10 +109,11 @@ def import_files(
         _describe_proposal(proposal, json)
         return
     place = writable_workspace(workspace)
+    title = f"Import {dataset}"
     if background:
-        start_job(place, "import", proposal.request, json=json)
+        start_job(place, "import", proposal.request, json=json, title=title)
         return
-    run_job(place, "import", proposal.request)
+    run_job(place, "import", proposal.request, title=title)
     from nightlights.datasets import Dataset
 
     manifest = Dataset.open(place, dataset).manifest

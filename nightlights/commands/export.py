@@ -182,10 +182,11 @@ def export(
         _estimate(request, collection, found.patch_size, json)
         return
     place = writable_workspace(workspace)
+    title = f"Export {dataset}"
     if background:
-        start_job(place, "export", request, json=json)
+        start_job(place, "export", request, json=json, title=title)
         return
-    run_job(place, "export", request)
+    run_job(place, "export", request, title=title)
 
     from nightlights.datasets import Dataset
 

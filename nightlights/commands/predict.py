@@ -77,10 +77,11 @@ def predict(
         overwrite=overwrite,
     )
     _check_dataset(place, run, dataset)
+    title = f"Predict {region} with {run}"
     if background:
-        start_job(place, "predict", request, json=json)
+        start_job(place, "predict", request, json=json, title=title)
         return
-    run_job(place, "predict", request)
+    run_job(place, "predict", request, title=title)
     folder = place.prediction_folder(name)
     record = read_record(folder / "prediction.json", PredictionRecord)
     if target is not None:

@@ -233,10 +233,11 @@ def train(
         TrainingRequest, run=run, dataset=dataset, settings=settings, notes=notes, overwrite=overwrite
     )
     place = writable_workspace(workspace)
+    title = f"Train {run}"
     if background:
-        start_job(place, "train", request, json=json)
+        start_job(place, "train", request, json=json, title=title)
         return
-    run_job(place, "train", request)
+    run_job(place, "train", request, title=title)
     folder = place.run_folder(run)
     record = read_record(folder / "run.json", RunRecord)
     if json:

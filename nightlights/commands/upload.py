@@ -48,10 +48,11 @@ def upload(
         overwrite=overwrite,
     )
     place = writable_workspace(workspace)
+    title = f"Publish {prediction}"
     if background:
-        start_job(place, "publish", request, json=json)
+        start_job(place, "publish", request, json=json, title=title)
         return
-    run_job(place, "publish", request)
+    run_job(place, "publish", request, title=title)
     record = read_publication(place, prediction)
     if json:
         print_json(record.model_dump(mode="json"))

@@ -203,11 +203,13 @@ def _append_to_log(workspace: "Workspace", job_id: str | None, chatter: IO[bytes
             shutil.copyfileobj(chatter, log)
 
 
-def start_job(workspace: "Workspace", kind: "JobKind", request: "Record", *, json: bool) -> None:
+def start_job(
+    workspace: "Workspace", kind: "JobKind", request: "Record", *, json: bool, title: str = ""
+) -> None:
     """Start a job in the background and say its name."""
     from nightlights.jobs import JobStore
 
-    job = JobStore(workspace).submit(kind, request)
+    job = JobStore(workspace).submit(kind, request, title)
     if json:
         print_json(job.model_dump(mode="json"))
     else:

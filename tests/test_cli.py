@@ -407,6 +407,14 @@ def test_jobs_have_the_titles_of_the_pages(
     assert [job.title for job in JobStore(workspace).list() if job.id not in before] == [title]
 
 
+def test_predicting_with_a_run_that_does_not_exist_records_no_job(run: Run, workspace: Workspace) -> None:
+    before = JobStore(workspace).list()
+    for more in ((), ("--background",), ("--dataset", "cities")):
+        message = refused(run("predict", "--run", "absent", "--region", "abuja", *more))
+        assert "There is no run absent" in message
+    assert JobStore(workspace).list() == before
+
+
 def test_predict_copies_a_layer_whole(
     run: Run, requests: list[Any], workspace: Workspace, tmp_path: Path
 ) -> None:

@@ -76,7 +76,7 @@ def predict(
         sharpen=sharpen,
         overwrite=overwrite,
     )
-    _check_dataset(place, run, dataset)
+    _check_model(place, run, dataset)
     title = f"Predict {region} with {run}"
     if background:
         start_job(place, "predict", request, json=json, title=title)
@@ -130,16 +130,17 @@ def _default_name(place: "Workspace", run: str, dataset: str | None, region: str
     from nightlights.shipped import usable_model
 
     own = dataset or ""
-    # That there is no such run, the job says.
+    # A run that does not exist is refused later, after the names are checked.
     with contextlib.suppress(NightlightsError):
         own = usable_model(place, run)[1].dataset
     return prediction_name(place, run, own, dataset or own, region)
 
 
-def _check_dataset(place: "Workspace", run: str, dataset: str | None) -> None:
-    """A model that ships comes without the imagery that it was trained on."""
-    from nightlights.shipped import shipped_model
+def _check_model(place: "Workspace", run: str, dataset: str | None) -> None:
+    """Refuse a run that does not exist, and a shipped model, which has no imagery, without a dataset."""
+    from nightlights.shipped import shipped_model, usable_model
 
+    usable_model(place, run)
     model = None if dataset else shipped_model(run)
     names = place.dataset_names()
     if model is not None and model.run.dataset not in names:

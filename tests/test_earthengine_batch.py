@@ -6,6 +6,7 @@ import shlex
 import shutil
 import signal
 import time
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,24 @@ def test_geotiffs_are_the_pixels_that_are_read_directly(tmp_path: Path, right: l
     )
     with pytest.raises(SourceError, match="not exported"):
         source.daytime(Window(10, 10, 2, 2))
+
+
+@pytest.mark.parametrize("file_format", ["GeoTIFF", "TFRecord"])
+@pytest.mark.parametrize("layer", ["daytime", "nighttime"])
+@pytest.mark.parametrize("statistic", ["median", "percentile"])
+def test_a_period_without_images_is_refused_before_a_task_starts(
+    server: EarthEngineServer, tmp_path: Path, file_format: Any, layer: str, statistic: Any
+) -> None:
+    earlier = len(list_operations(settings()))
+    period = {"start": date(2011, 1, 1), "end": date(2011, 2, 28)}
+    composite = getattr(request(), layer).model_copy(update=period)
+    if layer == "daytime":
+        composite = composite.model_copy(update={"statistic": statistic})
+    asked = request(file_format=file_format, **{layer: composite})
+    with pytest.raises(EarthEngineError, match="no image of the chosen product in this period and region"):
+        fetched(tmp_path, asked)
+    assert not server.requests.of("image:export") + server.requests.of("table:export")
+    assert len(list_operations(settings())) == earlier
 
 
 @pytest.mark.usefixtures("server")

@@ -198,6 +198,11 @@ def test_an_unreadable_key_file_is_told_without_its_content(tmp_path: Path, cont
             EarthEngineError,
             "no image of the chosen product",
         ),
+        (
+            "Image.rename: The number of names (3) must match the number of bands (0).",
+            EarthEngineError,
+            "no image of the chosen product",
+        ),
         (f"Cannot write to gs://{BUCKET}/x with Bearer {TOKEN}", EarthEngineError, "Earth Engine refused"),
     ],
 )

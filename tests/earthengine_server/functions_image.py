@@ -77,7 +77,8 @@ def rename(input: EarthImage, names: Sequence[str]) -> EarthImage:
 
 def _renamed(bands: Sequence[Band], names: Sequence[str], what: str) -> list[Band]:
     if len(names) != len(bands):
-        raise ExpressionError(f"{what}: {len(names)} names for {len(bands)} bands.")
+        counts = f"The number of names ({len(names)}) must match the number of bands ({len(bands)})"
+        raise ExpressionError(f"{what}: {counts}.")
     return [band.renamed(name) for band, name in zip(bands, names, strict=True)]
 
 

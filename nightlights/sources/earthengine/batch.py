@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field
 
@@ -39,6 +39,9 @@ from nightlights.sources.earthengine.readers import (
     write_patches,
 )
 from nightlights.sources.earthengine.sampling import choose_patches
+
+if TYPE_CHECKING:
+    import ee
 
 STATE_FILE: Final = "batch.json"
 Layer = Literal["daytime", "nighttime", "patches"]
@@ -211,6 +214,10 @@ class _Batch:
         there: dict[str, Operation] = {}
         if new and self._resumed:
             there = {each.description: each for each in list_operations(self.settings)}
+        for task in new:
+            if self.export_of(task).description not in there:
+                self.tell(0, len(new), f"Checking the {_WORDS[task.layer]} of {task.region}")
+                self._check_images(task)
         for number, task in enumerate(new):
             export = self.export_of(task)
             self.tell(number, len(new), f"Starting the task {export.description}")
@@ -237,12 +244,28 @@ class _Batch:
             request_id=f"nightlights-{record.export}-{self.record.tasks.index(task)}-{task.attempt}",
         )
 
-    def _submit(self, task: TaskRecord, export: Export) -> str:
+    def _images(self, task: TaskRecord) -> "tuple[ee.Image | None, ee.Image | None]":
+        """The daytime and the night-time composite that a task exports."""
         from nightlights.sources.earthengine.images import daytime_image, nighttime_image
 
         window = self.windows[task.region]
         day = None if task.layer == "nighttime" else daytime_image(self.request.daytime, window)
         night = None if task.layer == "daytime" else nighttime_image(self.request.nighttime, window)
+        return day, night
+
+    def _check_images(self, task: TaskRecord) -> None:
+        """Refuse a composite of no images: without bands, its export fails or is refused in other words."""
+        from nightlights.sources.earthengine.pixels import check_bands
+
+        day, night = self._images(task)
+        if night is not None:
+            check_bands(night, [RADIANCE_BAND], self.settings)
+        if day is not None:
+            check_bands(day, [band.name for band in self.bands], self.settings)
+
+    def _submit(self, task: TaskRecord, export: Export) -> str:
+        window = self.windows[task.region]
+        day, night = self._images(task)
         if day is not None and night is not None:
             names = [*(band.name for band in self.bands), RADIANCE_BAND]
             patches = self._patches(task.region)

@@ -121,7 +121,11 @@ _BY_WORDS: Final[tuple[tuple[re.Pattern[str], Callable[[str], EarthEngineError]]
             _too_much,
         ),
         (r"quota|too many (concurrent|requests)|rate limit|RESOURCE_EXHAUSTED", _quota),
-        (r"did not match any bands?.*available bands?: \[\]|no bands|empty collection", _no_images),
+        (
+            r"did not match any bands?.*available bands?: \[\]|must match the number of bands \(0\)|no bands|"
+            r"empty collection",
+            _no_images,
+        ),
     )
 )
 """The first that is found tells."""

@@ -89,6 +89,20 @@ def fetch_pixels(
     return _bands_first(answer, names, grid)
 
 
+def check_bands(image: "ee.Image", bands: Sequence[str], settings: Settings) -> None:
+    """Check that ``image`` has ``bands``, by one small request; a composite of no images has none.
+
+    Raises
+    ------
+    EarthEngineError
+        When it lacks one, Earth Engine refuses, or it cannot be reached.
+    """
+    import ee
+
+    with clear_earthengine_errors(settings):
+        ee.data.computeValue(image.select(list(bands)).bandNames())
+
+
 def _bands_first(answer: Any, names: list[str], grid: PixelGrid) -> NDArray[np.float32]:
     """The structured array that Earth Engine sends as floats, bands first, NaN where missing."""
     if answer.shape != (grid.height, grid.width) or not set(names) <= set(answer.dtype.names or ()):

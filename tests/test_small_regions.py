@@ -122,7 +122,7 @@ def test_the_readme_and_the_example_state_the_smallest_region_and_the_default() 
     assert f"| `NIGHTLIGHTS_PATCH_SIZE` | {size} |" in readme
     viirs_pixels = size // 16
     degrees = np.ceil(viirs_pixels / 240 * 1000) / 1000
-    sides = f"at least {viirs_pixels * 0.464:.1f} km ({degrees:.3f} degrees), one patch of {size} pixels"
-    assert sides in readme
+    sides = f"at least {degrees:.3f} degrees, one patch of {size} pixels"
+    assert f"{sides}: {viirs_pixels * 0.464:.1f} km at the equator" in readme
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
     assert f"#NIGHTLIGHTS_PATCH_SIZE={size}\n" in example

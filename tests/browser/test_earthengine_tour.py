@@ -55,8 +55,6 @@ def app(tmp_path: Path, server: dict[str, Any]) -> Iterator[RunningApp]:
     key = tmp_path / "key.json"
     key.write_text(json.dumps({"type": "service_account", "private_key": KEY}))
     variables = {**server["environment"], "NIGHTLIGHTS_SERVICE_ACCOUNT_KEY": str(key)}
-    # So that regions of 5 km, which are quick, hold a patch.
-    variables["NIGHTLIGHTS_PATCH_SIZE"] = "128"
     with running_app(tmp_path / "workspace", tmp_path / "app.log", variables=variables) as started:
         yield started
 

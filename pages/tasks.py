@@ -47,6 +47,8 @@ def show_tasks() -> None:
     fetch_panel(operations, settings())
 
 
-fetch_cards()
+# A container of their own keeps what follows at its place when a card goes; moving, it could be shown twice.
+with st.container():
+    fetch_cards()
 if connected_or_prompt("see its tasks"):
     st.fragment(show_tasks, run_every=SECONDS_BETWEEN_LOOKS)()

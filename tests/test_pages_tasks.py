@@ -240,6 +240,17 @@ def test_what_was_fetched_is_shown_and_what_is_gone_is_not(
     assert "Fetched" not in texts(page.run())
 
 
+def test_the_tasks_stay_at_their_place_when_the_card_of_a_fetch_goes(
+    app: Any, space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What moves is drawn at both places until the page has run to its end."""
+    before = len(connected(app, space, [DONE], monkeypatch).main.children)
+    add_job(space, "fetch", {"task": DONE.name, "folder": "downloads/accra-daytime"}, "failed")
+    page = connected(app, space, [DONE], monkeypatch)
+    assert "Resume" in [button.label for button in page.button]
+    assert len(page.main.children) == before
+
+
 def test_tasks_that_share_a_description_are_fetched_into_folders_of_their_own(space: Workspace) -> None:
     operations = [DONE, replace(DONE, name="projects/my-project/operations/DDD")]
     folders = [fetch_request(space, operation).folder for operation in operations]

@@ -131,7 +131,7 @@ def test_a_dataset_in_use_is_not_deleted(app: Any, space: Workspace) -> None:
 
 @pytest.mark.parametrize(
     ("state", "said"),
-    [("running", "running 25 %"), ("failed", "The disk is full."), ("interrupted", "without a word")],
+    [("running", "running 25 %"), ("failed", "The disk is full."), ("interrupted", "ended unexpectedly")],
 )
 def test_the_page_says_how_the_export_stands(app: Any, space: Workspace, state: Any, said: str) -> None:
     add_regions(space)

@@ -202,7 +202,7 @@ def test_a_reload_shows_the_run_that_trains_from_its_files_alone(app: Any, expor
 
 
 @pytest.mark.parametrize(
-    ("state", "said"), [("failed", "The disk is full."), ("interrupted", "without a word")]
+    ("state", "said"), [("failed", "The disk is full."), ("interrupted", "ended unexpectedly")]
 )
 def test_a_run_that_stopped_says_why_and_can_go_on(
     app: Any, exported: Workspace, state: Any, said: str

@@ -29,7 +29,7 @@ def default_name(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Gives the name of the prediction that the command line asks for."""
     requests: list[PredictionRequest] = []
 
-    def keep(place: Any, kind: str, request: PredictionRequest) -> None:
+    def keep(place: Any, kind: str, request: PredictionRequest, **_: Any) -> None:
         requests.append(request)
         raise Cancelled
 
@@ -54,6 +54,8 @@ def add_named(space: Workspace, name: str, run: str, region: str = "abuja") -> N
 def test_runs_that_differ_in_case_only_predict_under_names_that_differ_in_more(
     space: Workspace, default_name: Any
 ) -> None:
+    for run in ("first", "First"):
+        add_run(space, run)
     names = [default_name("first", "abuja"), default_name("First", "abuja")]
     assert names[0] == "first-abuja"
     assert names[1].startswith("first-abuja-")

@@ -1,9 +1,13 @@
 """A prediction over an existing one, killed at any moment: the old or the new one is there, whole."""
 
+import ctypes
+import errno
+import itertools
 import os
 import random
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ from learning_samples import WINDOWS, LearnableSource
 from shapely import box
 
 from nightlights import cog, pipeline
+from nightlights.errors import NightlightsError
 from nightlights.jobs import JobStore
 from nightlights.jobs.records import JobFiles
 from nightlights.manifests import (
@@ -95,3 +100,57 @@ def test_a_kill_at_any_moment_leaves_a_whole_prediction_and_the_next_run_no_rest
     assert store.wait(job.id).state == "done"
     assert list(space.root.rglob(".partial-*")) == []
     assert_whole(folder, chosen)
+
+
+class FailingLibrary:
+    """The C library, whose exchange of two names fails."""
+
+    def renameat2(self, *_: object) -> int:
+        ctypes.set_errno(errno.EIO)
+        return -1
+
+    renamex_np = renameat2
+
+
+@pytest.mark.parametrize("failures", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["rename", "replace", "exchange"])
+def test_a_failing_rename_leaves_a_whole_prediction_and_the_next_run_no_rest(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch, kind: str, failures: int
+) -> None:
+    folder, chance = space.prediction_folder("q"), random.Random(failures)
+    request = PredictionRequest(run="r", region="east", prediction="q", overwrite=True)
+    calls = itertools.count(1)
+
+    def counted(call: Callable[..., object], fails_at: int) -> Callable[..., object]:
+        def rename(*arguments: object, **options: object) -> object:
+            if next(calls) == fails_at:
+                raise OSError(errno.EIO, "Input/output error")
+            return call(*arguments, **options)
+
+        return rename
+
+    pipeline.predict(space, request, NoProgress())
+    chosen, count, failed = {True: {path.name for path in folder.iterdir()}}, 1, 0
+    if kind != "exchange":
+        with monkeypatch.context() as patched:
+            patched.setattr(os, kind, counted(getattr(os, kind), 0))
+            pipeline.predict(space, request, NoProgress())
+        count = next(calls) - 1
+    for _ in range(failures):
+        before = (folder / "prediction.json").stat().st_ino
+        calls = itertools.count(1)
+        with monkeypatch.context() as patched:
+            if kind == "exchange":
+                patched.setattr(ctypes, "CDLL", lambda *_, **__: FailingLibrary())
+            else:
+                patched.setattr(os, kind, counted(getattr(os, kind), chance.randint(1, count)))
+            try:
+                pipeline.predict(space, request, NoProgress())
+            except (OSError, NightlightsError):
+                failed += 1
+                assert (folder / "prediction.json").stat().st_ino == before
+        assert_whole(folder, chosen)
+    assert failed == failures
+    pipeline.predict(space, request, NoProgress())
+    assert_whole(folder, chosen)
+    assert list(folder.parent.rglob(".partial-*")) == []

@@ -335,7 +335,7 @@ class JobStore:
                 )
 
     def _check_versions(self) -> None:
-        """Refuse to work beside a running job of which nobody can tell what it reads and writes."""
+        """Refuse to work beside a running job whose reads and writes are unknown."""
         for path in self.workspace.jobs_folder.glob("[!.]*/job.json"):
             try:
                 read_record(path, JobRecord)

@@ -15,6 +15,7 @@ from nightlights.crossvalidation import cross_validate
 from nightlights.datasets import Dataset, export_dataset
 from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.manifests import CrossValidationRequest, ExportRequest, TrainingSettings
+from nightlights.noise import MONTH, Noise
 from nightlights.observation import PointSpread, observe
 from nightlights.prediction import Predictor
 from nightlights.progress import NoProgress
@@ -27,8 +28,8 @@ from nightlights.workspace import Workspace
 
 Floats = NDArray[np.float64]
 
-QUIETER = 16.0
-"""An aggregate of 256 pixels has a sixteenth of their noise; sharpening's floors are meant for one."""
+AGGREGATED = Noise(share=MONTH.share / 16, floor=MONTH.floor / 16)
+"""An aggregate of 256 pixels has a sixteenth of their noise."""
 DATASET = "burundi-aggregate"
 COLUMN, ROW = 43_000, 18_000
 """Where on the grid the enlarged country is put: only shapes and latitudes count, here near the equator."""
@@ -69,7 +70,7 @@ def scale_transfer_rows(workspace: Workspace, data: Path, seed: int) -> list[tup
     scored = np.isfinite(fine) & np.all([np.isfinite(prior) for prior in priors.values()], axis=0)
     found = []
     for method, prior in priors.items():
-        corrected = sharpen(QUIETER * prior * known, QUIETER * measured, window, spread) / QUIETER
+        corrected = sharpen(prior * known, measured, window, spread, noise=AGGREGATED)
         errors = [(image - fine)[scored] for image in (prior, corrected)]
         rmse = [f"{np.sqrt(np.mean(error**2)):.4f}" for error in errors]
         mae = [f"{np.mean(np.abs(error)):.4f}" for error in errors]

@@ -38,6 +38,7 @@ def main(arguments: list[str]) -> int:
         errors: dict[float, list[float]] = {contrast: [] for contrast in CONTRASTS}
         for dataset in datasets:
             spread = PointSpread(dataset.manifest.point_spread_fwhm_m)
+            noise = dataset.manifest.viirs_noise
             for city in cities:
                 light = candidate.predict(dataset, city, NoProgress())
                 measured, truth = dataset.read_nighttime(city), dataset.read_truth(city)
@@ -45,7 +46,7 @@ def main(arguments: list[str]) -> int:
                     raise SystemExit(f"The truth of {city} is unknown.")
                 window = dataset.region(city).window.window
                 for contrast, found in errors.items():
-                    corrected = sharpen(light, measured, window, spread, contrast=contrast)
+                    corrected = sharpen(light, measured, window, spread, noise=noise, contrast=contrast)
                     found.append(float(np.sqrt(np.nanmean((corrected - truth) ** 2))))
         rows.append([run, *(f"{np.mean(found):.2f}" for found in errors.values())])
     print_table(

@@ -5,6 +5,8 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from nightlights.noise import MONTH, YEAR, Noise
+
 Sensor = Literal["Landsat 8", "Landsat 9", "Landsat 8 and 9", "Sentinel-2"]
 LandsatMask = Literal["fill", "dilated cloud", "cirrus", "cloud", "cloud shadow", "snow", "saturation"]
 Statistic = Literal["median", "percentile"]
@@ -90,6 +92,16 @@ class NighttimeComposite(_Period):
     product: NighttimeProduct = "monthly"
     minimum_cloud_free: int = Field(default=1, ge=0, le=31)
     annual_band: AnnualBand = "median_masked"
+
+
+def composite_noise(nighttime: NighttimeComposite) -> Noise:
+    """How far the median over the months, or years, that begin in the period scatters."""
+    first, last = nighttime.start, nighttime.end
+    if nighttime.product == "annual":
+        years = last.year - first.year + (first == date(first.year, 1, 1))
+        return YEAR.of_median(max(years, 1))
+    months = 12 * (last.year - first.year) + last.month - first.month + (first.day == 1)
+    return MONTH.of_median(max(months, 1))
 
 
 class EarthEngineRequest(BaseModel):

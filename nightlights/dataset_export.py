@@ -221,6 +221,7 @@ class _Export:
             period_end=self.request.period_end,
             bands=list(self.bands),
             point_spread_fwhm_m=self.request.fwhm_m,
+            noise=self.source.noise,
             regions=records,
         )
 
@@ -234,7 +235,11 @@ class _Export:
             return None
         asked = [(each.name, each.role, each.to_feature()["geometry"], each.window) for each in self.regions]
         kept = [(each.name, each.role, each.geometry, each.window.window) for each in found.regions]
-        same = found == self.manifest(found.regions, found.created)
+        wanted = self.manifest(found.regions, found.created)
+        if found.noise is None:
+            # Datasets from before did not say it.
+            wanted = wanted.model_copy(update={"noise": None})
+        same = found == wanted
         return found if same and json.dumps(asked, default=repr) == json.dumps(kept, default=repr) else None
 
     def _fingerprint(self) -> str:

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from nightlights.bands import RADIANCE_UNIT, Band, RadianceTransform, Scaling
 from nightlights.composites import EarthEngineRequest
 from nightlights.grid import Window
+from nightlights.noise import MONTH, SIMULATED, Noise
 from nightlights.records import SCHEMA_VERSION as SCHEMA_VERSION
 from nightlights.records import JobKind as JobKind
 from nightlights.records import Record as Record
@@ -110,7 +111,13 @@ class DatasetManifest(Record):
     bands: list[Band]
     radiance_unit: str = RADIANCE_UNIT
     point_spread_fwhm_m: float
+    noise: Noise | None = Field(default=None, description="of VIIRS; that of a month unless given")
     regions: list[DatasetRegion]
+
+    @property
+    def viirs_noise(self) -> Noise:
+        """How far VIIRS scatters; older datasets do not say."""
+        return self.noise or (SIMULATED if self.source.simulated else MONTH)
 
 
 class ExportRequest(Record):
@@ -329,13 +336,35 @@ class PredictionRequest(Record):
     overwrite: bool = False
 
 
+class SharpeningRecord(Record):
+    """How well the layer ``sharpened`` agrees with VIIRS, in the measure of the noise.
+
+    Attributes
+    ----------
+    noise:
+        Standard deviation of VIIRS that was taken for it.
+    chi_square:
+        Mean over the measured pixels of (observed minus measured) squared, over the variance of the noise: 1
+        for the true light. None where nothing was measured.
+    within_two_sigma:
+        Share of these pixels within two standard deviations; 0.954 for the true light.
+    pixels:
+        How many were measured.
+    """
+
+    noise: Noise
+    chi_square: float | None
+    within_two_sigma: float | None
+    pixels: int
+
+
 class PredictionRecord(Record):
     """``predictions/NAME/prediction.json``. ``layers`` maps layer to file name.
 
     Layers: ``daytime``, ``viirs``, ``prediction`` (analysis grid), ``observed`` (the prediction as VIIRS
-    would see it), ``difference`` (observed minus VIIRS), ``sharpened`` (where asked for: corrected so that
-    VIIRS would see what it measured), ``truth`` where known; of a calibrated model ``lower`` and ``upper``
-    (bounds between which VIIRS should measure) and ``uncertainty`` (upper minus lower).
+    would see it), ``difference`` (observed minus VIIRS), ``sharpened`` (where asked for: corrected until
+    VIIRS would see what it measured, but for noise), ``truth`` where known; of a calibrated model ``lower``
+    and ``upper`` (bounds between which VIIRS should measure) and ``uncertainty`` (upper minus lower).
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -350,6 +379,9 @@ class PredictionRecord(Record):
     bands: list[Band]
     layers: dict[str, str]
     sharpening_contrast: float = Field(default=1.0, description="of the layer sharpened, see the settings")
+    sharpening: SharpeningRecord | None = Field(
+        default=None, description="None without the layer sharpened, and of layers made to agree within 1 %"
+    )
     score: Score | None
     fine_scores: list[MethodFineScore] = Field(
         default_factory=list, description="beside interpolated VIIRS, where the true fine radiance is known"

@@ -311,6 +311,7 @@ def predict(
             bands=dataset.manifest.bands,
             layers=layers,
             sharpening_contrast=made.sharpening_contrast,
+            sharpening=made.sharpening,
             score=score,
             fine_scores=fine,
             total_predicted=compared.total_predicted,

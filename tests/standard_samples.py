@@ -46,8 +46,8 @@ def figures(city: str = "kano", group: str = "Africa", **given: float) -> CityFi
         "sharpened": False,
         "rmse": 0.0,
         "fine_rmse": 0.0,
-        "worst_error": 0.0,
-        "mean_error": 0.0,
+        "chi_square": 1.0,
+        "within_two_sigma": 0.95,
         "total_error": 0.0,
     }
     return CityFigures(**{"city": city, "group": group, "planet_seed": 1, **perfect, **given})

@@ -19,6 +19,7 @@ FLOORS: dict[str, int] = {
             "progress",
             "grid",
             "observation",
+            "noise",
             "bands",
             "names",
             "settings",

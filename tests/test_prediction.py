@@ -20,6 +20,7 @@ from nightlights.metrics import ScoreSums
 from nightlights.models import CONFIG_FILE, save_model
 from nightlights.networks import NETWORKS
 from nightlights.networks.layout import UNetLayout
+from nightlights.noise import SIMULATED
 from nightlights.observation import PointSpread, observe
 from nightlights.prediction import (
     Predictor,
@@ -116,9 +117,9 @@ def test_sharpening_raises_the_contrast_as_the_model_says(
     result = predict_region(dataset, "town", model, tmp_path, sharpen=True)
     fine, found = (cog.read(tmp_path / result.layers[layer])[0] for layer in ("prediction", "sharpened"))
     measured = dataset.read_nighttime("town")
-    wanted = sharpen(fine, measured, WINDOW, PointSpread(742.0), contrast=1.5)
+    wanted = sharpen(fine, measured, WINDOW, PointSpread(742.0), noise=SIMULATED, contrast=1.5)
     assert_same_light(found, wanted)
-    plain = sharpen(fine, measured, WINDOW, PointSpread(742.0))
+    plain = sharpen(fine, measured, WINDOW, PointSpread(742.0), noise=SIMULATED)
     assert np.nanmax(np.abs(found - plain)) > 1e-2 * np.nanmax(wanted)
     assert result.sharpening_contrast == 1.5
     assert cog.inspect(tmp_path / "sharpened.tif").tags["sharpening_contrast"] == "1.5"
@@ -188,7 +189,17 @@ def test_the_layers_agree_with_each_other_and_say_what_they_are(
     expected = observe(fine, WINDOW, PointSpread(742.0))
     np.testing.assert_allclose(read["observed"][0], expected, rtol=1e-6, equal_nan=True)
     np.testing.assert_allclose(read["difference"][0], expected - measured, rtol=1e-4, atol=1e-4)
-    assert_same_light(read["sharpened"][0], sharpen(fine, measured, WINDOW, PointSpread(742.0)))
+    wanted = sharpen(fine, measured, WINDOW, PointSpread(742.0), noise=SIMULATED)
+    assert_same_light(read["sharpened"][0], wanted)
+    # What is said of the agreement is that of the layer itself with what was measured.
+    seen, sigma = observe(read["sharpened"][0], WINDOW, PointSpread(742.0)), SIMULATED.sigma(measured)
+    residuals = ((seen - measured) / sigma)[np.isfinite(seen) & np.isfinite(measured)]
+    assert result.sharpening is not None and result.sharpening.noise == SIMULATED
+    assert result.sharpening.pixels == residuals.size
+    assert result.sharpening.chi_square == pytest.approx(np.mean(residuals**2), rel=1e-3)
+    assert result.sharpening.within_two_sigma == pytest.approx(np.mean(np.abs(residuals) < 2), abs=0.01)
+    tags = cog.inspect(tmp_path / result.layers["sharpened"]).tags
+    assert float(tags["chi_square_per_pixel"]) == pytest.approx(result.sharpening.chi_square, rel=0.01)
     assert result.comparison.sums.pixels == np.isfinite(expected).sum()
     assert result.comparison.sums.rmse == pytest.approx(
         np.sqrt(np.nanmean((expected - measured) ** 2)), rel=1e-5

@@ -16,7 +16,7 @@ from nightlights.jobs.kinds import StandardRequest
 from nightlights.manifests import RunRecord, SourceRecord, TrainingRequest, read_record, write_record
 from nightlights.networks import NETWORKS, NETWORKS_VERSION
 from nightlights.progress import NoProgress
-from nightlights.sharpening import agreement
+from nightlights.sharpening import estimate, scene
 from nightlights.sharpening.constants import sharpening_constants, sharpening_digest
 from nightlights.standard import outdated, work
 from nightlights.standard.cities import City
@@ -30,8 +30,6 @@ from nightlights.standard.work import keep_record, table_folder
 from nightlights.training import train
 from nightlights.uncertainty.records import METHOD
 from nightlights.workspace import Workspace
-
-SHARPEN = import_module("nightlights.sharpening.sharpen")
 
 
 def row(rows: list[TargetRow], *words: str) -> TargetRow:
@@ -51,9 +49,9 @@ def test_other_constants_of_sharpening_make_other_figures(monkeypatch: pytest.Mo
     identities = {candidate.identity(ground)}
     assert not why_outdated(known)
     for module, name, value in (
-        (SHARPEN, "NOISE_FLOOR", 1.0),
-        (SHARPEN, "TOLERANCE", 0.02),
-        (agreement, "STIFFNESSES", (30.0,)),
+        (estimate, "_ROUNDS", 20),
+        (estimate, "_CHI_SQUARE", 0.9),
+        (scene, "_DARKEST", 0.01),
     ):
         monkeypatch.setattr(module, name, value)
         digests.add(sharpening_digest())
@@ -68,7 +66,7 @@ def test_every_number_at_the_top_of_a_module_of_sharpening_is_looked_at() -> Non
     """A constant that is added belongs into the digest, or among those on which no figure depends."""
     no_figure = {"_STRIP_PIXELS", "KEPT_BYTES", "PIXELS"}
     found = 0
-    for name in ("agreement", "cells", "estimate", "interpolation", "scene", "sharpen"):
+    for name in ("agreement", "estimate", "interpolation", "scene", "sharpen", "strips"):
         module = import_module(f"nightlights.sharpening.{name}")
         # Those that are imported from another module are counted there.
         own = Path(str(module.__file__)).read_text()

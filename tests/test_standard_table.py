@@ -63,7 +63,7 @@ def full(ours: float) -> StandardTable:
     return table(
         *continents("daytime", {"same": ours, "other": 2 * ours}, trap=ours),
         *continents("study", {"same": 1.0, "other": 2.0}, trap=1.0),
-        sharpened("sharpening", ours, worst_error=ours, mean_error=ours, total_error=ours),
+        sharpened("sharpening", ours, chi_square=2 * ours, total_error=ours),
         sharpened("oracle", 0.0),
         *(sharpened(name, 1.5, plain=1.0 if name == "bicubic VIIRS" else 1.2) for name in LISTED_BASELINES),
     )
@@ -119,8 +119,15 @@ def test_coverage_and_agreement_are_judged_on_both_sides() -> None:
         return row(target_rows(table(made)), "uncertainty, daytime")
 
     assert [covered(count).reached for count in (86, 88, 92, 94)] == [False, True, True, False]
-    errors = [figures(sharpened=True, worst_error=error) for error in (0.002, 0.02)]
-    assert row(target_rows(table(method("sharpening", *errors))), "largest relative").measured == 0.02
+    cities = [
+        figures(sharpened=True, chi_square=chi_square, within_two_sigma=share)
+        for chi_square, share in ((0.9, 0.97), (1.3, 0.92))
+    ]
+    rows = target_rows(table(method("sharpening", *cities)))
+    assert row(rows, "largest chi-square").measured == 1.3
+    assert not row(rows, "largest chi-square").reached
+    assert row(rows, "within two standard deviations").measured == 0.92
+    assert row(target_rows(table(method("sharpening", cities[0]))), "largest chi-square").reached
 
 
 def test_the_print_tells_what_is_recorded_and_what_is_simulated(capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,13 +163,13 @@ def test_a_perfect_light_has_no_error_and_traps_are_added_up(tmp_path: Path) -> 
 
     perfect = measure(Candidate("a", "a", "", truth), ground, NoProgress(), lambda: WHEN)
     plain, after = perfect.cities
-    assert (
-        plain.rmse < 1e-4 and plain.fine_rmse == 0 and plain.worst_error < 1e-4 and plain.total_error < 1e-4
-    )
-    assert after.sharpened and after.fine_rmse < 1e-3 and after.worst_error < 0.01
+    assert plain.rmse < 1e-4 and plain.fine_rmse == 0 and plain.total_error < 1e-4
+    assert plain.chi_square is not None and plain.chi_square < 1e-6 and plain.within_two_sigma == 1
+    assert after.sharpened and after.fine_rmse < 1e-3
     twice = Candidate("b", "b", "", lambda *each: 2 * truth(*each), sharpened=False)
     (doubled,) = measure(twice, ground, NoProgress(), lambda: WHEN).cities
-    assert doubled.total_error == pytest.approx(1, rel=1e-4) == doubled.mean_error
+    assert doubled.total_error == pytest.approx(1, rel=1e-4)
+    assert doubled.chi_square is not None and doubled.chi_square > 100
     measured = dataset.read_nighttime("east")
     assert doubled.rmse == pytest.approx(float(np.sqrt(np.mean(measured.astype(float) ** 2))), rel=1e-4)
 

@@ -35,14 +35,15 @@ def print_targets(table: "StandardTable") -> None:
             "RMSE",
             "fine RMSE",
             "fine RMSE, sharpened",
-            "largest error %",
-            "mean error %",
+            "largest chi-square",
+            "least within 2 sigma %",
             "total %",
             "scored",
         ),
         (_means(method) for method in table.methods),
-        "RMSE: at the VIIRS grid. Fine RMSE: at the analysis grid against the true radiance. Errors: of the "
-        f"sharpened light as VIIRS would see it, above the noise floor, and of total light. {_SIMULATED}",
+        "RMSE: at the VIIRS grid. Fine RMSE: at the analysis grid against the true radiance. Chi-square: "
+        "a pixel, of the sharpened light as VIIRS would see it, in the measure of the noise of VIIRS; total: "
+        f"error of total light. {_SIMULATED}",
     )
 
 
@@ -73,7 +74,7 @@ def _target(row: "TargetRow") -> str | None:
 
 
 def _figure(value: float, unit: str) -> str:
-    return f"{100 * value:.3g} %" if unit == "%" else f"{value:.3g} x"
+    return f"{100 * value:.3g} %" if unit == "%" else f"{value:.3g} {unit}".rstrip()
 
 
 def _scored(row: "TargetRow", table: "StandardTable") -> str:
@@ -95,8 +96,13 @@ def _means(method: "MethodFigures") -> tuple[str | None, ...]:
         _cell(method.mean(lambda city: city.rmse)),
         _cell(method.mean(lambda city: city.fine_rmse)),
         _cell(method.mean(lambda city: city.fine_rmse, sharpened=True)),
-        _cell(max((100 * city.worst_error for city in sharpened), default=None)),
-        _cell(method.mean(lambda city: 100 * city.mean_error, sharpened=True)),
+        _cell(max((city.chi_square for city in sharpened if city.chi_square is not None), default=None)),
+        _cell(
+            min(
+                (100 * city.within_two_sigma for city in sharpened if city.within_two_sigma is not None),
+                default=None,
+            )
+        ),
         _cell(max((100 * city.total_error for city in sharpened), default=None)),
         f"recorded {local_time(method.created)}" if method.recorded else "now",
     )

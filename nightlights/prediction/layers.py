@@ -13,11 +13,12 @@ from nightlights import cog
 from nightlights.bands import RADIANCE_UNIT
 from nightlights.datasets import Dataset
 from nightlights.grid import Window
+from nightlights.manifests import SharpeningRecord
 from nightlights.observation import PointSpread
 from nightlights.prediction.comparison import Comparison, compare_fine, observed_blocks
 from nightlights.prediction.tiling import Predictor
 from nightlights.progress import NoProgress, Progress
-from nightlights.sharpening import sharpened_blocks
+from nightlights.sharpening import Agreement, Sharpening
 
 MODEL_TAG = "model"
 """Tag of a raster that names the run it was predicted with."""
@@ -40,11 +41,14 @@ class RegionPrediction:
         Of the prediction with VIIRS, and with the truth where it is known.
     sharpening_contrast:
         Power of the prediction that the layer ``sharpened`` takes its texture from; 1 where there is none.
+    sharpening:
+        How well that layer agrees with VIIRS; None where there is none.
     """
 
     layers: dict[str, str]
     comparison: Comparison
     sharpening_contrast: float = 1.0
+    sharpening: SharpeningRecord | None = None
 
 
 def predict_region(
@@ -62,7 +66,7 @@ def predict_region(
     Layers: ``daytime``, ``viirs`` and ``truth`` (where known) are the dataset's own files; ``prediction``
     lies on the analysis grid; ``observed`` is the prediction as VIIRS would see it, and ``difference`` is
     observed minus VIIRS; ``sharpened``, on the analysis grid and where asked for, is the prediction corrected
-    so that VIIRS would see what it measured.
+    until VIIRS would see what it measured, but for noise.
 
     Parameters
     ----------
@@ -125,20 +129,36 @@ def predict_region(
 
     write("difference", differences(), fine=False)
     contrast = predictor.config.sharpening_contrast if sharpen else 1.0
+    report = None
     if sharpen:
         watched = _Watched(predicted, progress or NoProgress(), window)
         measured = dataset.read_nighttime(region)
-        corrected = sharpened_blocks(
-            watched.read,
-            measured,
-            window,
-            spread,
-            contrast=contrast,
-            tile_size=watched.side,
+        noise = dataset.manifest.viirs_noise
+        corrected = Sharpening.of(
+            watched.read, measured, window, spread, noise=noise, contrast=contrast, tile_size=watched.side
         )
-        write("sharpened", watched.written(corrected), fine=True, **{CONTRAST_TAG: f"{contrast:g}"})
+        agreement = corrected.agreement
+        found = {CONTRAST_TAG: f"{contrast:g}", **_tags_of(agreement)}
+        write("sharpened", watched.written(corrected.blocks()), fine=True, **found)
+        known = agreement.pixels > 0
+        report = SharpeningRecord(
+            noise=noise,
+            chi_square=agreement.chi_square if known else None,
+            within_two_sigma=agreement.within_two_sigma if known else None,
+            pixels=agreement.pixels,
+        )
     comparison = compare_fine(dataset, region, lambda part: cog.read(predicted, part)[0], spread)
-    return RegionPrediction(layers, comparison, contrast)
+    return RegionPrediction(layers, comparison, contrast, report)
+
+
+def _tags_of(agreement: Agreement) -> dict[str, str]:
+    """What the raster itself says of its agreement."""
+    if not agreement.pixels:
+        return {}
+    return {
+        "chi_square_per_pixel": f"{agreement.chi_square:.3g}",
+        "share_within_two_sigma": f"{agreement.within_two_sigma:.3g}",
+    }
 
 
 class _Watched:

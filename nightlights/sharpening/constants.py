@@ -2,38 +2,31 @@
 
 import hashlib
 import json
-from importlib import import_module
 
-from nightlights.sharpening import agreement, cells, estimate, interpolation, scene
+from nightlights.sharpening import estimate, interpolation, scene
+from nightlights.sharpening.agreement import _SIGMAS
 
-PROCEDURE = 1
+PROCEDURE = 2
 """Counts changes of the procedures of this package that are no change of a constant."""
 
 
 def sharpening_constants() -> dict[str, float | list[float]]:
     """Name to value, of everything in this package that figures depend on; memory and strips are none."""
-    # The package's name for the function hides the module.
-    sharpen = import_module("nightlights.sharpening.sharpen")
     return {
         "procedure": PROCEDURE,
-        "noise floor": sharpen.NOISE_FLOOR,
-        "tolerance": sharpen.TOLERANCE,
-        "dark tolerance": sharpen._DARK_TOLERANCE,
-        "kept back": sharpen._KEPT_BACK,
-        "softness": agreement._SOFTNESS,
-        "stiffnesses": list(agreement.STIFFNESSES),
-        "effort": agreement._EFFORT,
-        "rounds of agreement": agreement._ROUNDS,
-        "halvings": agreement._HALVINGS,
-        "conjugate steps": agreement._CONJUGATE_STEPS,
-        "rounds of the estimate": estimate._ROUNDS,
+        "rounds": estimate._ROUNDS,
+        "step": estimate._STEP,
+        "gentle rounds": estimate._GENTLE,
+        "chi-square": estimate._CHI_SQUARE,
+        "neighbourhood": estimate._NEIGHBOURHOOD,
+        "largest residual": estimate._LARGEST_RESIDUAL,
+        "least gate": estimate._LEAST_GATE,
         "faint": estimate._FAINT,
         "largest factor": estimate._LARGEST_FACTOR,
         "neighbours": estimate._NEIGHBOURS,
-        "cell": cells.CELL,
+        "darkest": scene._DARKEST,
         "least coverage": scene._LEAST_COVERAGE,
-        "least brightness": scene._LEAST_BRIGHTNESS,
-        "kept share": scene.KEPT_SHARE,
+        "sigmas of agreement": _SIGMAS,
         "kriging ranges": list(interpolation._RANGES_M),
         "kriging lags": interpolation._LAGS,
         "kriging nugget": interpolation._NUGGET,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nightlights.bands import Band
 from nightlights.grid import Window
+from nightlights.noise import Noise
 from nightlights.progress import Progress
 
 
@@ -53,6 +54,10 @@ class ImagerySource(Protocol):
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know about this imagery before it is exported, in whole sentences."""
+
+    @property
+    def noise(self) -> Noise | None:
+        """How far :meth:`nighttime` scatters; None where nothing is known but that it is VIIRS."""
 
     @property
     def bands(self) -> tuple[Band, ...]:

@@ -15,6 +15,7 @@ from nightlights.bands import LANDSAT_BANDS, Band, Quantity
 from nightlights.encodings import encodings_of
 from nightlights.errors import RasterError, SourceError
 from nightlights.grid import Window
+from nightlights.noise import Noise
 from nightlights.sources.base import Estimate
 from nightlights.sources.raster_files import NodataRule, RasterFile, mosaic
 
@@ -133,6 +134,11 @@ class RastersSource:
             for file in self._night
             if file.nodata[0] == 0 and self._rules["night-time"].value is None
         )
+
+    @property
+    def noise(self) -> Noise | None:
+        """Unknown: a raster does not say how many nights or months are in it."""
+        return None
 
     def describe(self) -> dict[str, Any]:
         """The arguments that make this source again, with size and time of each file."""

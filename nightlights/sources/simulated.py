@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nightlights.bands import LANDSAT_BANDS, Band
 from nightlights.grid import FINE_PER_VIIRS, VIIRS_HEIGHT, VIIRS_WIDTH, Window
+from nightlights.noise import SIMULATED, Noise
 from nightlights.observation import ObservationOperator, PointSpread
 from nightlights.planet import PLANET_VERSION
 from nightlights.planet.built import built
@@ -23,10 +24,8 @@ _PIXELS_PER_SECOND = 550_000
 _BYTES_PER_PIXEL = 2 * len(LANDSAT_BANDS) + 4
 """Daytime bands as 16-bit integers and the truth as float32, before compression."""
 _KEPT_BLOCKS = 128
-_NOISE_FLOOR = 0.09
-_NOISE_SHARE = 0.02
 _STEP = 0.001
-"""Night-time noise in nW/cm2/sr, its part that grows with the light, and the step of the stored values."""
+"""Of the stored night-time values, in nW/cm2/sr."""
 
 
 class SimulatedSource:
@@ -65,6 +64,11 @@ class SimulatedSource:
     def notes(self) -> tuple[str, ...]:
         """Nothing beyond what its label says."""
         return ()
+
+    @property
+    def noise(self) -> Noise | None:
+        """That of the simulated instrument."""
+        return SIMULATED
 
     @property
     def bands(self) -> tuple[Band, ...]:
@@ -132,7 +136,7 @@ class SimulatedSource:
         draws = [unit(hashed(rows, columns, salt + self.seed * 7919)) for salt in salts]
         # Four uniform numbers add up to nearly a normal one, of variance 4 / 12.
         normal = (sum(draw.astype(np.float64) for draw in draws) - 2.0) * np.sqrt(3.0)
-        return np.asarray(normal * (_NOISE_FLOOR + _NOISE_SHARE * light))
+        return np.asarray(normal * (SIMULATED.floor + SIMULATED.share * light))
 
 
 def _blocks(window: Window, seed: int = 0) -> Iterator[Block]:

@@ -17,7 +17,7 @@ from nightlights.evaluation import Share
 from nightlights.manifests import RunRecord
 from nightlights.observation import PointSpread, observe
 from nightlights.progress import Progress
-from nightlights.sharpening.sharpen import NOISE_FLOOR, sharpen
+from nightlights.sharpening import Agreement, sharpen
 from nightlights.standard.cities import City, Split, cities_of
 from nightlights.standard.table import CityFigures, MethodFigures, PlaceTraps, Versions
 from nightlights.standard.traps import Trap, trap_masks, trap_places, trap_sums
@@ -176,7 +176,14 @@ def _figures(
         plain = plain.model_copy(update=counts)
     if not candidate.sharpened:
         return [plain]
-    corrected = sharpen(light, scene.measured, scene.window, scene.spread, contrast=candidate.contrast)
+    corrected = sharpen(
+        light,
+        scene.measured,
+        scene.window,
+        scene.spread,
+        noise=dataset.manifest.viirs_noise,
+        contrast=candidate.contrast,
+    )
     return [plain, scene.figures(corrected, sharpened=True)]
 
 
@@ -188,6 +195,7 @@ class _Scene:
         self.spread = PointSpread(dataset.manifest.point_spread_fwhm_m)
         self.window = dataset.region(city.name).window.window
         self.measured = dataset.read_nighttime(city.name).astype(np.float64)
+        self.sigma = dataset.manifest.viirs_noise.sigma(self.measured)
         self.truth = _truth(dataset, city.name).astype(np.float64)
 
     def figures(self, light: Light, *, sharpened: bool = False) -> CityFigures:
@@ -195,8 +203,7 @@ class _Scene:
         seen = observe(light, self.window, self.spread)
         known = np.isfinite(seen) & np.isfinite(self.measured)
         areas = np.broadcast_to(self.window.pixel_area_km2[:, None], self.window.shape)
-        bright = known & (self.measured > NOISE_FLOOR)
-        relative = np.abs(seen[bright] / self.measured[bright] - 1)
+        found = Agreement.of(seen, self.measured, self.sigma)
         total, wanted = ((values * areas)[known].sum() for values in (seen, self.measured))
         fine, true = ((block_means(values) * areas)[known].sum() for values in (light, self.truth))
 
@@ -210,8 +217,8 @@ class _Scene:
             sharpened=sharpened,
             rmse=_rmse(seen, self.measured),
             fine_rmse=_rmse(light, self.truth),
-            worst_error=float(relative.max(initial=0.0)),
-            mean_error=float(relative.mean()) if relative.size else 0.0,
+            chi_square=found.chi_square,
+            within_two_sigma=found.within_two_sigma,
             total_error=error(total),
             fine_total_error=error(fine) if np.isfinite(fine) else None,
             truth_total_error=error(true) if np.isfinite(true) else None,

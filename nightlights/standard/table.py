@@ -54,7 +54,7 @@ class Versions(Record):
 
 
 class CityFigures(Record):
-    """One method in one city on one planet. Radiance in nW/cm2/sr; errors of agreement are shares.
+    """One method in one city on one planet. Radiance in nW/cm2/sr; errors of total light are shares.
 
     Attributes
     ----------
@@ -62,8 +62,11 @@ class CityFigures(Record):
         At the VIIRS grid, of the observed light against what was measured.
     fine_rmse:
         At the analysis grid, against the truth.
+    chi_square, within_two_sigma:
+        Of ``observe(light)`` against the measurement, in the measure of its noise, see
+        :class:`nightlights.sharpening.Agreement`. None in older records.
     worst_error, mean_error:
-        Of ``observe(light)`` relative to the measurement, over VIIRS pixels above the noise floor.
+        Of older records alone: relative to the measurement, over VIIRS pixels above 3 nW/cm2/sr.
     total_error:
         Of radiance times area of ``observe(light)``, relative to what was measured, over VIIRS pixels.
     fine_total_error, truth_total_error:
@@ -80,8 +83,10 @@ class CityFigures(Record):
     sharpened: bool
     rmse: float
     fine_rmse: float
-    worst_error: float
-    mean_error: float
+    chi_square: float | None = None
+    within_two_sigma: float | None = None
+    worst_error: float | None = None
+    mean_error: float | None = None
     total_error: float
     fine_total_error: float | None = None
     truth_total_error: float | None = None

@@ -40,7 +40,7 @@ class TargetRow:
     measured:
         None where a method's figures are missing.
     unit:
-        ``x`` for ratios, ``%`` for shares, which are given from 0 to 1.
+        ``x`` for ratios, ``%`` for shares, which are given from 0 to 1, nothing for chi-square.
     methods:
         Keys of the methods whose figures went in.
     detail:
@@ -245,26 +245,27 @@ def _agreement(table: StandardTable) -> Iterator[TargetRow]:
     method = table.method(_OURS)
     cities = [each for each in method.cities if each.sharpened] if method else []
     task = "VIIRS and daytime bands (sharpening)"
-    worst = max(cities, key=lambda city: city.worst_error, default=None)
-    yield TargetRow(
-        task,
-        "largest relative error of observe(sharpened) above the noise floor",
-        None,
-        0.01,
-        worst.worst_error if worst else None,
-        "%",
-        (_OURS,),
-        f"of all VIIRS pixels, in {worst.city}, planet {worst.planet_seed}" if worst else "",
-    )
-    yield TargetRow(
-        task,
-        "mean relative error of observe(sharpened) above the noise floor",
-        None,
-        0.01,
-        _mean([city.mean_error for city in cities]),
-        "%",
-        (_OURS,),
-    )
+    known = [city for city in cities if city.chi_square is not None]
+    for figure, highest, values in (
+        ("largest chi-square per pixel of observe(sharpened)", 1.2, [city.chi_square for city in known]),
+        (
+            "least share of pixels of observe(sharpened) within two standard deviations of the noise",
+            None,
+            [city.within_two_sigma for city in known],
+        ),
+    ):
+        pairs = [(value, city) for value, city in zip(values, known, strict=True) if value is not None]
+        worst = max(pairs, key=lambda pair: pair[0] if highest else -pair[0], default=None)
+        yield TargetRow(
+            task,
+            figure,
+            None,
+            highest,
+            worst[0] if worst else None,
+            "" if highest else "%",
+            (_OURS,),
+            f"of all cities, in {worst[1].city}, planet {worst[1].planet_seed}" if worst else "",
+        )
     total = max(cities, key=lambda city: city.total_error, default=None)
     yield TargetRow(
         task,

@@ -16,6 +16,7 @@ from nightlights.encodings import encodings_of
 from nightlights.errors import DatasetError, SourceError
 from nightlights.grid import VIIRS_PER_DEGREE, VIIRS_WIDTH, Window
 from nightlights.manifests import ImportRequest, Role
+from nightlights.noise import Noise
 from nightlights.progress import Progress
 from nightlights.regions import Region
 from nightlights.sources.base import Estimate
@@ -127,6 +128,11 @@ class PatchFilesSource:
         return tuple(
             Region(placed.files.name, placed.role, box(*placed.window.bounds)) for placed in self._regions
         )
+
+    @property
+    def noise(self) -> Noise | None:
+        """Unknown: the files do not say how many months are in them."""
+        return None
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightlights.bands import Band
-from nightlights.composites import EarthEngineRequest
+from nightlights.composites import EarthEngineRequest, composite_noise
 from nightlights.errors import SourceError
 from nightlights.grid import Window
+from nightlights.noise import SIMULATED, Noise
 from nightlights.progress import Progress
 from nightlights.settings import Settings
 from nightlights.sources.base import Estimate
@@ -100,6 +101,11 @@ class EarthEngineSource:
         if self.simulated:
             notes.append("This is a local test server: the imagery is simulated.")
         return tuple(notes)
+
+    @property
+    def noise(self) -> Noise:
+        """Of the median of all months, or years, that begin in the period."""
+        return SIMULATED if self.simulated else composite_noise(self.request.nighttime)
 
     @property
     def bands(self) -> tuple[Band, ...]:

@@ -235,11 +235,9 @@ class _Export:
             return None
         asked = [(each.name, each.role, each.to_feature()["geometry"], each.window) for each in self.regions]
         kept = [(each.name, each.role, each.geometry, each.window.window) for each in found.regions]
-        wanted = self.manifest(found.regions, found.created)
-        if found.noise is None:
-            # Datasets from before did not say it.
-            wanted = wanted.model_copy(update={"noise": None})
-        same = found == wanted
+        # Datasets from before did not say their noise.
+        like = found.model_copy(update={"noise": found.noise or self.source.noise})
+        same = like == self.manifest(found.regions, found.created)
         return found if same and json.dumps(asked, default=repr) == json.dumps(kept, default=repr) else None
 
     def _fingerprint(self) -> str:

@@ -23,6 +23,7 @@ from nightlights.scores import MethodFineScore as MethodFineScore
 from nightlights.scores import Score as Score
 from nightlights.scores import ScoreIntervals as ScoreIntervals
 from nightlights.scores import Scores as Scores
+from nightlights.scores import SharpeningRecord as SharpeningRecord
 from nightlights.training_settings import READS_VIIRS, TRAINED_ON_TRUTH, VIIRS_SMOOTHING
 from nightlights.training_settings import Loss as Loss
 from nightlights.training_settings import Optimizer as Optimizer
@@ -333,29 +334,13 @@ class PredictionRequest(Record):
     dataset: Name | None = Field(default=None, description="the run's own dataset unless given")
     prediction: Name
     sharpen: bool = Field(default=True, description="also make the layer sharpened")
+    exponent: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="how far sharpening trusts the texture of the prediction; by VIIRS itself unless given",
+    )
     overwrite: bool = False
-
-
-class SharpeningRecord(Record):
-    """How well the layer ``sharpened`` agrees with VIIRS, in the measure of the noise.
-
-    Attributes
-    ----------
-    noise:
-        Standard deviation of VIIRS that was taken for it.
-    chi_square:
-        Mean over the measured pixels of (observed minus measured) squared, over the variance of the noise: 1
-        for the true light. None where nothing was measured.
-    within_two_sigma:
-        Share of these pixels within two standard deviations; 0.954 for the true light.
-    pixels:
-        How many were measured.
-    """
-
-    noise: Noise
-    chi_square: float | None
-    within_two_sigma: float | None
-    pixels: int
 
 
 class PredictionRecord(Record):

@@ -289,7 +289,15 @@ def predict(
     calibration = load_calibration(model)
     remove_partial(target)
     with replacing_folder(target) as unfinished:
-        made = predict_region(dataset, region.name, model, unfinished, progress, sharpen=request.sharpen)
+        made = predict_region(
+            dataset,
+            region.name,
+            model,
+            unfinished,
+            progress,
+            sharpen=request.sharpen,
+            exponent=request.exponent,
+        )
         layers = made.layers | write_interval_layers(
             dataset, region.name, model, calibration, unfinished / made.layers["prediction"], progress
         )

@@ -5,6 +5,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from nightlights.bands import RADIANCE_UNIT
+from nightlights.noise import Noise
 from nightlights.records import SCHEMA_VERSION, Record, Role, Share
 
 BICUBIC: Final = "bicubic VIIRS"
@@ -122,3 +123,77 @@ class Scores(Record):
     simulated: bool
     grid: str = "VIIRS, 15 arc-seconds"
     scores: list[Score]
+
+
+class ScaleVerdict(Record):
+    """What the texture of a prediction was worth on VIIRS that was moved up in scale.
+
+    Attributes
+    ----------
+    factor:
+        VIIRS plays the fine image, and the mean over footprints ``factor`` times as large the measurement.
+    gain:
+        Share by which the texture, at the exponent of the verdict, lowers the RMSE of interpolation alone,
+        both sharpened; below 0 where it raises it.
+    lower, upper:
+        Between which the gain lies with a probability of 95 %, by the bootstrap over blocks; None where there
+        are too few of them.
+    pixels:
+        VIIRS pixels that were compared.
+    """
+
+    factor: int
+    gain: float
+    lower: float | None
+    upper: float | None
+    pixels: int
+
+
+class Verdict(Record):
+    """To which power the texture of a prediction is to be trusted in a region, by the region's own VIIRS.
+
+    Attributes
+    ----------
+    exponent:
+        Which is used.
+    found:
+        Which served best at the scales that were tested; None where the region is too small for any.
+    weight:
+        Of ``found`` in ``exponent``, from 0 to 1; the rest is the exponent that is usual.
+    scales:
+        What it was worth, from the finest scale on.
+    """
+
+    exponent: float
+    found: float | None
+    weight: Share
+    scales: list[ScaleVerdict]
+
+
+class SharpeningRecord(Record):
+    """How well the layer ``sharpened`` agrees with VIIRS, in the measure of the noise.
+
+    Attributes
+    ----------
+    noise:
+        Standard deviation of VIIRS that was taken for it.
+    chi_square:
+        Mean over the measured pixels of (observed minus measured) squared, over the variance of the noise: 1
+        for the true light. None where nothing was measured.
+    within_two_sigma:
+        Share of these pixels within two standard deviations; 0.954 for the true light.
+    pixels:
+        How many were measured.
+    exponent:
+        To which power the texture is that of the prediction: of 0 it is interpolated VIIRS, sharpened. 1 in
+        records from before it was measured.
+    verdict:
+        Why; None where it was given, or in records from before it was measured.
+    """
+
+    noise: Noise
+    chi_square: float | None
+    within_two_sigma: float | None
+    pixels: int
+    exponent: float = 1.0
+    verdict: Verdict | None = None

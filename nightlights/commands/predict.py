@@ -50,8 +50,17 @@ def predict(
     ] = "prediction",
     sharpen: Annotated[
         bool,
-        typer.Option(help="Also correct the prediction so that VIIRS agrees with it."),
+        typer.Option(help="Also correct the prediction until VIIRS agrees with it, but for its noise."),
     ] = True,
+    exponent: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="How far sharpening trusts the texture of the prediction: 0 is interpolated VIIRS. Unless "
+            "given, the region's own VIIRS decides, moved up in scale.",
+        ),
+    ] = None,
     overwrite: OverwriteOption = False,
     background: BackgroundOption = False,
     workspace: WorkspaceOption = None,
@@ -59,6 +68,7 @@ def predict(
 ) -> None:
     """Predict night-time radiance at 29 m for a region, in tiles, at any size."""
     from nightlights.manifests import PredictionRecord, PredictionRequest, read_record
+    from nightlights.wording import sharpening_words
 
     target = None if output is None else output.expanduser()
     if target is not None and (target.is_dir() or not target.absolute().parent.is_dir()):
@@ -74,6 +84,7 @@ def predict(
         dataset=dataset,
         prediction=name,
         sharpen=sharpen,
+        exponent=exponent,
         overwrite=overwrite,
     )
     _check_model(place, run, dataset)
@@ -95,6 +106,9 @@ def predict(
     if record.score:
         figures = f"RMSE {record.score.rmse:.3f}, bias {record.score.bias:+.3f} {record.unit}"
         typer.echo(f"{name}: {figures} over {record.score.pixels:,} VIIRS pixels.{note}")
+    if record.sharpening:
+        for line in sharpening_words(record.sharpening, record.fine_scores):
+            typer.echo(line)
     if record.fine_scores:
         _print_fine(record)
     typer.echo(f"Layers {', '.join(record.layers)} in {folder}")

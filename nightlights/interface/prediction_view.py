@@ -16,11 +16,12 @@ from nightlights.interface.training_view import size
 from nightlights.manifests import PredictionRecord
 from nightlights.maps import values_at
 from nightlights.scores import BICUBIC, CONSTANT
+from nightlights.wording import sharpening_words
 
 _MEANINGS: dict[str, str] = {
     "viirs": "Measured: the mean over footprints of about 742 m, pixels of about 460 m",
     "prediction": "The network's radiance, pixels of about 29 m",
-    "sharpened": "The prediction corrected so that VIIRS would see what it measured, pixels of about 29 m",
+    "sharpened": "Corrected until VIIRS would see what it measured, but for noise; pixels of about 29 m",
     "observed": "The prediction through the footprint of VIIRS",
     "difference": "Predicted as VIIRS sees it, minus VIIRS",
     "uncertainty": "Width of the 90 % interval for what VIIRS would measure: where it is wide, do not trust",
@@ -175,6 +176,20 @@ def show_fine_scores(record: PredictionRecord) -> None:
     if not any(each.sharpened for each in record.fine_scores):
         words += " Tick **Sharpen too** and predict again to score the sharpened prediction."
     st.caption(words)
+
+
+def show_verdict(record: PredictionRecord) -> None:
+    """How well the sharpened layer agrees with VIIRS, and how far its texture is to be trusted."""
+    if "sharpened" not in record.layers:
+        return
+    st.markdown("#### Sharpened", help="By the VIIRS of this very region; see the science for how.")
+    if record.sharpening is None:
+        st.info(
+            "This prediction was sharpened by an earlier recipe, to agree with VIIRS within 1 %, noise and "
+            "all. Predict again to sharpen it to the level of the noise."
+        )
+        return
+    st.markdown("\n".join(f"- {line}" for line in sharpening_words(record.sharpening, record.fine_scores)))
 
 
 def show_values(record: PredictionRecord, folder: Path, point: tuple[float, float] | None) -> None:

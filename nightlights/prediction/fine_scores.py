@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nightlights import cog
 from nightlights.datasets import Dataset
-from nightlights.grid import Window
+from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.manifests import MethodFineScore
 from nightlights.metrics import FineSums
 from nightlights.observation import PointSpread
@@ -17,10 +17,14 @@ from nightlights.prediction.comparison import Read
 from nightlights.prediction.tiling import expanded
 from nightlights.progress import NoProgress, Progress
 from nightlights.scores import BICUBIC, CONSTANT, KRIGING
-from nightlights.sharpening.interpolation import area_to_point_kriging, bicubic
+from nightlights.sharpening import Sharpening
+from nightlights.sharpening.interpolation import area_to_point_kriging, bicubic, bicubic_part
 
 LARGEST_KRIGED = 128
 """Side in VIIRS pixels of the largest region that is kriged: time and memory grow with its third power."""
+
+LARGEST_SHARPENED = 50_000_000
+"""Analysis pixels of the largest region whose interpolated VIIRS is sharpened for comparison, in memory."""
 
 _TILE = 64
 # A pixel this far away weighs less than a billionth in a cubic spline, so that tiles meet.
@@ -50,7 +54,7 @@ def layer_fine_scores(
     Returns
     -------
     list
-        Network, network sharpened, bicubic, kriging, constant mean, as far as they are there; empty where
+        Network, bicubic, both sharpened too, kriging, constant mean, as far as they are there; empty where
         the truth is unknown.
     """
     window = dataset.region(region).window.window
@@ -61,7 +65,12 @@ def layer_fine_scores(
     if "sharpened" in layers:
         sharpened = folder / layers["sharpened"]
         methods[network, True] = lambda part: cog.read(sharpened, part)[0]
-    methods |= {(method, False): read for method, read in _from_viirs(dataset, region).items()}
+    small = FINE_PER_VIIRS**2 * window.width * window.height <= LARGEST_SHARPENED
+    for method, read in _from_viirs(dataset, region).items():
+        methods[method, False] = read
+        if method == BICUBIC and "sharpened" in layers and small:
+            smooth = _sharpened_bicubic(dataset, region)
+            methods[method, True] = lambda part: smooth[part.fine_slices_in(window)]
     sums = dict.fromkeys(methods, FineSums())
     tiles = list(window.tiles(_TILE, _TILE))
     for done, tile in enumerate(tiles):
@@ -79,6 +88,23 @@ def layer_fine_scores(
         for (method, corrected), total in sums.items()
         if total.pixels
     ]
+
+
+def _sharpened_bicubic(dataset: Dataset, region: str) -> NDArray[np.float32]:
+    """What sharpening makes of VIIRS alone: what the texture of a prediction has to beat."""
+    window = dataset.region(region).window.window
+    measured = dataset.read_nighttime(region).astype(np.float64)
+    found = Sharpening.of(
+        lambda part: bicubic_part(measured, window, part),
+        measured,
+        window,
+        PointSpread(dataset.manifest.point_spread_fwhm_m),
+        noise=dataset.manifest.viirs_noise,
+    )
+    light = np.empty(window.fine_shape, np.float32)
+    for tile, block in found.blocks():
+        light[tile.fine_slices_in(window)] = block
+    return light
 
 
 def _from_viirs(dataset: Dataset, region: str) -> dict[str, Read]:

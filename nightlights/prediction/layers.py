@@ -19,12 +19,16 @@ from nightlights.prediction.comparison import Comparison, compare_fine, observed
 from nightlights.prediction.tiling import Predictor
 from nightlights.progress import NoProgress, Progress
 from nightlights.sharpening import Agreement, Sharpening
+from nightlights.sharpening.verdict import verdict
 
 MODEL_TAG = "model"
 """Tag of a raster that names the run it was predicted with."""
 
 CONTRAST_TAG = "sharpening_contrast"
 """Tag of a sharpened raster: to which power its texture is that of the prediction."""
+
+EXPONENT_TAG = "texture_exponent"
+"""Tag of a sharpened raster: how far that texture is trusted, from 0 to 1."""
 
 _TILE = 1024
 
@@ -60,6 +64,7 @@ def predict_region(
     tile_size: int | None = None,
     *,
     sharpen: bool = False,
+    exponent: float | None = None,
 ) -> RegionPrediction:
     """Predict ``region`` and write its layers as Cloud Optimized GeoTIFFs into ``out_folder``.
 
@@ -74,6 +79,9 @@ def predict_region(
         Side of a tile in analysis pixels; chosen for the network unless given.
     sharpen:
         Make the layer ``sharpened``, too; it takes less time than predicting.
+    exponent:
+        How far its texture is that of the prediction, from 0 to 1; what the region's own VIIRS says unless
+        given, see :func:`nightlights.sharpening.verdict.verdict`.
 
     Raises
     ------
@@ -134,11 +142,23 @@ def predict_region(
         watched = _Watched(predicted, progress or NoProgress(), window)
         measured = dataset.read_nighttime(region)
         noise = dataset.manifest.viirs_noise
+        found_by = None
+        if exponent is None:
+            seen = _observed_power(predicted, contrast, window, spread)
+            found_by = verdict(measured, seen, window, spread, noise)
+            exponent = found_by.exponent
         corrected = Sharpening.of(
-            watched.read, measured, window, spread, noise=noise, contrast=contrast, tile_size=watched.side
+            watched.read,
+            measured,
+            window,
+            spread,
+            noise=noise,
+            contrast=contrast,
+            exponent=exponent,
+            tile_size=watched.side,
         )
         agreement = corrected.agreement
-        found = {CONTRAST_TAG: f"{contrast:g}", **_tags_of(agreement)}
+        found = {CONTRAST_TAG: f"{contrast:g}", EXPONENT_TAG: f"{exponent:g}", **_tags_of(agreement)}
         write("sharpened", watched.written(corrected.blocks()), fine=True, **found)
         known = agreement.pixels > 0
         report = SharpeningRecord(
@@ -146,9 +166,28 @@ def predict_region(
             chi_square=agreement.chi_square if known else None,
             within_two_sigma=agreement.within_two_sigma if known else None,
             pixels=agreement.pixels,
+            exponent=exponent,
+            verdict=found_by,
         )
     comparison = compare_fine(dataset, region, lambda part: cog.read(predicted, part)[0], spread)
     return RegionPrediction(layers, comparison, contrast, report)
+
+
+def _observed_power(
+    predicted: Path, power: float, window: Window, spread: PointSpread
+) -> NDArray[np.float32]:
+    """What VIIRS would see of the prediction to a power, shape (height, width)."""
+
+    def read(part: Window) -> NDArray[np.float32]:
+        light: NDArray[np.float32] = np.maximum(cog.read(predicted, part)[0], 0)
+        if power != 1:
+            light **= np.float32(power)
+        return light
+
+    seen = np.empty(window.shape, np.float32)
+    for tile, block in observed_blocks(read, window, spread):
+        seen[tile.slices_in(window)] = block
+    return seen
 
 
 def _tags_of(agreement: Agreement) -> dict[str, str]:

@@ -69,8 +69,7 @@ def layer_fine_scores(
     for method, read in _from_viirs(dataset, region).items():
         methods[method, False] = read
         if method == BICUBIC and "sharpened" in layers and small:
-            smooth = _sharpened_bicubic(dataset, region)
-            methods[method, True] = lambda part: smooth[part.fine_slices_in(window)]
+            methods[method, True] = _sharpened_bicubic(dataset, region)
     sums = dict.fromkeys(methods, FineSums())
     tiles = list(window.tiles(_TILE, _TILE))
     for done, tile in enumerate(tiles):
@@ -90,7 +89,7 @@ def layer_fine_scores(
     ]
 
 
-def _sharpened_bicubic(dataset: Dataset, region: str) -> NDArray[np.float32]:
+def _sharpened_bicubic(dataset: Dataset, region: str) -> Read:
     """What sharpening makes of VIIRS alone: what the texture of a prediction has to beat."""
     window = dataset.region(region).window.window
     measured = dataset.read_nighttime(region).astype(np.float64)
@@ -104,7 +103,7 @@ def _sharpened_bicubic(dataset: Dataset, region: str) -> NDArray[np.float32]:
     light = np.empty(window.fine_shape, np.float32)
     for tile, block in found.blocks():
         light[tile.fine_slices_in(window)] = block
-    return light
+    return lambda part: light[part.fine_slices_in(window)]
 
 
 def _from_viirs(dataset: Dataset, region: str) -> dict[str, Read]:

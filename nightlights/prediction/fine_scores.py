@@ -66,10 +66,10 @@ def layer_fine_scores(
         sharpened = folder / layers["sharpened"]
         methods[network, True] = lambda part: cog.read(sharpened, part)[0]
     small = FINE_PER_VIIRS**2 * window.width * window.height <= LARGEST_SHARPENED
-    for method, read in _from_viirs(dataset, region).items():
-        methods[method, False] = read
-        if method == BICUBIC and "sharpened" in layers and small:
-            methods[method, True] = _sharpened_bicubic(dataset, region)
+    for name, read in _from_viirs(dataset, region).items():
+        methods[name, False] = read
+        if name == BICUBIC and "sharpened" in layers and small:
+            methods[name, True] = _sharpened_bicubic(dataset, region)
     sums = dict.fromkeys(methods, FineSums())
     tiles = list(window.tiles(_TILE, _TILE))
     for done, tile in enumerate(tiles):

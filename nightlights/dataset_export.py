@@ -1,7 +1,6 @@
 """Exporting imagery: a pair of rasters a region, tile by tile, resumable, listed only when complete."""
 
 import contextlib
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -22,9 +21,9 @@ from nightlights.errors import (
     SourceError,
     WorkspaceError,
 )
+from nightlights.export_state import fingerprint, kept_region
 from nightlights.grid import Window
 from nightlights.manifests import (
-    SCHEMA_VERSION,
     DatasetManifest,
     DatasetRegion,
     ExportRequest,
@@ -37,7 +36,7 @@ from nightlights.manifests import (
 )
 from nightlights.progress import Progress
 from nightlights.regions import Region
-from nightlights.sources.base import Estimate, FetchingSource, ImagerySource
+from nightlights.sources.base import Estimate, FetchingSource, ImagerySource, RepeatedSource
 from nightlights.workspace import Workspace
 
 _TILE = 64
@@ -207,6 +206,7 @@ class _Export:
                 "label": self.source.label,
                 "simulated": self.source.simulated,
                 "parameters": self.source.describe(),
+                "attribution": self.request.attribution,
             }
         )
 
@@ -240,24 +240,14 @@ class _Export:
         same = like == self.manifest(found.regions, found.created)
         return found if same and json.dumps(asked, default=repr) == json.dumps(kept, default=repr) else None
 
-    def _fingerprint(self) -> str:
-        """Tells whether regions of an interrupted export may be kept."""
-        content = {
-            "schema": SCHEMA_VERSION,
-            "request": self.request.model_dump(mode="json", exclude={"overwrite"}),
-            "source": self.source_record.model_dump(mode="json"),
-            "bands": [band.model_dump(mode="json") for band in self.bands],
-            "regions": [region.to_feature() for region in self.regions],
-        }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
     @contextlib.contextmanager
     def folder(self, partial: Path) -> Iterator[None]:
         """The folder of the unfinished export: the one that is there where it is of the same request.
 
         It stays when the block raises and a region was finished, so that the next export goes on from it.
         """
-        mark, wanted = partial / _MARK, self._fingerprint()
+        mark = partial / _MARK
+        wanted = fingerprint(self.request, self.source_record, self.bands, self.regions)
         same = mark.exists() and mark.read_text(encoding="utf-8") == wanted
         if not same or self._holds_another(partial):
             shutil.rmtree(partial, ignore_errors=True)
@@ -278,7 +268,8 @@ class _Export:
         if not (partial / "data" / _MANIFEST).exists():
             return False
         finished = [
-            _kept(partial / "finished" / f"{region.name}.json", partial / "data") for region in self.regions
+            kept_region(partial / "finished" / f"{region.name}.json", partial / "data")
+            for region in self.regions
         ]
         folders = {path.name for path in (partial / "data").iterdir() if path.is_dir()}
         return None in finished or not folders <= {region.name for region in self.regions}
@@ -297,7 +288,7 @@ class _Export:
     def region(self, partial: Path, region: Region) -> DatasetRegion:
         """Export one region, or take the record of an earlier export that finished it."""
         finished = partial / "finished" / f"{region.name}.json"
-        record = _kept(finished, partial / "data")
+        record = kept_region(finished, partial / "data")
         if record is None:
             record = _RegionExport(self, region, partial / "data").run()
             write_record(finished, record)
@@ -323,18 +314,6 @@ def _megabytes(window: Window, bands: int) -> float:
     return height * width * bands * 4 / 1e6
 
 
-def _kept(finished: Path, data: Path) -> DatasetRegion | None:
-    """The record of a finished region whose files are still what they were, or None."""
-    if not finished.exists():
-        return None
-    try:
-        record = read_record(finished, DatasetRegion)
-        intact = all(files.sha256(data / name) == digest for name, digest in record.sha256.items())
-    except (OSError, WorkspaceError):
-        return None
-    return record if intact else None
-
-
 class _RegionExport:
     """One region's rasters: daytime and truth on the analysis grid, VIIRS on its own."""
 
@@ -349,14 +328,23 @@ class _RegionExport:
         self._lit = 0
         self._sum = 0.0
         self._maximum = -np.inf
+        self._months: int | None = None
 
     def run(self) -> DatasetRegion:
-        names = {kind: f"{self._region.name}/{kind}.tif" for kind in ("daytime", "viirs", "truth")}
+        names = {kind: f"{self._region.name}/{kind}.tif" for kind in ("daytime", "viirs", "noise", "truth")}
         tiles = list(self._window.tiles(_TILE, _TILE))
         bands = self._export.bands
         tags = {"source": self._export.source.label, "region": self._region.name}
+        if self._export.request.attribution:
+            tags["attribution"] = " ".join(self._export.request.attribution)
         # The night first: a region without VIIRS is found before the long work.
         self._write(names["viirs"], self._nights(tiles), False, ["avg_rad"], [RADIANCE_UNIT], tags)
+        noise = list(self._noises(tiles))
+        if noise:
+            units = [RADIANCE_UNIT, "images"]
+            self._write(names["noise"], iter(noise), False, ["scatter", "images"], units, tags)
+        else:
+            del names["noise"]
         cog.write_geotiff(
             self._data / names["daytime"],
             self._days(tiles),
@@ -382,6 +370,8 @@ class _RegionExport:
             daytime=names["daytime"],
             nighttime=names["viirs"],
             truth=names.get("truth"),
+            noise=names.get("noise"),
+            months_composed=self._months,
             sha256={name: files.sha256(self._data / name) for name in names.values()},
             missing_share=self._missing / pixels,
             radiance=self._summary(),
@@ -415,6 +405,19 @@ class _RegionExport:
             yield tile, radiance
         if self._known == 0:
             raise self._nothing("night-time")
+
+    def _noises(self, tiles: Sequence[Window]) -> Iterator[cog.Block]:
+        """Scatter and number of the night-time images; nothing where a pixel comes from one image."""
+        source, counts = self._export.source, []
+        if not isinstance(source, RepeatedSource):
+            return
+        for tile in tiles:
+            noise = source.noise(tile)
+            if noise is None:
+                return
+            counts.append(noise[1][noise[1] > 0])
+            yield tile, noise
+        self._months = int(np.median(np.concatenate(counts)))
 
     def _truths(self, tiles: Sequence[Window]) -> Iterator[cog.Block]:
         for tile in tiles:

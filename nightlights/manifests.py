@@ -69,6 +69,9 @@ class SourceRecord(Record):
     label: str
     simulated: bool
     parameters: dict[str, Any] = Field(default_factory=dict)
+    attribution: list[str] = Field(
+        default_factory=list, description="source and licence of the imagery, a sentence each"
+    )
 
 
 class RadianceSummary(Record):
@@ -94,6 +97,14 @@ class DatasetRegion(Record):
     daytime: str
     nighttime: str
     truth: str | None = None
+    noise: str | None = Field(
+        default=None, description="scatter of a single night-time image and number of images, where composed"
+    )
+    months_composed: int | None = Field(
+        default=None,
+        ge=1,
+        description="night-time images that half of the pixels have at least, where composed",
+    )
     sha256: dict[str, str] = Field(default_factory=dict, description="file name to digest")
     missing_share: Share = Field(description="share of analysis pixels with a missing band")
     radiance: RadianceSummary
@@ -117,8 +128,18 @@ class DatasetManifest(Record):
 
     @property
     def viirs_noise(self) -> Noise:
-        """How far VIIRS scatters; older datasets do not say."""
-        return self.noise or (SIMULATED if self.source.simulated else MONTH)
+        """How far VIIRS scatters, as its source says, or as a median of so many months does."""
+        usual = SIMULATED if self.source.simulated else MONTH.of_median(self.months_composed or 1)
+        return self.noise or usual
+
+    @property
+    def months_composed(self) -> int | None:
+        """How many monthly images the night-time image is the median of; of its regions, the fewest.
+
+        None where it is unknown: a mosaic, or a source that composes by itself.
+        """
+        counts = [region.months_composed for region in self.regions]
+        return min((count for count in counts if count is not None), default=None) if all(counts) else None
 
 
 class ExportRequest(Record):
@@ -134,6 +155,12 @@ class ExportRequest(Record):
     nighttime_nodata: float | None = None
     ignore_nodata_tag: bool = Field(
         default=False, description="rasters source: treat a tagged nodata value as valid"
+    )
+    nighttime_composite: Literal["mosaic", "median"] = Field(
+        default="mosaic", description="rasters source: median where the files are months of the same place"
+    )
+    attribution: list[str] = Field(
+        default_factory=list, description="source and licence of the imagery, kept in the dataset's record"
     )
     bands: list[str] | None = Field(default=None, description="all bands of the source unless given")
     period_start: str | None = None

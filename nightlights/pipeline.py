@@ -67,6 +67,7 @@ def make_source(request: ExportRequest, settings: Settings | None = None) -> Ima
             daytime_nodata=request.daytime_nodata,
             nighttime_nodata=request.nighttime_nodata,
             ignore_nodata_tag=request.ignore_nodata_tag,
+            nighttime_composite=request.nighttime_composite,
         )
     if request.source == "earthengine" and request.earthengine is not None:
         from nightlights.sources.earthengine.source import EarthEngineSource

@@ -275,6 +275,7 @@ def test_export_turns_its_options_into_a_request(run: Run, requests: list[Any], 
     run(
         *("export", "--source", "rasters", "--daytime", "day/*.tif", "--nighttime", "viirs/*.tif"),
         *("--regions", "demo", "--dataset", "burundi", "--nighttime-nodata", "-99", "--ignore-nodata-tag"),
+        *("--nighttime-composite", "median", "--attribution", "VIIRS: EOG", "--attribution", "People: JRC"),
     )
     simulated, rasters = requests
     assert simulated == ExportRequest(dataset="d", regions="demo", planet_seed=7, bands=["SR_B4", "SR_B3"])
@@ -286,6 +287,8 @@ def test_export_turns_its_options_into_a_request(run: Run, requests: list[Any], 
         nighttime_files=[str(tmp_path / "viirs/*.tif")],
         nighttime_nodata=-99.0,
         ignore_nodata_tag=True,
+        nighttime_composite="median",
+        attribution=["VIIRS: EOG", "People: JRC"],
     )
 
 

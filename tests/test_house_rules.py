@@ -55,7 +55,9 @@ FLOORS: dict[str, int] = {
         ],
         1,
     ),
-    **dict.fromkeys(["encodings", "dataset_export", "patches", "patch_cache", "tfrecords", "storage"], 1),
+    **dict.fromkeys(
+        ["encodings", "dataset_export", "export_state", "patches", "patch_cache", "tfrecords", "storage"], 1
+    ),
     **dict.fromkeys(
         [
             "networks",

@@ -262,6 +262,7 @@ def test_rasters_of_ones_own_are_named_by_pattern_with_period_and_nodata(
     page.date_input(key="export_from").set_value(date(2023, 1, 1))
     page.number_input(key="export_night_nodata").set_value(-1.0)
     page.checkbox(key="export_ignore_tag").set_value(True)
+    page.checkbox(key="export_median").set_value(True)
     page.run()
     assert not page.exception
     assert not page.error, page.error[0].value
@@ -271,7 +272,7 @@ def test_rasters_of_ones_own_are_named_by_pattern_with_period_and_nodata(
     assert request.daytime_files == [f"{folder}/*-daytime.tif"]
     assert (request.period_start, request.period_end) == ("2023-01-01", None)
     assert (request.nighttime_nodata, request.daytime_nodata) == (-1.0, None)
-    assert request.ignore_nodata_tag
+    assert request.ignore_nodata_tag and request.nighttime_composite == "median"
 
 
 def test_a_pattern_without_files_is_told(app: Any, space: Workspace) -> None:

@@ -78,6 +78,17 @@ def export(
     ignore_nodata_tag: Annotated[
         bool, typer.Option("--ignore-nodata-tag", help="Rasters: values tagged as nodata are valid.")
     ] = False,
+    nighttime_composite: Annotated[
+        str,
+        typer.Option(
+            help="Rasters: mosaic, or median where the VIIRS files are months of the same place: offsets "
+            "removed, fires left out, noise measured."
+        ),
+    ] = "mosaic",
+    attribution: Annotated[
+        list[str] | None,
+        typer.Option(help="Source and licence of the imagery, kept in the dataset's record; repeatable."),
+    ] = None,
     bands: Annotated[
         str | None, typer.Option(help="Daytime bands, separated by commas. Default: all of the source.")
     ] = None,
@@ -169,6 +180,8 @@ def export(
         daytime_nodata=daytime_nodata,
         nighttime_nodata=nighttime_nodata,
         ignore_nodata_tag=ignore_nodata_tag,
+        nighttime_composite=nighttime_composite,
+        attribution=attribution or [],
         earthengine=earthengine,
         bands=None if bands is None else [band.strip() for band in bands.split(",")],
         period_start=period_start,

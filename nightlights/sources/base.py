@@ -96,3 +96,18 @@ class FetchingSource(ImagerySource, Protocol):
         Cancelled
             When ``progress`` says so.
         """
+
+
+@runtime_checkable
+class RepeatedSource(ImagerySource, Protocol):
+    """A source whose night-time image may be composed of several images of the same place."""
+
+    def noise(self, window: Window) -> NDArray[np.float32] | None:
+        """How the night-time images of ``window`` scatter; None where each pixel comes from one image.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, shape (2, height, width): the robust standard deviation of a single image in nW/cm2/sr,
+            NaN where it cannot be measured; and the number of images.
+        """

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,10 @@ from nightlights.encodings import encodings_of
 from nightlights.errors import RasterError, SourceError
 from nightlights.grid import Window
 from nightlights.noise import Noise
+from nightlights.sources import night_composites
 from nightlights.sources.base import Estimate
 from nightlights.sources.raster_files import NodataRule, RasterFile, mosaic
+from nightlights.wording import counted
 
 _STORED_SHARE: Final = 0.8
 """Compressed size with overviews over raw size, typical of daytime imagery."""
@@ -25,6 +27,8 @@ _VALUES_PER_SECOND: Final = 3_000_000
 """Warped and compressed on one core."""
 _SAMPLE_SIDE: Final = 256
 _SAMPLED_FILES: Final = 4
+_FEWEST_AGAINST_FIRES: Final = 3
+_NO_FIRES: Final = "A median of one or two images cannot leave out fires: give three months or more."
 _LANDSAT: Final = {band.name: band for band in LANDSAT_BANDS}
 _PLAUSIBLE: dict[Quantity, tuple[float, float]] = {
     "reflectance": (-0.2, 1.6),
@@ -33,9 +37,10 @@ _PLAUSIBLE: dict[Quantity, tuple[float, float]] = {
 
 
 class RastersSource:
-    """Imagery from raster files (implements :class:`~nightlights.sources.base.ImagerySource`).
+    """Imagery from raster files (implements :class:`~nightlights.sources.base.RepeatedSource`).
 
-    Files of a kind are mosaicked, the first given on top. Each is warped onto the grid: averaged where it
+    Files of a kind are mosaicked, the first given on top; night-time files may be composed by a robust median
+    instead, see :mod:`~nightlights.sources.night_composites`. Each is warped onto the grid: averaged where it
     is finer, interpolated where it is coarser, taken bit by bit where it lies on the grid. Scale and
     offset tags of the bands are applied.
 
@@ -54,6 +59,8 @@ class RastersSource:
     ignore_nodata_tag:
         Take tagged values as measurements where no value is given; see
         :class:`~nightlights.sources.raster_files.NodataRule`.
+    nighttime_composite:
+        "mosaic", or "median" where the night-time files are monthly composites of the same place.
 
     Raises
     ------
@@ -74,11 +81,13 @@ class RastersSource:
         daytime_nodata: float | None = None,
         nighttime_nodata: float | None = None,
         ignore_nodata_tag: bool = False,
+        nighttime_composite: Literal["mosaic", "median"] = "mosaic",
     ) -> None:
         self._rules = {
             "daytime": NodataRule(daytime_nodata, ignore_nodata_tag),
             "night-time": NodataRule(nighttime_nodata, ignore_nodata_tag),
         }
+        self._composed = nighttime_composite == "median"
         self._day = self._open("daytime", daytime_files)
         self._night = self._open("night-time", nighttime_files)
         for file in self._night:
@@ -106,7 +115,8 @@ class RastersSource:
     @property
     def label(self) -> str:
         """For example "Rasters: population.tif and 3 more; viirs.tif"."""
-        return f"Rasters: {_summary(self._day)}; {_summary(self._night)}"
+        how = "median of " if self._composed else ""
+        return f"Rasters: {_summary(self._day)}; {how}{_summary(self._night)}"
 
     @cached_property
     def bands(self) -> tuple[Band, ...]:
@@ -128,6 +138,26 @@ class RastersSource:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know about how these files are read, in whole sentences."""
+        return (*self._composite_notes, *self._nodata_notes)
+
+    @property
+    def _composite_notes(self) -> tuple[str, ...]:
+        if self._composed:
+            images = counted(len(self._night), "image")
+            median = (
+                f"The night-time image is the median of {images}, each without its own offset. "
+                "Pixels with the same value in all of three or more are left out as filling."
+            )
+            return (median, _NO_FIRES) if len(self._night) < _FEWEST_AGAINST_FIRES else (median,)
+        if night_composites.repeated(self._night):
+            return (
+                "Several night-time files cover the same place, of which the first one counts. "
+                "Monthly composites are better composed by their median.",
+            )
+        return ()
+
+    @property
+    def _nodata_notes(self) -> tuple[str, ...]:
         return tuple(
             f"{file.path.name} marks 0 nW/cm²/sr as missing, so pixels of exactly 0 are left out. "
             "If 0 was measured there, say that the nodata tag is to be ignored."
@@ -146,6 +176,11 @@ class RastersSource:
         for file in (*self._day, *self._night):
             status = file.path.stat()
             state[str(file.path)] = {"bytes": status.st_size, "modified_ns": status.st_mtime_ns}
+        # What other sources than a median do not have stays out, so that older exports are told as they were.
+        composite: dict[str, Any] = {}
+        if self._composed:
+            offsets = {str(path): offset for path, offset in self._offsets.items()}
+            composite = {"nighttime_composite": "median", "nighttime_offsets": offsets}
         return {
             "daytime_files": [str(file.path) for file in self._day],
             "nighttime_files": [str(file.path) for file in self._night],
@@ -153,6 +188,7 @@ class RastersSource:
             "nighttime_nodata": self._rules["night-time"].value,
             "ignore_nodata_tag": self._rules["daytime"].ignore_tag,
             "files": state,
+            **composite,
         }
 
     def estimate(self, window: Window) -> Estimate:
@@ -175,8 +211,21 @@ class RastersSource:
 
     def nighttime(self, window: Window) -> NDArray[np.float32]:
         """Radiance in nW/cm2/sr, shape (height, width), NaN where missing or outside."""
+        if self._composed:
+            return night_composites.compose(self._night, window, self._offsets).radiance
         radiance: NDArray[np.float32] = mosaic(self._night, window, fine=False)[0]
         return radiance
+
+    def noise(self, window: Window) -> NDArray[np.float32] | None:
+        """Scatter of a single image in nW/cm2/sr and number of images; None for a mosaic."""
+        if not self._composed:
+            return None
+        composite = night_composites.compose(self._night, window, self._offsets)
+        return np.stack([composite.scatter, composite.images])
+
+    @cached_property
+    def _offsets(self) -> dict[Path, float]:
+        return night_composites.image_offsets(self._night)
 
     def truth(self, window: Window) -> None:
         """None: nobody has measured it."""

@@ -34,6 +34,7 @@ JobKind = Literal[
     "predict",
     "publish",
     "fetch",
+    "example",
 ]
 
 Share = Annotated[float, Field(ge=0, le=1)]

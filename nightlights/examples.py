@@ -244,7 +244,7 @@ def run_example(workspace: Workspace, request: ExampleRequest, progress: Progres
         overwrite=request.overwrite,
     )
     progress.update(fetched, fetched + exported, unit="MB", message="Composing the months")
-    _write_composite(folder, wanted)
+    _write_composite(example, folder, wanted)
     save_collection(workspace, regions)
     export(workspace, wanted, _Part(progress, fetched, fetched + exported), settings)
 
@@ -277,7 +277,7 @@ def _band_description(name: str, unit: str) -> str:
     )
 
 
-def _write_composite(folder: Path, request: ExportRequest) -> None:
+def _write_composite(example: Example, folder: Path, request: ExportRequest) -> None:
     """The median of the months over all that they cover, and their noise, as GeoTIFFs of their own."""
     window = cog.inspect(request.nighttime_files[0]).window
     if window is None:
@@ -287,14 +287,14 @@ def _write_composite(folder: Path, request: ExportRequest) -> None:
     source = RastersSource(
         request.daytime_files, request.nighttime_files, nighttime_composite=request.nighttime_composite
     )
-    months = [Path(path).name for path in request.nighttime_files]
+    months = [file for file in example.files if file.name.startswith(_NIGHT)]
     offsets = source.describe()["nighttime_offsets"].values()
     tags = {
-        "source": source.label,
-        "attribution": " ".join(request.attribution),
+        "attribution": " ".join(dict.fromkeys(file.source.attribution for file in months)),
         "method": source.notes[0],
         "images": ", ".join(
-            f"{name} (offset {offset:+.4f})" for name, offset in zip(months, offsets, strict=True)
+            f"{file.name} (SHA-256 {file.sha256}, offset {offset:+.4f} {RADIANCE_UNIT} removed)"
+            for file, offset in zip(months, offsets, strict=True)
         ),
     }
     for name, values, bands in (

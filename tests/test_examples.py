@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from data_samples import geotiff, region
 from file_server import Fault, FileServer, file_server
-from pages_workspace import add_job, app, submitted
+from pages_workspace import add_dataset, add_job, app, submitted
 
 from nightlights import cog
 from nightlights.cli import main
@@ -165,13 +165,13 @@ def test_the_rasters_stay_with_their_sources_and_the_composite(server: FileServe
 
 def test_what_is_there_is_neither_fetched_nor_made_again(server: FileServer, space: Workspace) -> None:
     run_example(space, REQUEST, NoProgress(), resume=False)
-    created = Dataset.open(space, "elbonia").manifest.created
-    asked = len(server.requests)
+    raster = space.dataset_folder("elbonia") / "capital" / "viirs.tif"
+    raster.write_bytes(b"")
     run_example(space, REQUEST, NoProgress(), resume=False)
-    again = REQUEST.model_copy(update={"overwrite": True})
-    run_example(space, again, NoProgress(), resume=False)
-    assert len(server.requests) == asked == 4
-    assert Dataset.open(space, "elbonia").manifest.created >= created
+    assert raster.read_bytes() == b""
+    run_example(space, REQUEST.model_copy(update={"overwrite": True}), NoProgress(), resume=False)
+    Dataset.open(space, "elbonia").verify()
+    assert len(server.requests) == 4
 
 
 def test_regions_that_the_user_has_moved_are_kept(server: FileServer, space: Workspace) -> None:
@@ -280,6 +280,11 @@ def test_home_offers_real_light_until_it_is_there(
     assert "Real light: Burundi" not in [button.label for button in page.button]
     assert "25 of 100 MB" in texts(page) and "Cancel" in [button.label for button in page.button]
     assert "25 of 100 MB" in texts(app("imagery", space))
+
+
+def test_home_offers_nothing_that_is_there(app: Any, space: Workspace) -> None:
+    add_dataset(space, "burundi")
+    assert "Real light: Burundi" not in [button.label for button in app("home", space).button]
 
 
 def test_home_tells_why_a_fetch_failed_and_resumes_it(app: Any, space: Workspace) -> None:

@@ -273,6 +273,7 @@ def test_home_offers_real_light_until_it_is_there(
 ) -> None:
     page = app("home", space)
     assert "Fetches 14 MB of public rasters" in texts(page)
+    assert "Earth Observation Group" in texts(page) and "(CC BY 4.0)" in texts(page)
     press(page, "Real light: Burundi")
     assert submitted == [("example", ExampleRequest(example="burundi", dataset="burundi"))]
     add_job(space, "example", {"example": "burundi", "dataset": "burundi"}, "running")

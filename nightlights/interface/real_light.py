@@ -28,9 +28,11 @@ def offer_real_light(jobs: Sequence["Job"]) -> None:
         clicked = st.button(
             example.job_title, icon=":material/public:", help="  \n".join(example.attribution)
         )
+        sources = dict.fromkeys(file.source for file in example.files)
+        terms = "; ".join(f"{source.holder} ({source.licence})" for source in sources)
         st.caption(
             f"Fetches {size(example.size_bytes)} of public rasters once, in the background, and makes a "
-            f"dataset of them. {example.description}"
+            f"dataset of them. {example.description} Sources: {terms}."
         )
     if clicked:
         try:

@@ -170,6 +170,20 @@ class Dataset:
         file = self.region(region).truth
         return None if file is None else cog.read(self.path(file), window)[0]
 
+    def read_noise(self, region: str, window: Window | None = None) -> NDArray[np.float32] | None:
+        """How the months scatter of which the night-time image was composed; None where it was not.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, shape (2, height, width): the robust standard deviation of a single month in nW/cm2/sr,
+            NaN where it could not be measured; and the number of months.
+
+        Errors as :meth:`read_daytime`.
+        """
+        file = self.region(region).noise
+        return None if file is None else cog.read(self.path(file), window)
+
     def verify(self) -> None:
         """Compare every raster with its digest in the manifest.
 

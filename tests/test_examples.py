@@ -230,7 +230,7 @@ def test_the_command_tells_sources_and_what_comes_next(
     place = ["--workspace", str(tmp_path / "space")]
     assert main(["example", "elbonia", *place]) == 0
     out, err = capsys.readouterr()
-    assert "capital" in out and "port" in out
+    assert "capital" in out and "port" in out and DAY.attribution in out
     assert NIGHT.attribution in err and DAY.attribution in err
     assert str(tmp_path / "space" / "examples" / "elbonia") in err
     assert next_commands(EXAMPLES["elbonia"], "elbonia")[0] in err

@@ -183,7 +183,7 @@ def test_the_dataset_keeps_noise_months_and_licence(source: RastersSource, tmp_p
     dataset.verify()
     window = kept.window.window
     np.testing.assert_array_equal(dataset.read_nighttime("town"), source.nighttime(window))
-    np.testing.assert_array_equal(cog.read(dataset.path(kept.noise)), source.noise(window))
+    np.testing.assert_array_equal(dataset.read_noise("town"), source.noise(window))
     info = cog.inspect(dataset.path(kept.noise))
     assert info.bands == ("scatter", "images") and info.units == (RADIANCE_UNIT, "images")
     assert info.tags["attribution"] == LICENCE
@@ -200,6 +200,7 @@ def test_a_mosaic_records_neither_noise_nor_months(tmp_path: Path) -> None:
         NoProgress(),
     )
     assert manifest.regions[0].noise is None and manifest.months_composed is None
+    assert Dataset.open(Workspace.open(tmp_path), "towns").read_noise("a") is None
 
 
 def test_an_export_that_an_earlier_version_began_goes_on() -> None:

@@ -245,5 +245,5 @@ def describe(manifest: "DatasetManifest", json: bool) -> None:
         f"Dataset {manifest.name}: {manifest.source.label}, {counted(len(manifest.bands), 'band')}",
         ("region", "role", "pixels", f"mean {manifest.radiance_unit}", "lit %", "missing %"),
         rows,
-        "Simulated imagery." if manifest.source.simulated else "",
+        "Simulated imagery." if manifest.source.simulated else "\n".join(manifest.source.attribution),
     )

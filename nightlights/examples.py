@@ -245,7 +245,8 @@ def run_example(workspace: Workspace, request: ExampleRequest, progress: Progres
     )
     progress.update(fetched, fetched + exported, unit="MB", message="Composing the months")
     _write_composite(example, folder, wanted)
-    save_collection(workspace, regions)
+    if regions.name not in workspace.region_names():
+        save_collection(workspace, regions)
     export(workspace, wanted, _Part(progress, fetched, fetched + exported), settings)
 
 

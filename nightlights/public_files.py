@@ -29,7 +29,7 @@ _CHUNK: Final = 1 << 13
 
 @dataclass(frozen=True, slots=True)
 class PublicSource:
-    """Who made some files, on which terms, and by way of whom they are had.
+    """Who made some files, on which terms, and who distributes them.
 
     Attributes
     ----------
@@ -156,7 +156,7 @@ def _fetch(file: PublicFile, folder: Path, address: str, arrived: Callable[[int]
     name = PurePosixPath(file.name).name
     part = folder / _PARTS / f"{name}.part"
     download = _Download(file, part, arrived, folder / SOURCES_FILE)
-    # It would tell on standard error what the progress tells.
+    # Its messages on standard error would repeat the progress.
     pooch.get_logger().setLevel("ERROR")
     make_folder(part.parent)
     try:

@@ -15,7 +15,7 @@ class Fault:
     Attributes
     ----------
     status:
-        The answer is this status alone.
+        The answer is only this status.
     after:
         The connection breaks off after so many bytes of the answer.
     body:

@@ -81,7 +81,7 @@ def image_offsets(files: Sequence[RasterFile]) -> dict[Path, float]:
     """The offset of each file in nW/cm2/sr, to four decimals: its dark pixels against the mean of all images.
 
     Files with the same cover are compared, so tiles and months may be mixed. Their middle offset is 0, since
-    differences alone can be measured; so is the offset of a file that shares its cover with no other, or
+    only differences can be measured; so is the offset of a file that shares its cover with no other, or
     that knows too few pixels.
 
     Raises

@@ -176,7 +176,7 @@ class RastersSource:
         for file in (*self._day, *self._night):
             status = file.path.stat()
             state[str(file.path)] = {"bytes": status.st_size, "modified_ns": status.st_mtime_ns}
-        # What other sources than a median do not have stays out, so that older exports are told as they were.
+        # A mosaic is described as by earlier versions, so that exports that they began go on.
         composite: dict[str, Any] = {}
         if self._composed:
             offsets = {str(path): offset for path, offset in self._offsets.items()}

@@ -14,13 +14,7 @@ from numpy.typing import NDArray
 from nightlights import cog, files
 from nightlights.bands import RADIANCE_UNIT, Band
 from nightlights.encodings import encodings_of
-from nightlights.errors import (
-    DatasetError,
-    NewerVersionError,
-    NightlightsError,
-    SourceError,
-    WorkspaceError,
-)
+from nightlights.errors import DatasetError, NewerVersionError, NightlightsError, SourceError, WorkspaceError
 from nightlights.export_state import fingerprint, kept_region
 from nightlights.grid import Window
 from nightlights.manifests import (
@@ -221,7 +215,7 @@ class _Export:
             period_end=self.request.period_end,
             bands=list(self.bands),
             point_spread_fwhm_m=self.request.fwhm_m,
-            noise=self.source.noise,
+            noise=self.source.usual_noise,
             regions=records,
         )
 
@@ -236,7 +230,7 @@ class _Export:
         asked = [(each.name, each.role, each.to_feature()["geometry"], each.window) for each in self.regions]
         kept = [(each.name, each.role, each.geometry, each.window.window) for each in found.regions]
         # Datasets from before did not say their noise.
-        like = found.model_copy(update={"noise": found.noise or self.source.noise})
+        like = found.model_copy(update={"noise": found.noise or self.source.usual_noise})
         same = like == self.manifest(found.regions, found.created)
         return found if same and json.dumps(asked, default=repr) == json.dumps(kept, default=repr) else None
 

@@ -9,8 +9,11 @@ from nightlights.bands import RADIANCE_UNIT, Band, RadianceTransform, Scaling
 from nightlights.composites import EarthEngineRequest
 from nightlights.grid import Window
 from nightlights.noise import MONTH, SIMULATED, Noise
+from nightlights.publication_records import PublicationRecord as PublicationRecord
+from nightlights.publication_records import PublishRequest as PublishRequest
 from nightlights.records import SCHEMA_VERSION as SCHEMA_VERSION
 from nightlights.records import JobKind as JobKind
+from nightlights.records import Name as Name
 from nightlights.records import Record as Record
 from nightlights.records import Role as Role
 from nightlights.records import Share as Share
@@ -34,8 +37,6 @@ from nightlights.training_settings import TrainingSettings as TrainingSettings
 ROLES: tuple[Role, ...] = ("train", "evaluate", "predict")
 JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 FileScaling = Literal["study", "physical"]
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 
 def now() -> datetime:
@@ -401,42 +402,6 @@ class PredictionRecord(Record):
     total_predicted: float = Field(description="sum over VIIRS pixels of radiance x area, nW/cm2/sr km2")
     total_measured: float
     unit: str = RADIANCE_UNIT
-
-
-class PublishRequest(Record):
-    """The arguments of a publication: a prediction goes to Cloud Storage and becomes an asset.
-
-    ``form`` is how it lies in the bucket: the Cloud Optimized GeoTIFF of the prediction as it is, or
-    TFRecord patches with their mixer, the form of the study.
-    """
-
-    prediction: Name
-    form: Literal["COG", "TFRecord"] = "COG"
-    ingest: bool = Field(default=True, description="also make an Earth Engine asset of it")
-    asset: Name | None = Field(default=None, description="name of the asset; the prediction's unless given")
-    licence: str = Field(default="CC-BY-4.0", min_length=1, max_length=200)
-    overwrite: bool = Field(default=False, description="replace an asset of that name with other content")
-
-
-class PublicationRecord(Record):
-    """``predictions/NAME/publication.json``: where a prediction was published, and how far that is.
-
-    ``files`` are paths within the bucket, whose own name is never written down. ``sha256`` is the digest of
-    the prediction's GeoTIFF, which the asset carries too.
-    """
-
-    schema_version: Literal[1] = SCHEMA_VERSION
-    prediction: Name
-    form: Literal["COG", "TFRecord"]
-    sha256: str
-    simulated: bool
-    started: datetime
-    finished: datetime | None = None
-    files: list[str] = Field(default_factory=list)
-    asset: str | None = Field(default=None, description="projects/PROJECT/assets/FOLDER/NAME")
-    operation: str | None = Field(default=None, description="of the ingestion")
-    eecu_seconds: float | None = Field(default=None, description="what the ingestion used, in EECU-seconds")
-    properties: dict[str, str | float] = Field(default_factory=dict)
 
 
 class JobProgress(Record):

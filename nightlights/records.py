@@ -37,6 +37,7 @@ JobKind = Literal[
     "example",
 ]
 
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -14,6 +14,7 @@ from nightlights.manifests import MethodFineScore
 from nightlights.metrics import FineSums
 from nightlights.observation import PointSpread
 from nightlights.prediction.comparison import Read
+from nightlights.prediction.layers import dataset_noise
 from nightlights.prediction.tiling import expanded
 from nightlights.progress import NoProgress, Progress
 from nightlights.scores import BICUBIC, CONSTANT, KRIGING
@@ -93,12 +94,14 @@ def _sharpened_bicubic(dataset: Dataset, region: str) -> Read:
     """What sharpening makes of VIIRS alone: what the texture of a prediction has to beat."""
     window = dataset.region(region).window.window
     measured = dataset.read_nighttime(region).astype(np.float64)
+    noise, sigma = dataset_noise(dataset, region)
     found = Sharpening.of(
         lambda part: bicubic_part(measured, window, part),
         measured,
         window,
         PointSpread(dataset.manifest.point_spread_fwhm_m),
-        noise=dataset.manifest.viirs_noise,
+        noise=noise,
+        sigma=sigma,
     )
     light = np.empty(window.fine_shape, np.float32)
     for tile, block in found.blocks():

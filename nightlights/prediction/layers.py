@@ -14,6 +14,7 @@ from nightlights.bands import RADIANCE_UNIT
 from nightlights.datasets import Dataset
 from nightlights.grid import Window
 from nightlights.manifests import SharpeningRecord
+from nightlights.noise import Noise, measured_noise, measured_sigma
 from nightlights.observation import PointSpread
 from nightlights.prediction.comparison import Comparison, compare_fine, observed_blocks
 from nightlights.prediction.tiling import Predictor
@@ -141,7 +142,7 @@ def predict_region(
     if sharpen:
         watched = _Watched(predicted, progress or NoProgress(), window)
         measured = dataset.read_nighttime(region)
-        noise = dataset.manifest.viirs_noise
+        noise, sigma = dataset_noise(dataset, region)
         found_by = None
         if exponent is None:
             seen = _observed_power(predicted, contrast, window, spread)
@@ -155,6 +156,7 @@ def predict_region(
             noise=noise,
             contrast=contrast,
             exponent=exponent,
+            sigma=sigma,
             tile_size=watched.side,
         )
         agreement = corrected.agreement
@@ -171,6 +173,23 @@ def predict_region(
         )
     comparison = compare_fine(dataset, region, lambda part: cog.read(predicted, part)[0], spread)
     return RegionPrediction(layers, comparison, contrast, report)
+
+
+def dataset_noise(dataset: Dataset, region: str) -> tuple[Noise, NDArray[np.float64]]:
+    """How far VIIRS scatters in a region, and every pixel of it: by its own months where there are several.
+
+    Returns
+    -------
+    noise, sigma:
+        As a function of the light, and of every pixel, shape (height, width), nW/cm2/sr.
+    """
+    measured = dataset.read_nighttime(region)
+    months = dataset.read_noise(region)
+    noise = None if months is None else measured_noise(measured, *months)
+    if noise is None or months is None:
+        usual = dataset.manifest.viirs_noise
+        return usual, usual.sigma(measured)
+    return noise, measured_sigma(noise, measured, *months)
 
 
 def _observed_power(

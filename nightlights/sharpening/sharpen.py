@@ -116,6 +116,7 @@ class Sharpening:
         noise: Noise = MONTH,
         contrast: float = 1.0,
         exponent: float = 1.0,
+        sigma: NDArray[np.float64] | None = None,
         tile_size: int = 32,
         kept_bytes: int = KEPT_BYTES,
     ) -> "Sharpening":
@@ -125,6 +126,8 @@ class Sharpening:
         ----------
         read:
             Gives the prior of any window inside ``window``, float32, shape (16 height, 16 width).
+        sigma:
+            The noise of every pixel where it was measured, shape (height, width), in the place of ``noise``.
         tile_size:
             Side of a tile in VIIRS pixels; the result does not depend on it.
         kept_bytes:
@@ -133,7 +136,8 @@ class Sharpening:
         if measured.shape != window.shape:
             raise DatasetError(f"VIIRS has shape {measured.shape}; the window asks for {window.shape}.")
         radiance = np.where(np.isfinite(measured), measured, np.nan).astype(np.float64)
-        sigma, spread = noise.sigma(radiance), point_spread or PointSpread()
+        sigma = noise.sigma(radiance) if sigma is None else sigma
+        spread = point_spread or PointSpread()
         prior = _raised(read, contrast)
         if exponent < 1.0:
             smooth = cls.of(
@@ -141,7 +145,7 @@ class Sharpening:
                 radiance,
                 window,
                 spread,
-                noise=noise,
+                sigma=sigma,
                 tile_size=tile_size,
                 kept_bytes=kept_bytes,
             )

@@ -56,7 +56,7 @@ class ImagerySource(Protocol):
         """What the user should know about this imagery before it is exported, in whole sentences."""
 
     @property
-    def noise(self) -> Noise | None:
+    def usual_noise(self) -> Noise | None:
         """How far :meth:`nighttime` scatters; None where nothing is known but that it is VIIRS."""
 
     @property

@@ -166,7 +166,7 @@ class RastersSource:
         )
 
     @property
-    def noise(self) -> Noise | None:
+    def usual_noise(self) -> Noise | None:
         """Unknown: a raster does not say how many nights or months are in it."""
         return None
 

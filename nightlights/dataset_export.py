@@ -21,16 +21,26 @@ from nightlights.manifests import (
     DatasetManifest,
     DatasetRegion,
     ExportRequest,
-    RadianceSummary,
     SourceRecord,
     WindowRecord,
     now,
     read_record,
     write_record,
 )
+from nightlights.observation import PointSpread
 from nightlights.progress import Progress
+from nightlights.radiance_counts import LIT_RADIANCE as LIT_RADIANCE
+from nightlights.radiance_counts import RADIANCE_EDGES as RADIANCE_EDGES
+from nightlights.radiance_counts import RadianceCounts
 from nightlights.regions import Region
-from nightlights.sources.base import Estimate, FetchingSource, ImagerySource, RepeatedSource
+from nightlights.sources.base import (
+    AlignedTruth,
+    Estimate,
+    FetchingSource,
+    ImagerySource,
+    RepeatedSource,
+    TruthSource,
+)
 from nightlights.workspace import Workspace
 
 _TILE = 64
@@ -43,20 +53,6 @@ _MARK = "request.sha256"
 """Within the same folder: the fingerprint of the export that its regions belong to."""
 
 _MANIFEST = "dataset.json"
-
-LIT_RADIANCE = 0.5
-"""Radiance in nW/cm2/sr above which a pixel counts as lit."""
-
-_NEGATIVE_EDGES = (-1.0, -0.5, -0.2, -0.1, -0.05, -0.02, -0.01, 0.0, 0.01, 0.02)
-RADIANCE_EDGES: tuple[float, ...] = (
-    *_NEGATIVE_EDGES,
-    *(round(0.05 * 10 ** (step / 10), 6) for step in range(51)),
-)
-"""Edges of every radiance histogram in nW/cm2/sr: ten a decade from 0.05 to 5000, finer around zero.
-
-They are the same for every region, so histograms add up. The first and the last count also hold whatever
-lies beyond them.
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +139,7 @@ def export_dataset(
     _check(target, request, regions)
     for region in regions:
         source.estimate(region.window)
+    work.align()
     with files.clear_os_errors(target):
         with work.folder(partial):
             work.fetch(partial)
@@ -184,6 +181,7 @@ class _Export:
     source_record: SourceRecord = field(init=False)
     _order: list[int] = field(init=False)
     _done: float = field(init=False, default=0.0)
+    truths: dict[str, AlignedTruth | str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         known = {band.name: index for index, band in enumerate(self.source.bands)}
@@ -268,6 +266,13 @@ class _Export:
         folders = {path.name for path in (partial / "data").iterdir() if path.is_dir()}
         return None in finished or not folders <= {region.name for region in self.regions}
 
+    def align(self) -> None:
+        """Align a fine truth of one's own with the regions, before anything else: it may not fit."""
+        if isinstance(self.source, TruthSource):
+            windows = {region.name: region.window for region in self.regions}
+            spread = PointSpread(self.request.fwhm_m)
+            self.truths = dict(self.source.align_truth(windows, spread, self.progress))
+
     def fetch(self, partial: Path) -> None:
         """Bring the imagery of all unfinished regions here, where the source is afar."""
         finished = partial / "finished"
@@ -317,12 +322,8 @@ class _RegionExport:
         self._window = region.window
         self._data = data
         self._missing = 0
-        self._counts = np.zeros(len(RADIANCE_EDGES) - 1, np.int64)
-        self._known = 0
-        self._lit = 0
-        self._sum = 0.0
-        self._maximum = -np.inf
         self._months: int | None = None
+        self._counts = RadianceCounts()
 
     def run(self) -> DatasetRegion:
         names = {kind: f"{self._region.name}/{kind}.tif" for kind in ("daytime", "viirs", "noise", "truth")}
@@ -349,7 +350,8 @@ class _RegionExport:
             encodings=encodings_of(bands),
             tags=tags,
         )
-        if self._export.source.truth(next(iter(self._window.tiles(1, 1)))) is not None:
+        own = self._export.truths.get(self._region.name)
+        if self._truth(next(iter(self._window.tiles(1, 1)))) is not None:
             self._write(names["truth"], self._truths(tiles), True, ["truth"], [RADIANCE_UNIT], tags)
         else:
             del names["truth"]
@@ -368,7 +370,9 @@ class _RegionExport:
             months_composed=self._months,
             sha256={name: files.sha256(self._data / name) for name in names.values()},
             missing_share=self._missing / pixels,
-            radiance=self._summary(),
+            radiance=self._counts.summary(),
+            fine_truth=None if own is None or isinstance(own, str) else own.record,
+            truth_note=own if isinstance(own, str) else "",
         )
 
     def _write(
@@ -395,9 +399,9 @@ class _RegionExport:
     def _nights(self, tiles: Sequence[Window]) -> Iterator[cog.Block]:
         for tile in tiles:
             radiance = self._export.source.nighttime(tile)
-            self._count(radiance[np.isfinite(radiance)].astype(np.float64))
+            self._counts.add(radiance[np.isfinite(radiance)].astype(np.float64))
             yield tile, radiance
-        if self._known == 0:
+        if self._counts.known == 0:
             raise self._nothing("night-time")
 
     def _noises(self, tiles: Sequence[Window]) -> Iterator[cog.Block]:
@@ -413,9 +417,15 @@ class _RegionExport:
             yield tile, noise
         self._months = int(np.median(np.concatenate(counts)))
 
+    def _truth(self, window: Window) -> NDArray[np.float32] | None:
+        own = self._export.truths.get(self._region.name)
+        if own is None:
+            return self._export.source.truth(window)
+        return None if isinstance(own, str) else own.read(window)
+
     def _truths(self, tiles: Sequence[Window]) -> Iterator[cog.Block]:
         for tile in tiles:
-            truth = self._export.source.truth(tile)
+            truth = self._truth(tile)
             if truth is not None:
                 yield tile, truth
 
@@ -425,22 +435,4 @@ class _RegionExport:
             f"{self._export.source.label} has no known {what} pixel in region {self._region.name} "
             f"({west:.3f} to {east:.3f} E, {south:.3f} to {north:.3f} N).",
             "Check which value means missing, or move the region.",
-        )
-
-    def _count(self, known: NDArray[np.float64]) -> None:
-        if known.size:
-            limited = np.clip(known, RADIANCE_EDGES[0], RADIANCE_EDGES[-1])
-            self._counts += np.histogram(limited, RADIANCE_EDGES)[0]
-            self._known += known.size
-            self._lit += int((known > LIT_RADIANCE).sum())
-            self._sum += float(known.sum())
-            self._maximum = max(self._maximum, float(known.max()))
-
-    def _summary(self) -> RadianceSummary:
-        return RadianceSummary(
-            mean=self._sum / self._known,
-            maximum=self._maximum,
-            lit_share=self._lit / self._known,
-            edges=list(RADIANCE_EDGES),
-            counts=self._counts.tolist(),
         )

@@ -163,9 +163,10 @@ class Dataset:
         return radiance
 
     def read_truth(self, region: str, window: Window | None = None) -> NDArray[np.float32] | None:
-        """The hidden fine radiance in nW/cm2/sr, shape (16 height, 16 width); None where unknown.
+        """The true fine radiance in nW/cm2/sr, shape (16 height, 16 width); None where unknown.
 
-        Errors as :meth:`read_daytime`.
+        The simulated planet's, or a raster of one's own, whose ``fine_truth`` in the manifest states what it
+        resolves. Errors as :meth:`read_daytime`.
         """
         file = self.region(region).truth
         return None if file is None else cog.read(self.path(file), window)[0]

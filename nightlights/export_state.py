@@ -18,7 +18,7 @@ from nightlights.manifests import (
 )
 from nightlights.regions import Region
 
-_ADDED = ("nighttime_composite", "attribution")
+_ADDED = ("nighttime_composite", "attribution", "truth")
 """Fields of requests and sources that versions before December 2026 lacked."""
 
 

@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 
 from nightlights.bands import RADIANCE_UNIT, Band, RadianceTransform, Scaling
 from nightlights.composites import EarthEngineRequest
+from nightlights.fine_truth import FineTruthRecord as FineTruthRecord
+from nightlights.fine_truth import TruthRequest as TruthRequest
 from nightlights.grid import Window
 from nightlights.noise import MONTH, SIMULATED, Noise
 from nightlights.publication_records import PublicationRecord as PublicationRecord
@@ -109,6 +111,16 @@ class DatasetRegion(Record):
     sha256: dict[str, str] = Field(default_factory=dict, description="file name to digest")
     missing_share: Share = Field(description="share of analysis pixels with a missing band")
     radiance: RadianceSummary
+    fine_truth: FineTruthRecord | None = Field(
+        default=None, description="what the truth is where it is a raster of one's own, not simulated"
+    )
+    truth_note: str = Field(default="", description="why a truth that was given is not used in this region")
+
+    @property
+    def truth_sentences(self) -> list[str]:
+        """What a reader of scores against a truth of one's own must know; empty without one."""
+        note = [f"No fine truth: {self.truth_note}"] if self.truth_note else []
+        return note + (self.fine_truth.sentences if self.fine_truth else [])
 
 
 class DatasetManifest(Record):
@@ -168,7 +180,14 @@ class ExportRequest(Record):
     period_end: str | None = None
     fwhm_m: float = 742.0
     earthengine: EarthEngineRequest | None = Field(default=None, description="earthengine source alone")
+    truth: TruthRequest | None = Field(default=None, description="rasters source alone: fine truth")
     overwrite: bool = False
+
+    @model_validator(mode="after")
+    def _truth_goes_with_rasters(self) -> Self:
+        if self.truth is not None and self.source != "rasters":
+            raise ValueError("a fine truth goes with the source rasters")
+        return self
 
     @model_validator(mode="after")
     def _earthengine_has_its_settings(self) -> Self:
@@ -398,6 +417,9 @@ class PredictionRecord(Record):
     score: Score | None
     fine_scores: list[MethodFineScore] = Field(
         default_factory=list, description="beside interpolated VIIRS, where the true fine radiance is known"
+    )
+    fine_truth: FineTruthRecord | None = Field(
+        default=None, description="what the truth is where it is a raster of one's own, not simulated"
     )
     total_predicted: float = Field(description="sum over VIIRS pixels of radiance x area, nW/cm2/sr km2")
     total_measured: float

@@ -68,6 +68,7 @@ def make_source(request: ExportRequest, settings: Settings | None = None) -> Ima
             nighttime_nodata=request.nighttime_nodata,
             ignore_nodata_tag=request.ignore_nodata_tag,
             nighttime_composite=request.nighttime_composite,
+            truth=request.truth,
         )
     if request.source == "earthengine" and request.earthengine is not None:
         from nightlights.sources.earthengine.source import EarthEngineSource
@@ -323,6 +324,7 @@ def predict(
             sharpening=made.sharpening,
             score=score,
             fine_scores=fine,
+            fine_truth=region.fine_truth,
             total_predicted=compared.total_predicted,
             total_measured=compared.total_measured,
         )

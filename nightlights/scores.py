@@ -18,7 +18,8 @@ CONSTANT: Final = "constant mean of VIIRS"
 class ClassScore(Record):
     """How well a method does where the measured radiance lies from ``lower`` to below ``upper``.
 
-    All in nW/cm2/sr, errors too; a bound of None is open. ``pixels`` counts VIIRS pixels.
+    All in nW/cm2/sr, errors too; a bound of None is open. ``pixels`` counts VIIRS pixels, or what a fine
+    score compares.
     """
 
     name: str
@@ -56,11 +57,13 @@ class ScoreIntervals(Record):
 
 
 class FineScore(Record):
-    """How well a method reproduces the true fine radiance at the analysis grid; simulated imagery alone.
+    """How well a method reproduces a fine truth: the simulated planet's, or a raster of one's own.
 
-    ``rmse``, ``mae``, ``bias`` are in nW/cm2/sr. ``ssim`` is structural similarity, 1 is perfect. A pixel is
-    lit from ``lit_from`` on; precision is the share of what is predicted lit that is, recall the share of
-    what is lit that is predicted so, F1 their harmonic mean; None where nothing is lit.
+    ``scale_m`` is the side in metres of what is compared, means over both; None for single analysis pixels
+    of about 29 m. ``pixels`` counts what is compared. ``rmse``, ``mae``, ``bias`` are in nW/cm2/sr. ``ssim``
+    is structural similarity, 1 is perfect. A pixel is lit from ``lit_from`` on; precision is the share of
+    what is predicted lit that is, recall the share of what is lit that is predicted so, F1 their harmonic
+    mean; None where nothing is lit.
     """
 
     rmse: float
@@ -72,17 +75,22 @@ class FineScore(Record):
     lit_recall: float | None
     lit_from: float
     pixels: int
+    scale_m: float | None = None
 
 
 class MethodFineScore(Record):
-    """The score of one method against the true fine radiance of a region; simulated imagery alone.
+    """The score of one method against the fine truth of a region.
 
-    ``sharpened`` says that its light was corrected with the VIIRS image of the region.
+    ``sharpened`` says that its light was corrected with the VIIRS image of the region. ``classes`` are by the
+    radiance of the truth, their pixels those of ``fine``; ``spearman`` is the rank correlation, which no
+    calibration of the truth changes. Both are None in older records.
     """
 
     method: str
     sharpened: bool = False
     fine: FineScore
+    classes: list[ClassScore] | None = None
+    spearman: float | None = None
 
     @property
     def title(self) -> str:
@@ -111,6 +119,11 @@ class Score(Record):
     unit: str = RADIANCE_UNIT
     log_rmse: float | None = None
     spearman: float | None = Field(default=None, description="None too where prediction or VIIRS is even")
+    rmse_level_known: float | None = Field(
+        default=None,
+        description="RMSE once one factor for each region has given the prediction the mean of VIIRS: what "
+        "is left of the error where a country's level is known. None too where no light is predicted.",
+    )
     classes: list[ClassScore] | None = Field(default=None, description="classes without pixels are left out")
     intervals: ScoreIntervals | None = Field(default=None, description="None too with less than 4 blocks")
     fine: FineScore | None = Field(default=None, description="where the true fine radiance is known")

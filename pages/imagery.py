@@ -82,6 +82,7 @@ def show_dataset(manifest: DatasetManifest) -> None:
         show_chart(figure, key=f"radiance-{manifest.name}", height=300)
     st.markdown("#### Regions")
     dataset_view.region_table(manifest)
+    dataset_view.truth_words(manifest)
     dataset_view.delete_dataset(manifest.name)
 
 

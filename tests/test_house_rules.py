@@ -24,6 +24,8 @@ FLOORS: dict[str, int] = {
             "names",
             "settings",
             "composites",
+            "common_scale",
+            "fine_truth",
             "environment",
             "redaction",
             "manifests",
@@ -58,7 +60,17 @@ FLOORS: dict[str, int] = {
         1,
     ),
     **dict.fromkeys(
-        ["encodings", "dataset_export", "export_state", "patches", "patch_cache", "tfrecords", "storage"], 1
+        [
+            "encodings",
+            "dataset_export",
+            "export_state",
+            "radiance_counts",
+            "patches",
+            "patch_cache",
+            "tfrecords",
+            "storage",
+        ],
+        1,
     ),
     **dict.fromkeys(
         [

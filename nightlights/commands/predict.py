@@ -117,24 +117,36 @@ def predict(
 
 
 def _print_fine(record: "PredictionRecord") -> None:
-    """Every method against the truth, which simulated imagery alone has."""
+    """Every method against the truth, of the simulated planet or of one's own."""
+    from nightlights.metrics import CLASSES
+
+    own, names = record.fine_truth, [each.name for each in CLASSES]
+    classes = [{each.name: each.rmse for each in score.classes or []} for score in record.fine_scores]
+    head = (
+        f"Simulated planet: {record.region} at 29 m against the true radiance"
+        if own is None
+        else f"{record.region} against {own.label[0].lower()}{own.label[1:]}"
+    )
     print_table(
-        f"Simulated planet: {record.region} at 29 m against the true radiance, in {record.unit}",
-        ("method", "fine RMSE", "MAE", "bias", "SSIM", "lit-area F1", "pixels"),
+        f"{head}, in {record.unit}",
+        ("method", "fine RMSE", *names, "MAE", "bias", "SSIM", "Spearman", "lit-area F1", "pixels"),
         (
             (
                 each.title,
                 cell(each.fine.rmse),
+                *(cell(rmse.get(name)) for name in names),
                 cell(each.fine.mae),
                 f"{each.fine.bias:+z.3f}",
                 cell(each.fine.ssim),
+                cell(each.spearman),
                 cell(each.fine.lit_f1),
                 f"{each.fine.pixels:,}",
             )
-            for each in record.fine_scores
+            for each, rmse in zip(record.fine_scores, classes, strict=True)
         ),
-        "RMSE, MAE and bias are in the unit above; SSIM and F1 have none. What is sharpened or interpolated "
-        f"was made with the VIIRS image of the region. {SIMULATED}",
+        "RMSE (also by the radiance of the truth: dark, dim, bright), MAE and bias are in the unit above; "
+        "SSIM, Spearman and F1 have none. What is sharpened or interpolated was made with the VIIRS image of "
+        f"the region. {SIMULATED if own is None else ' '.join(own.sentences)}",
     )
 
 

@@ -14,6 +14,7 @@ from nightlights.interface.connection import connection, is_test_server
 from nightlights.interface.earthengine_form import ask_for_composites
 from nightlights.interface.jobs_view import duration
 from nightlights.interface.training_view import size
+from nightlights.interface.truth_form import ask_for_truth
 from nightlights.manifests import ExportRequest
 from nightlights.names import unused_name
 from nightlights.pipeline import make_source
@@ -188,6 +189,7 @@ def _rasters() -> ExportRequest | None:
         "and the noise is measured. Otherwise the files are mosaicked, the first on top.",
     )
     start, end = _period()
+    truth = ask_for_truth()
     with st.expander("Missing pixels"):
         ignored = st.checkbox(
             "Ignore the files' nodata tag",
@@ -210,6 +212,7 @@ def _rasters() -> ExportRequest | None:
         nighttime_nodata=night_value,
         ignore_nodata_tag=ignored,
         nighttime_composite="median" if composed else "mosaic",
+        truth=truth,
         period_start=start,
         period_end=end,
     )

@@ -4,6 +4,7 @@ from nightlights.metrics.bootstrap import BOOTSTRAP, Bootstrap
 from nightlights.metrics.classes import BRIGHT_FROM, CLASSES, DIM_FROM, RadianceClass
 from nightlights.metrics.fine import LIT_FROM, FineSums, structural_similarity
 from nightlights.metrics.pixels import PixelPairs, spearman
+from nightlights.metrics.ranks import RankSums
 from nightlights.metrics.sums import ALL_REGIONS, ErrorSums, ScoreSums, log_radiance
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "FineSums",
     "PixelPairs",
     "RadianceClass",
+    "RankSums",
     "ScoreSums",
     "log_radiance",
     "spearman",

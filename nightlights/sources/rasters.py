@@ -3,7 +3,7 @@
 import glob
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -14,11 +14,16 @@ from numpy.typing import NDArray
 from nightlights.bands import LANDSAT_BANDS, Band, Quantity
 from nightlights.encodings import encodings_of
 from nightlights.errors import RasterError, SourceError
+from nightlights.fine_truth import TruthRequest
 from nightlights.grid import Window
 from nightlights.noise import Noise
+from nightlights.observation import PointSpread
+from nightlights.progress import Progress
 from nightlights.sources import night_composites
 from nightlights.sources.base import Estimate
 from nightlights.sources.raster_files import NodataRule, RasterFile, mosaic
+from nightlights.sources.truth import RegionTruth, TruthRasters
+from nightlights.sources.truth.files import truth_file
 from nightlights.wording import counted
 
 _STORED_SHARE: Final = 0.8
@@ -61,6 +66,8 @@ class RastersSource:
         :class:`~nightlights.sources.raster_files.NodataRule`.
     nighttime_composite:
         "mosaic", or "median" where the night-time files are monthly composites of the same place.
+    truth:
+        Night-time rasters finer than VIIRS, for scores at their scale; see :mod:`nightlights.sources.truth`.
 
     Raises
     ------
@@ -82,6 +89,7 @@ class RastersSource:
         nighttime_nodata: float | None = None,
         ignore_nodata_tag: bool = False,
         nighttime_composite: Literal["mosaic", "median"] = "mosaic",
+        truth: TruthRequest | Mapping[str, Any] | None = None,
     ) -> None:
         self._rules = {
             "daytime": NodataRule(daytime_nodata, ignore_nodata_tag),
@@ -108,6 +116,14 @@ class RastersSource:
                     f"{file.path} and {first.path} name their bands differently.",
                     "Give daytime rasters with the same bands in the same order.",
                 )
+
+        self._truth: TruthRasters | None = None
+        if truth is not None:
+            request = TruthRequest.model_validate(truth)
+            paths = matching_files("truth", request.files)
+            files = tuple(truth_file(path, request) for path in paths)
+            resolved = request.model_copy(update={"files": [str(path) for path in paths]})
+            self._truth = TruthRasters(resolved, files)
 
     def _open(self, what: str, patterns: Sequence[str]) -> tuple[RasterFile, ...]:
         return tuple(RasterFile.open(path, self._rules[what]) for path in matching_files(what, patterns))
@@ -158,12 +174,13 @@ class RastersSource:
 
     @property
     def _nodata_notes(self) -> tuple[str, ...]:
-        return tuple(
+        tagged = tuple(
             f"{file.path.name} marks 0 nW/cm²/sr as missing, so pixels of exactly 0 are left out. "
             "If 0 was measured there, say that the nodata tag is to be ignored."
             for file in self._night
             if file.nodata[0] == 0 and self._rules["night-time"].value is None
         )
+        return tagged + (self._truth.notes() if self._truth else ())
 
     @property
     def usual_noise(self) -> Noise | None:
@@ -173,7 +190,8 @@ class RastersSource:
     def describe(self) -> dict[str, Any]:
         """The arguments that make this source again, with size and time of each file."""
         state = {}
-        for file in (*self._day, *self._night):
+        truth = self._truth
+        for file in (*self._day, *self._night, *(truth.files if truth else ())):
             status = file.path.stat()
             state[str(file.path)] = {"bytes": status.st_size, "modified_ns": status.st_mtime_ns}
         # A mosaic is described as by earlier versions, so that exports that they began go on.
@@ -189,6 +207,7 @@ class RastersSource:
             "ignore_nodata_tag": self._rules["daytime"].ignore_tag,
             "files": state,
             **composite,
+            **({"truth": truth.request.model_dump(mode="json")} if truth else {}),
         }
 
     def estimate(self, window: Window) -> Estimate:
@@ -228,8 +247,24 @@ class RastersSource:
         return night_composites.image_offsets(self._night)
 
     def truth(self, window: Window) -> None:
-        """None: nobody has measured it."""
+        """None: one that was given must be aligned with a region first, see :meth:`align_truth`."""
         return
+
+    def align_truth(
+        self, windows: Mapping[str, Window], point_spread: PointSpread, progress: Progress
+    ) -> dict[str, RegionTruth | str]:
+        """The fine truth of each region, or why it has none; empty where none was given.
+
+        Raises
+        ------
+        RasterError
+            When its values cannot be those of light.
+        SourceError
+            When it can be used in no region.
+        """
+        if self._truth is None:
+            return {}
+        return self._truth.align(windows, self.nighttime, point_spread, progress)
 
 
 def matching_files(what: str, patterns: Sequence[str]) -> tuple[Path, ...]:

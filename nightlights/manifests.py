@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from nightlights.bands import RADIANCE_UNIT, Band, RadianceTransform, Scaling
 from nightlights.composites import EarthEngineRequest
+from nightlights.footprint_terms import FootprintRegression
 from nightlights.grid import Window
 from nightlights.records import SCHEMA_VERSION as SCHEMA_VERSION
 from nightlights.records import JobKind as JobKind
@@ -23,6 +24,7 @@ from nightlights.scores import Score as Score
 from nightlights.scores import ScoreIntervals as ScoreIntervals
 from nightlights.scores import Scores as Scores
 from nightlights.training_settings import READS_VIIRS, TRAINED_ON_TRUTH, VIIRS_SMOOTHING
+from nightlights.training_settings import Guide as Guide
 from nightlights.training_settings import Loss as Loss
 from nightlights.training_settings import Optimizer as Optimizer
 from nightlights.training_settings import Resampling as Resampling
@@ -266,6 +268,14 @@ class ModelConfig(Record):
     )
     sharpening_contrast: float = Field(default=1.0, ge=0.1, le=2)
     trained_on_truth: bool = Field(default=False, description="its labels were the hidden radiance")
+    guide: FootprintRegression | None = Field(
+        default=None, description="the regression within the model, which its network multiplies"
+    )
+    residual_limit: float | None = Field(default=None, description="largest logarithm of the factor")
+    residual_share: float | None = Field(default=None, description="of that logarithm that is kept")
+    largest_radiance: float | None = Field(
+        default=None, description="nW/cm2/sr, which no prediction exceeds; None for no such limit"
+    )
 
 
 class RunRecord(Record):
@@ -290,6 +300,10 @@ class RunRecord(Record):
     )
     learned_fwhm_m: float | None = None
     trained_on_truth: bool = False
+    patches: int = Field(default=0, description="of an epoch, over all regions; 0 where not recorded")
+    at_cap: float | None = Field(
+        default=None, description="fraction of analysis pixels of the scored regions at the largest radiance"
+    )
     members: list[Name] = Field(default_factory=list, description="of an ensemble: the runs that it averages")
     seconds: float = 0.0
     notes: str = ""

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from nightlights.bands import RadianceTransform, Scaling
 from nightlights.errors import DatasetError
+from nightlights.footprint_terms import FootprintRegression
 from nightlights.grid import Window
 from nightlights.manifests import TrainingSettings
 from nightlights.measured_input import MeasuredInput
+from nightlights.networks.guided import read_guide
 from nightlights.training.augmentation import draw_switches
 from nightlights.training.footprints import PatchFootprints
 from nightlights.training_settings import FOOTPRINT_LOSSES, PIXEL_LOSSES, Resampling
@@ -64,9 +66,10 @@ class Sampler(Protocol):
 class BatchMaker:
     """Makes the arrays of training and of scoring.
 
-    Every batch has ``inputs`` (scaled bands, then smoothed VIIRS where it is an input), ``switches`` (how the
-    device is to turn them) and ``known`` (1 where every band is known), and what its use compares the
-    prediction with: ``label`` and ``label_weights`` of analysis pixels, ``measured`` and ``weights`` of VIIRS
+    Every batch has ``inputs`` (scaled bands, then smoothed VIIRS where it is an input, then what the network
+    reads of its guide), ``guide`` where there is one (the natural logarithm of its radiance in nW/cm2/sr),
+    ``switches`` (how the device is to turn them) and ``known`` (1 where every band is known), and what its
+    use compares the prediction with: ``label`` and ``label_weights`` of analysis pixels, ``measured`` and ``weights`` of VIIRS
     pixels with ``along_rows``, and ``cosines`` where the point spread is learned. All lie north up.
     """
 
@@ -75,6 +78,7 @@ class BatchMaker:
     footprints: PatchFootprints
     settings: TrainingSettings
     measured_inputs: Mapping[str, MeasuredInput] = field(default_factory=dict)
+    guide: FootprintRegression | None = None
 
     def for_training(self, patches: Patches, step: int) -> Arrays:
         """The arrays of training step ``step``, counted over all epochs; turns are drawn from its number."""
@@ -82,7 +86,7 @@ class BatchMaker:
         generator = np.random.default_rng([settings.seed, step])
         count = len(patches.daytime)
         switches = draw_switches(count, generator, rotate=settings.rotate, mirror=settings.mirror)
-        arrays = self._inputs(patches, switches)
+        arrays = self._inputs(patches, switches, left_out=True)
         if settings.loss in PIXEL_LOSSES:
             label = self.transform.forward(self._label(patches))
             arrays["label_weights"] = (np.isfinite(label) * arrays["known"]).astype(np.float32)
@@ -91,19 +95,40 @@ class BatchMaker:
             arrays |= self._measured(patches)
         return arrays
 
-    def for_scoring(self, patches: Patches) -> Arrays:
-        """The arrays that a score at the VIIRS grid needs, north up."""
-        switches = np.zeros((len(patches.daytime), 3), dtype=bool)
-        return self._inputs(patches, switches) | self._measured(patches)
+    def for_scoring(self, patches: Patches, *, left_out: bool = False) -> Arrays:
+        """The arrays that a score at the VIIRS grid needs, north up.
 
-    def _inputs(self, patches: Patches, switches: NDArray[np.bool_]) -> Arrays:
+        With ``left_out`` the guide of each region comes from the others, as in training; otherwise from all
+        of them, as in the saved model.
+        """
+        switches = np.zeros((len(patches.daytime), 3), dtype=bool)
+        return self._inputs(patches, switches, left_out=left_out) | self._measured(patches)
+
+    def _inputs(self, patches: Patches, switches: NDArray[np.bool_], *, left_out: bool) -> Arrays:
         known = np.isfinite(patches.daytime).all(axis=-1)
         inputs = self.scaling.apply(patches.daytime)
         if self.settings.viirs_input:
             places = zip(patches.regions, patches.windows, strict=True)
             measured = np.stack([self.measured_inputs[region].part(window) for region, window in places])
             inputs = np.concatenate([inputs, measured[..., None]], axis=-1)
-        return {"inputs": inputs, "switches": switches, "known": np.asarray(known, np.float32)}
+        arrays = {"inputs": inputs, "switches": switches, "known": np.asarray(known, np.float32)}
+        if self.guide is not None:
+            # Of scaled bands, as in the saved model: limits and missing pixels are the same.
+            bands = self.scaling.undo(inputs[..., : len(self.scaling.bands)]).astype(np.float32)
+            logarithm = self._logarithm(self.guide, bands, patches if left_out else None)
+            arrays["guide"] = logarithm[..., None].astype(np.float32)
+            read = read_guide(logarithm, self.guide)
+            arrays["inputs"] = np.concatenate([inputs, read[..., None]], axis=-1)
+        return arrays
+
+    @staticmethod
+    def _logarithm(
+        guide: FootprintRegression, bands: NDArray[np.float32], places: Patches | None
+    ) -> NDArray[np.floating[Any]]:
+        if places is None:
+            return np.log(guide.radiance(bands))
+        images = zip(bands, places.regions, places.windows, strict=True)
+        return np.stack([guide.log_radiance(image, region, window) for image, region, window in images])
 
     def _label(self, patches: Patches) -> NDArray[np.float32]:
         if self.settings.label == "VIIRS":

@@ -1,0 +1,117 @@
+"""Sets of terms that a footprint regression chooses from.
+
+Weights are not negative, so that light is not. A set therefore holds what rises with a band and what falls
+with it; a sum of ramps between knots, some rising and some falling, can follow any function of the band.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightlights.bands import TAIL_REACH, Band, heavy_tailed
+from nightlights.footprint_terms import Term, variable_of
+
+_RANGE: Final = (0.5, 99.5)
+"""Percentiles of a band between which a term rises in full."""
+_KNOTS: Final = (1.0, 25.0, 50.0, 75.0, 90.0, 97.0, 99.5)
+_TAIL_KNOTS: Final = (25.0, 50.0, 75.0, 90.0, 97.0, 99.5)
+"""Percentiles between which ramps lie; of a heavy-tailed band, of what is above its lowest value."""
+_BEYOND: Final = 1.5
+"""How far a term rises beyond the range of a band without a heavy tail, in ranges."""
+
+Sets = dict[str, list[Term]]
+
+
+def term_sets(
+    bands: Sequence[Band], sample: NDArray[np.floating[Any]]
+) -> tuple[list[tuple[float, ...]], Sets]:
+    """The variables, and every set of terms by its name, simplest first.
+
+    Variables are the bands and, of several bands without heavy tails, their principal components: contrasts
+    between bands tell roofs from soil better than any band does.
+
+    Parameters
+    ----------
+    sample:
+        Shape (pixels, bands), in the bands' units, without gaps.
+    """
+    values = np.asarray(sample, np.float64)
+    heavy = heavy_tailed(bands, values)
+    variables = [tuple(float(row == index) for row in range(len(bands))) for index in range(len(bands))]
+    linear: list[Term] = []
+    roots: list[Term] = []
+    ramps: list[Term] = []
+    for index, tail in enumerate(heavy):
+        column = values[:, index]
+        own = _linear(index, column, tail)
+        linear += own
+        roots += [term.model_copy(update={"power": 0.5}) for term in own if not term.falling]
+        ramps += _ramps(index, column, tail)
+    sets = {"linear": linear, "roots": roots, "linear and roots": linear + roots, "ramps": ramps}
+    plain = [index for index, tail in enumerate(heavy) if not tail]
+    if len(plain) > 1:
+        components = _components(values, plain)
+        first = len(variables)
+        variables += components
+        contrasts: list[Term] = []
+        for index, weights in enumerate(components, start=first):
+            contrasts += _ramps(index, np.asarray(variable_of(values, weights)), False)
+        sets["ramps with contrasts"] = ramps + contrasts
+    known = {name: terms for name, terms in sets.items() if terms}
+    # Bands without any spread leave the constant alone.
+    return variables, known or {"constant": []}
+
+
+def _linear(index: int, column: NDArray[np.float64], tail: bool) -> list[Term]:
+    """A rising term, and a falling one but for a heavy tail: where people are many, light does not vanish."""
+    if tail:
+        low, high = float(column.min()), float(column.max())
+        return [Term(variable=index, low=low, high=high, limit=TAIL_REACH)] if high > low else []
+    low, high = (float(value) for value in np.percentile(column, _RANGE))
+    if not high > low:
+        return []
+    return [
+        Term(variable=index, low=low, high=high, limit=_BEYOND),
+        Term(variable=index, low=low, high=high, falling=True),
+    ]
+
+
+def _ramps(index: int, column: NDArray[np.float64], tail: bool) -> list[Term]:
+    """Rising and falling ramps between neighbouring knots; the last goes on beyond them."""
+    if tail:
+        lowest = column.min()
+        above = column[column > lowest]
+        if not len(above):
+            return []
+        places = np.unique([lowest, *np.percentile(above, _TAIL_KNOTS), column.max()])
+    else:
+        places = np.unique(np.percentile(column, _KNOTS))
+    terms = []
+    span = places[-1] - places[0]
+    for low, high in zip(places[:-1], places[1:], strict=True):
+        last = high == places[-1]
+        beyond = (TAIL_REACH - 1 if tail else _BEYOND - 1) * span / (high - low)
+        limit = 1 + float(beyond) if last else 1.0
+        terms.append(Term(variable=index, low=float(low), high=float(high), limit=limit))
+        if not tail:
+            terms.append(Term(variable=index, low=float(low), high=float(high), falling=True))
+    return terms
+
+
+def _components(values: NDArray[np.float64], used: Sequence[int]) -> list[tuple[float, ...]]:
+    """Principal components of the bands ``used``, each divided by its standard deviation."""
+    chosen = values[:, used]
+    spread = np.maximum(chosen.std(axis=0), 1e-12)
+    scaled = (chosen - chosen.mean(axis=0)) / spread
+    lengths, axes = np.linalg.eigh(scaled.T @ scaled / len(scaled))
+    components = []
+    for length, axis in zip(lengths[::-1], axes.T[::-1], strict=True):
+        if length < 1e-6:
+            continue
+        axis = axis * np.sign(axis[np.argmax(np.abs(axis))])
+        weights = np.zeros(values.shape[1])
+        weights[list(used)] = axis / spread
+        components.append(tuple(float(weight) for weight in weights))
+    return components

@@ -255,9 +255,7 @@ class Scaling(Record):
         cls, bands: Sequence[str], values: NDArray[np.float64], compressed: Sequence[bool]
     ) -> "Scaling":
         chosen = np.asarray(compressed, bool)
-        knee = np.array(
-            [_knee(column) if own else 0.0 for column, own in zip(values.T, chosen, strict=True)]
-        )
+        knee = np.array([_knee(column) if own else 0.0 for column, own in zip(values.T, chosen, strict=True)])
         stretched = np.where(chosen, np.arcsinh(values / np.where(chosen, knee, 1.0)), values)
         plain = cls.fitted(bands, stretched)
         lowest, highest = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
@@ -287,7 +285,8 @@ class Scaling(Record):
         if any(self.knee):
             knee = np.asarray(self.knee)
             values = np.where(knee > 0, np.sinh(np.where(knee > 0, values, 0.0)) * knee, values)
-        return values
+        result: NDArray[np.float64] = values
+        return result
 
 
 class RadianceTransform(Record):

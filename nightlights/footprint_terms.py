@@ -11,7 +11,7 @@ from nightlights.grid import Window
 from nightlights.records import Record
 
 LEAST_RADIANCE: Final = 1e-4
-"""Radiance in nW/cm2/sr that a regression gives at least: a network multiplies it, and its logarithm is read."""
+"""Radiance in nW/cm2/sr that a regression gives at least: a network multiplies it and reads its logarithm."""
 LOG_OFFSET: Final = 0.02
 """In nW/cm2/sr, added before the logarithm that a network reads: darkness has no finite one."""
 
@@ -54,7 +54,8 @@ class Term(Record):
             ratio = np.sqrt(np.sqrt(ratio))
         elif self.power != 1:
             ratio = ratio**self.power
-        return 1 - ratio if self.falling else ratio
+        result: NDArray[Any] = 1 - ratio if self.falling else ratio
+        return result
 
 
 class Part(Record):
@@ -140,7 +141,8 @@ class FootprintRegression(Record):
             if term.variable not in variables:
                 variables[term.variable] = variable_of(values, self.variables[term.variable])
             light += weight * term.values(variables[term.variable])
-        return np.maximum(light, LEAST_RADIANCE)
+        result: NDArray[np.floating[Any]] = np.maximum(light, LEAST_RADIANCE)
+        return result
 
     def log_radiance(self, values: NDArray[np.floating[Any]], region: str, window: Window) -> NDArray[Any]:
         """Natural logarithm of the radiance in ``window`` of ``region``, as the other parts give it.
@@ -153,12 +155,18 @@ class FootprintRegression(Record):
             if part.region == region and (place := part.place.intersection(window)) is not None
         ]
         if len(overlaps) == 1 and overlaps[0][1] == window:
-            return np.log(self.radiance(values, overlaps[0][0].weights))
+            return logarithm(self.radiance(values, overlaps[0][0].weights))
         light = self.radiance(values)
         for part, place in overlaps:
             inside = place.fine_slices_in(window)
             light[inside] = self.radiance(values[inside], part.weights)
-        return np.log(light)
+        return logarithm(light)
+
+
+def logarithm(light: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """The natural logarithm of radiance in nW/cm2/sr."""
+    result: NDArray[np.floating[Any]] = np.log(light)
+    return result
 
 
 def variable_of(values: NDArray[np.floating[Any]], weights: Sequence[float]) -> NDArray[np.floating[Any]]:
@@ -166,4 +174,5 @@ def variable_of(values: NDArray[np.floating[Any]], weights: Sequence[float]) -> 
     used = [index for index, weight in enumerate(weights) if weight]
     if len(used) == 1 and weights[used[0]] == 1:
         return values[..., used[0]]
-    return values @ np.asarray(weights, values.dtype)
+    result: NDArray[np.floating[Any]] = values @ np.asarray(weights, values.dtype)
+    return result

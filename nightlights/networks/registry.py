@@ -141,8 +141,8 @@ _STUDY = NetworkInfo(
 # scale of 1) and 7.2 against the truth (8.8 and 12.0 with a scale of 1).
 _TRANSFORM = RadianceTransform(kind="inverse hyperbolic sine", scale=5.0)
 
-# A factor that is bounded keeps networks from exploding, and beginning at the regression keeps them from losing to
-# it; see nightlights.networks.guided.
+# A bounded factor keeps networks from exploding, and beginning at the regression keeps them from losing to it;
+# see nightlights.networks.guided.
 _HYBRID: Final[dict[str, Any]] = {
     "guide": "footprint regression",
     "light_cap": 5.0,
@@ -315,9 +315,7 @@ _REGRESSION = NetworkInfo(
     schedule="constant",
     clipped_gradients=False,
     suits_cpu=True,
-    settings=TrainingSettings(
-        network="footprint-regression", epochs=1, light_cap=5.0, compress_tails=True
-    ),
+    settings=TrainingSettings(network="footprint-regression", epochs=1, light_cap=5.0, compress_tails=True),
 )
 
 NETWORKS: dict[str, NetworkInfo] = {

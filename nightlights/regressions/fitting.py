@@ -7,9 +7,9 @@ Hanson (1974, Solving Least Squares Problems, chapter 23).
 
 The set of terms is chosen in regions left out, by the one-standard-error rule (Breiman et al. 1984,
 Classification and Regression Trees): the first whose squared error exceeds the least by no more than the
-standard error of the difference over regions. With few regions one bright town decides the plain minimum. On
-six smaller towns of Burundi, each held out once, the rule has an RMSE of 0.087 nW/cm2/sr and the plain minimum
-0.092; on the demo's eight cities both choose alike.
+standard error of the difference over regions. With few regions one bright town decides the plain minimum.
+On six smaller towns of Burundi, each held out once, the rule has an RMSE of 0.087 nW/cm2/sr and the plain
+minimum 0.092; on the demo's eight cities both choose alike.
 """
 
 import math
@@ -40,7 +40,7 @@ def fit_regression(
     sample: NDArray[np.float32] | None = None,
     progress: Progress | None = None,
 ) -> FootprintRegression:
-    """Fit to ``regions``, with the simplest set of terms that errs hardly more than the best in parts left out.
+    """Fit to ``regions``, with the simplest set of terms that is hardly worse than the best in parts left out.
 
     The sums of a part of the training regions are made once, so the weights without it cost nothing further.
     Parts are regions; a single region is cut into strips.
@@ -139,8 +139,9 @@ def _non_negative(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
     scale = np.sqrt(np.maximum(np.diag(sums)[:-1], 1e-12))
     matrix, right = sums[:-1, :-1] / np.outer(scale, scale), sums[:-1, -1] / scale
+    lengths: NDArray[np.float64]
     lengths, axes = np.linalg.eigh(matrix)
-    kept = lengths > 1e-10 * lengths[-1]
+    kept = np.flatnonzero(lengths > 1e-10 * lengths[-1])
     root = np.sqrt(lengths[kept])
     solution = nnls(
         root[:, None] * axes.T[kept], axes.T[kept] @ right / root, maxiter=_ITERATIONS * len(right)

@@ -5,6 +5,7 @@ with it; a sum of ramps between knots, some rising and some falling, can follow 
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -90,7 +91,7 @@ def _ramps(index: int, column: NDArray[np.float64], tail: bool) -> list[Term]:
         places = np.unique(np.percentile(column, _KNOTS))
     terms = []
     span = places[-1] - places[0]
-    for low, high in zip(places[:-1], places[1:], strict=True):
+    for low, high in pairwise(places):
         last = high == places[-1]
         beyond = (TAIL_REACH - 1 if tail else _BEYOND - 1) * span / (high - low)
         limit = 1 + float(beyond) if last else 1.0

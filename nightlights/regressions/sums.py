@@ -96,10 +96,11 @@ def observed_rows(
     weight = np.where(coverage >= _COVERAGE, coverage, np.nan)[inside].ravel()
     rows = np.empty((len(weight), len(images) + 1))
     rows[:, 0] = np.where(np.isfinite(weight), 1.0, np.nan)
-    variable: NDArray[Any] = known
+    variable: NDArray[np.floating[Any]] = values[..., 0]
     last = -1
     for column, term in enumerate(images, start=1):
         if term.variable != last:
-            variable, last = np.ascontiguousarray(variable_of(values, variables[term.variable])), term.variable
+            last = term.variable
+            variable = np.ascontiguousarray(variable_of(values, variables[last]))
         rows[:, column] = operator.forward(term.values(variable) * known)[inside].ravel() / weight
     return rows

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nightlights.bands import RadianceTransform, Scaling
 from nightlights.errors import DatasetError
-from nightlights.footprint_terms import FootprintRegression
+from nightlights.footprint_terms import FootprintRegression, logarithm
 from nightlights.grid import Window
 from nightlights.manifests import TrainingSettings
 from nightlights.measured_input import MeasuredInput
@@ -69,8 +69,9 @@ class BatchMaker:
     Every batch has ``inputs`` (scaled bands, then smoothed VIIRS where it is an input, then what the network
     reads of its guide), ``guide`` where there is one (the natural logarithm of its radiance in nW/cm2/sr),
     ``switches`` (how the device is to turn them) and ``known`` (1 where every band is known), and what its
-    use compares the prediction with: ``label`` and ``label_weights`` of analysis pixels, ``measured`` and ``weights`` of VIIRS
-    pixels with ``along_rows``, and ``cosines`` where the point spread is learned. All lie north up.
+    use compares the prediction with: ``label`` and ``label_weights`` of analysis pixels, ``measured`` and
+    ``weights`` of VIIRS pixels with ``along_rows``, and ``cosines`` where the point spread is learned. All lie
+    north up.
     """
 
     scaling: Scaling
@@ -115,9 +116,9 @@ class BatchMaker:
         if self.guide is not None:
             # Of scaled bands, as in the saved model: limits and missing pixels are the same.
             bands = self.scaling.undo(inputs[..., : len(self.scaling.bands)]).astype(np.float32)
-            logarithm = self._logarithm(self.guide, bands, patches if left_out else None)
-            arrays["guide"] = logarithm[..., None].astype(np.float32)
-            read = read_guide(logarithm, self.guide)
+            light = self._logarithm(self.guide, bands, patches if left_out else None)
+            arrays["guide"] = light[..., None].astype(np.float32)
+            read = read_guide(light, self.guide)
             arrays["inputs"] = np.concatenate([inputs, read[..., None]], axis=-1)
         return arrays
 
@@ -126,7 +127,7 @@ class BatchMaker:
         guide: FootprintRegression, bands: NDArray[np.float32], places: Patches | None
     ) -> NDArray[np.floating[Any]]:
         if places is None:
-            return np.log(guide.radiance(bands))
+            return logarithm(guide.radiance(bands))
         images = zip(bands, places.regions, places.windows, strict=True)
         return np.stack([guide.log_radiance(image, region, window) for image, region, window in images])
 

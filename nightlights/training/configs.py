@@ -1,19 +1,22 @@
 """The configuration of a model before its training: scaling, guide, limits."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from nightlights.datasets import Dataset
 from nightlights.footprint_terms import FootprintRegression
 from nightlights.manifests import ModelConfig, TrainingSettings
+from nightlights.measured_input import MeasuredInput
 from nightlights.networks import NetworkInfo
 from nightlights.progress import Progress
 from nightlights.regressions import fit_regression, training_sample
 from nightlights.training.batches import Sampler
 from nightlights.training.choices import make_scaling, residual_limit
 
+CACHE_FOLDER: Final = ".cache"
+"""Of the dataset, for patches."""
 _SCALING_PATCHES = 64
 _SCALING_STEP = 5
 
@@ -81,6 +84,21 @@ def new_config(
         residual_share=settings.residual_share if hybrid else None,
         largest_radiance=_largest(dataset, settings, regions) if settings.light_cap else None,
     )
+
+
+def measured_inputs(
+    dataset: Dataset, regions: Sequence[Sequence[str]], config: ModelConfig
+) -> dict[str, MeasuredInput]:
+    """Smoothed VIIRS of every region, where it is an input."""
+    if not config.viirs_input:
+        return {}
+    return {
+        name: MeasuredInput(
+            dataset.read_nighttime(name), dataset.region(name).window.window, config.transform
+        )
+        for names in regions
+        for name in names
+    }
 
 
 def _largest(dataset: Dataset, settings: TrainingSettings, regions: Sequence[str]) -> float | None:

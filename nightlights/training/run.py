@@ -23,7 +23,6 @@ from nightlights.manifests import (
     read_record,
     write_record,
 )
-from nightlights.measured_input import MeasuredInput
 from nightlights.models import CONFIG_FILE, MODEL_FILE, save_model
 from nightlights.networks import network_info
 from nightlights.networks.guided import assemble
@@ -39,7 +38,7 @@ from nightlights.training.checkpoints import (
     write_checkpoint,
 )
 from nightlights.training.choices import check_choices, chosen_regions, patches_per_region
-from nightlights.training.configs import new_config
+from nightlights.training.configs import CACHE_FOLDER, measured_inputs, new_config
 from nightlights.training.first_output import begin_at, mean_radiance
 from nightlights.training.footprints import PatchFootprints
 from nightlights.training.history import HISTORY_FILE, read_history, write_history
@@ -55,7 +54,6 @@ RUN_FILE = "run.json"
 SCORES_FILE = "metrics.json"
 _INTERVALS_FILE = "uncertainty.json"
 _FILES_ABOUT_A_MODEL = (SCORES_FILE, "card.md", _INTERVALS_FILE, "standard-*.json")
-CACHE_FOLDER = ".cache"
 _UPDATE_SECONDS = 0.5
 _MOST_WORKERS = 4
 
@@ -193,22 +191,22 @@ class _Run:
         settings = self.settings
         ready = self._preparation or self._prepare(resumed=True)
         plan, scored = ready.plan, ready.scored
+        from nightlights.training.shrinkage import config_with_share
         from nightlights.training.steps import Trainer, clear_memory_errors
 
+        read = regions_read(self.regions[0], settings.loader)
         with clear_memory_errors():
-            config, before = self._with_share(ready.config, plan)
+            config, before = config_with_share(
+                self.dataset, ready.config, self.info, plan, read, len(self.regions[0]), self.progress
+            )
         write_record(self.folder / CONFIG_FILE, config)
         network = assemble(self.info.layout, config, settings.seed)
-        if (
-            settings.first_output == "mean radiance"
-            and config.guide is None
-            and not has_checkpoint(self.folder)
-        ):
-            read = regions_read(self.regions[0], settings.loader)
+        from_mean = settings.first_output == "mean radiance" and config.guide is None
+        if from_mean and not has_checkpoint(self.folder):
             begin_at(network.core, mean_radiance(self.dataset, read), config.transform)
         trainer = Trainer(network, self.info, settings, plan.maker.footprints)
         if self.info.fitted:
-            self._fit(config, trainer, scored, ready.backend)
+            self._fit(ready, trainer)
             return
         done = read_checkpoint(self.folder, trainer.state)
         history = read_history(self.folder)[:done]
@@ -216,9 +214,8 @@ class _Run:
         weights = sum(math.prod(weight.shape) for weight in network.core.trainable_weights)
         # A run may have been stopped between its checkpoint and its record.
         reached = self._reached(history) if len(history) == done else {"epochs_done": done}
-        self._update(
-            device=ready.backend.description, parameters=weights, patches=plan.patches, **reached
-        )
+        figures = {"parameters": weights, "patches": plan.patches, **reached}
+        self._update(device=ready.backend.description, **figures)
         workers = min(_MOST_WORKERS, max(1, (os.cpu_count() or 1) // 2))
         steps = range(done * plan.steps, settings.epochs * plan.steps)
         with (
@@ -235,59 +232,15 @@ class _Run:
                 write_checkpoint(self.folder, trainer.state, epoch + 1)
                 self._update(**self._reached(history))
 
-    def _with_share(self, config: ModelConfig, plan: Plan) -> tuple[ModelConfig, int]:
-        """``config`` with the share of a network's factor that is kept, and the steps that choosing it took.
-
-        It is written down before the first epoch: a run that is stopped before that chooses the same again.
-        """
-        if config.residual_limit is None or config.residual_share is not None:
-            return config, 0
-        from nightlights.training.shrinkage import HALVES, choose_share, inner_steps
-
-        regions = regions_read(self.regions[0], self.settings.loader)
-        total = plan.epochs * plan.steps
-        steps = inner_steps(self.settings, config, len(regions), total)
-
-        def report(done: int) -> None:
-            message = "choosing how far the network may leave the regression"
-            self.progress.update(done, HALVES * steps + total, unit="steps", message=message)
-
-        share = choose_share(
-            self.dataset,
-            config,
-            self.info,
-            self.settings,
-            plan.maker,
-            regions,
-            plan.patches // len(self.regions[0]),
-            steps,
-            report,
-        )
-        return config.model_copy(update={"residual_share": share}), HALVES * steps
-
-    def _fit(
-        self, config: ModelConfig, trainer: "Trainer", scored: list[list[Arrays]], backend: Backend
-    ) -> None:
+    def _fit(self, ready: _Preparation, trainer: "Trainer") -> None:
         """Score and save a regression, which was fitted when the run was prepared."""
-        began = self.timer()
-        rmse = [trainer.score(arrays).rmse for arrays in scored]
-        seconds = self.timer() - began
-        patches = sum(len(arrays["inputs"]) for arrays in scored[0])
-        history = [
-            EpochRecord(
-                epoch=1,
-                loss=trainer.loss(scored[0]),
-                train_rmse=rmse[0],
-                evaluation_rmse=rmse[1] if len(rmse) > 1 else None,
-                learning_rate=0.0,
-                seconds=seconds,
-                patches_per_second=patches / max(seconds, 1e-9),
-            )
-        ]
+        from nightlights.training.steps import fitted_epoch
+
+        history = [fitted_epoch(trainer, ready.scored, self.timer)]
         write_history(self.folder, history)
-        self._keep(history, trainer, config)
-        size = config.guide.size if config.guide else 0
-        self._update(device=backend.description, parameters=size, patches=patches, **self._reached(history))
+        self._keep(history, trainer, ready.config)
+        size = ready.config.guide.size if ready.config.guide else 0
+        self._update(device=ready.backend.description, parameters=size, **self._reached(history))
         self.progress.update(1, 1, unit="steps", message="fitted")
 
     def _keep(self, history: list[EpochRecord], trainer: "Trainer", config: ModelConfig) -> None:
@@ -341,7 +294,7 @@ class _Run:
                 PointSpread(self.dataset.manifest.point_spread_fwhm_m), settings.patch_size
             ),
             settings=settings,
-            measured_inputs=self._measured_inputs(config) if settings.viirs_input else {},
+            measured_inputs=measured_inputs(self.dataset, self.regions, config),
             guide=None if self.info.fitted else config.guide,
         )
         plan = Plan(
@@ -421,16 +374,6 @@ class _Run:
             self.dataset.folder / CACHE_FOLDER,
             truth=self.settings.label == "truth" and set(names) <= set(self.regions[0]),
         )
-
-    def _measured_inputs(self, config: ModelConfig) -> dict[str, MeasuredInput]:
-        """Smoothed VIIRS of every region."""
-        return {
-            name: MeasuredInput(
-                self.dataset.read_nighttime(name), self.dataset.region(name).window.window, config.transform
-            )
-            for names in self.regions
-            for name in names
-        }
 
     def _stored_config(self) -> ModelConfig | None:
         """The configuration of the run to resume; None where it stopped before there was one."""

@@ -3,44 +3,78 @@
 The training regions are dealt into two halves by their brightness. A network is trained on each half for a
 quarter of the steps, with the guide that each region has in training, and scored in the other half with every
 share of the factor's logarithm. The share with the lowest RMSE at the VIIRS grid is kept. Leaving out every
-region in turn would cost as many trainings; this costs half a training. Two short trainings on half the regions
-err more than the one that they stand for, so the choice errs on the side of the regression. With few regions it
-is uncertain as well, and at most half is kept.
+region in turn would cost as many trainings; this costs half a training. Two short trainings on half the
+regions err more than the one that they stand for, so the choice errs on the side of the regression. With few
+regions it is uncertain as well, and at most half is kept.
 """
 
 import contextlib
-import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
 from nightlights.datasets import Dataset
-from nightlights.manifests import ModelConfig, TrainingSettings
-from nightlights.metrics import ScoreSums
+from nightlights.manifests import ModelConfig
 from nightlights.networks import NetworkInfo
 from nightlights.networks.guided import assemble, with_share
 from nightlights.patches import PatchSampler
-from nightlights.training.batches import BatchMaker, Plan
+from nightlights.progress import Progress
+from nightlights.training.batches import Arrays, Plan
+from nightlights.training.configs import CACHE_FOLDER
 from nightlights.training.learning_rates import learning_rate_at
 from nightlights.training.prefetch import prefetched
 from nightlights.training.steps import Trainer
 from nightlights.training_settings import FEW_REGIONS, LARGEST_SHARE_OF_FEW, SHARES
 
-HALVES = 2
-STEPS_FRACTION = 0.25
+HALVES: Final = 2
+STEPS_FRACTION: Final = 0.25
 """Of the steps of the training, for each half."""
-_PATCHES_PER_REGION = 12
+_PATCHES_PER_REGION: Final = 12
 """In which the other half is scored."""
+_REPORTED: Final = 10
+"""Progress is told after so many steps."""
 
 
-def inner_steps(settings: TrainingSettings, config: ModelConfig, regions: int, steps: int) -> int:
-    """Steps of each half for a training of ``steps``; 0 where nothing is chosen."""
-    if config.guide is None or config.residual_limit is None or regions < HALVES:
-        return 0
-    if settings.residual_share is not None or config.residual_share is not None:
-        return 0
-    return max(1, round(STEPS_FRACTION * steps))
+def config_with_share(
+    dataset: Dataset,
+    config: ModelConfig,
+    info: NetworkInfo,
+    plan: Plan,
+    regions: Sequence[str],
+    counted: int,
+    progress: Progress,
+) -> tuple[ModelConfig, int]:
+    """``config`` with the share of a network's factor that is kept, and the steps that choosing it took.
+
+    The configuration is written down before the first epoch: a run that is stopped earlier chooses the same
+    again.
+
+    Parameters
+    ----------
+    plan:
+        Of the training that follows.
+    regions:
+        Those that are read.
+    counted:
+        Regions over which the plan counts the patches of an epoch.
+    """
+    if config.residual_limit is None or config.residual_share is not None:
+        return config, 0
+    shares, total = candidates(len(regions)), plan.epochs * plan.steps
+    if len(regions) < HALVES:
+        # There is nothing to judge by.
+        return config.model_copy(update={"residual_share": shares[-1]}), 0
+    steps = max(1, round(STEPS_FRACTION * total))
+
+    def report(done: int) -> None:
+        message = "choosing how far the network may leave the regression"
+        progress.update(done, HALVES * steps + total, unit="steps", message=message)
+
+    halves = _Halves(dataset, config, info, plan, plan.patches // counted, steps)
+    share = halves.best_share(regions, shares, report)
+    return config.model_copy(update={"residual_share": share}), HALVES * steps
 
 
 def candidates(regions: int) -> tuple[float, ...]:
@@ -49,102 +83,76 @@ def candidates(regions: int) -> tuple[float, ...]:
     return tuple(share for share in SHARES if share <= most)
 
 
-def choose_share(
-    dataset: Dataset,
-    config: ModelConfig,
-    info: NetworkInfo,
-    settings: TrainingSettings,
-    maker: BatchMaker,
-    regions: Sequence[str],
-    patches: int,
-    steps: int,
-    report: Callable[[int], None],
-) -> float:
-    """The share of the factor's logarithm that serves best in regions left out.
+@dataclass(frozen=True)
+class _Halves:
+    """Short trainings on halves of the regions."""
 
-    Parameters
-    ----------
-    maker:
-        Makes batches of any of the regions.
-    regions:
-        Those that are trained on.
-    patches:
-        Of an epoch, from each region.
-    steps:
-        Of each half, see :func:`inner_steps`; 0 keeps as much as so few regions may.
-    report:
-        Called with the number of steps done.
-    """
-    shares = candidates(len(regions))
-    if not steps:
-        return shares[-1]
-    brightness = {name: float(np.nanmean(dataset.read_nighttime(name))) for name in regions}
-    ordered = sorted(regions, key=lambda name: (-brightness[name], name))
-    halves = [ordered[number::HALVES] for number in range(HALVES)]
-    squares = np.zeros(len(shares))
-    pixels = 0
-    for number, (own, other) in enumerate(zip(halves, reversed(halves), strict=True)):
-        trainer = _trained(
-            dataset, config, info, settings, maker, own, patches, steps, lambda done: report(number * steps + done)
-        )
-        judged = _sampler(dataset, other, settings).fixed(_PATCHES_PER_REGION * len(other), settings.seed)
-        size = min(settings.batch_size, len(judged.daytime))
-        arrays = maker.for_scoring(judged, left_out=True)
-        batches = [
+    dataset: Dataset
+    config: ModelConfig
+    info: NetworkInfo
+    plan: Plan
+    patches_per_region: int
+    steps: int
+
+    def best_share(
+        self, regions: Sequence[str], shares: Sequence[float], report: Callable[[int], None]
+    ) -> float:
+        """The share with the lowest squared error; the smallest of several."""
+        brightness = {name: float(np.nanmean(self.dataset.read_nighttime(name))) for name in regions}
+        ordered = sorted(regions, key=lambda name: (-brightness[name], name))
+        halves = [ordered[number::HALVES] for number in range(HALVES)]
+        squares = np.zeros(len(shares))
+        for number, (own, other) in enumerate(zip(halves, halves[::-1], strict=True)):
+            trainer = self._trained(own, report, number * self.steps)
+            batches = self._judged(other)
+            for place, share in enumerate(shares):
+                model = with_share(trainer.network.core, self.config, share)
+                sums = trainer.scored_by(replace(trainer.network, scored=model)).score(batches)
+                squares[place] += sums.squared_error
+        return shares[int(np.argmin(squares))] if np.isfinite(squares).all() else shares[0]
+
+    def _judged(self, regions: Sequence[str]) -> list[Arrays]:
+        patches = self._sampler(regions).fixed(_PATCHES_PER_REGION * len(regions), self.plan.seed)
+        arrays = self.plan.maker.for_scoring(patches, left_out=True)
+        count, size = len(patches), self.plan.size
+        return [
             {name: array[start : start + size] for name, array in arrays.items()}
-            for start in range(0, len(judged.daytime), size)
+            for start in range(0, count, size)
         ]
-        for place, share in enumerate(shares):
-            model = with_share(trainer.network.core, config, share)
-            sums: ScoreSums = trainer.scored_by(replace(trainer.network, scored=model)).score(batches)
-            squares[place] += sums.squared_error
-        pixels += sums.pixels
-    return shares[int(np.argmin(squares))] if pixels and np.isfinite(squares).all() else shares[0]
 
+    def _sampler(self, regions: Sequence[str]) -> PatchSampler:
+        settings = self.plan.maker.settings
+        return PatchSampler(
+            self.dataset,
+            regions,
+            settings.patch_size,
+            settings.seed,
+            settings.maximum_missing_share,
+            self.dataset.folder / CACHE_FOLDER,
+            truth=settings.label == "truth",
+        )
 
-def _sampler(dataset: Dataset, names: Sequence[str], settings: TrainingSettings) -> PatchSampler:
-    from nightlights.training.run import CACHE_FOLDER
-
-    return PatchSampler(
-        dataset,
-        names,
-        settings.patch_size,
-        settings.seed,
-        settings.maximum_missing_share,
-        dataset.folder / CACHE_FOLDER,
-        truth=settings.label == "truth",
-    )
-
-
-def _trained(
-    dataset: Dataset,
-    config: ModelConfig,
-    info: NetworkInfo,
-    settings: TrainingSettings,
-    maker: BatchMaker,
-    regions: Sequence[str],
-    patches: int,
-    steps: int,
-    report: Callable[[int], None],
-) -> Trainer:
-    plan = Plan(
-        sampler=_sampler(dataset, regions, settings),
-        maker=maker,
-        patches=patches * len(regions),
-        batch_size=settings.batch_size,
-        epochs=1,
-        seed=settings.seed,
-    )
-    trainer = Trainer(assemble(info.layout, config, settings.seed), info, settings, maker.footprints)
-    schedule = settings.schedule or info.schedule
-    workers = min(4, max(1, (os.cpu_count() or 1) // 2))
-    with contextlib.closing(prefetched(plan.arrays, range(steps), workers, workers + 1)) as batches:
-        for step in range(steps):
-            rate = learning_rate_at(step, steps, settings.learning_rate, schedule)
-            loss = trainer.step(next(batches), rate)
-            if step % 10 == 9:
-                # The device may be steps behind; asking for the loss waits for it.
-                float(loss)
-                report(step + 1)
-    report(steps)
-    return trainer
+    def _trained(self, regions: Sequence[str], report: Callable[[int], None], before: int) -> Trainer:
+        settings = self.plan.maker.settings
+        # A plan of random patches, whatever the loader: another's would still read all regions.
+        plan = Plan(
+            sampler=self._sampler(regions),
+            maker=self.plan.maker,
+            patches=self.patches_per_region * len(regions),
+            batch_size=self.plan.batch_size,
+            epochs=self.plan.epochs,
+            seed=self.plan.seed,
+        )
+        network = assemble(self.info.layout, self.config, settings.seed)
+        trainer = Trainer(network, self.info, settings, plan.maker.footprints)
+        schedule = settings.schedule or self.info.schedule
+        with contextlib.closing(prefetched(plan.arrays, range(self.steps))) as batches:
+            for step, arrays in enumerate(batches):
+                rate = learning_rate_at(step, self.steps, settings.learning_rate, schedule)
+                loss = trainer.step(arrays, rate)
+                if step % _REPORTED == 0:
+                    # The device may be steps behind; asking for the loss waits for it.
+                    float(loss)
+                    report(before + step)
+        report(before + self.steps)
+        return trainer

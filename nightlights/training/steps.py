@@ -3,7 +3,7 @@
 import contextlib
 import copy
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from nightlights.errors import ModelError
 from nightlights.losses import covered_footprints, footprint_loss, observed_radiance, pixel_loss
-from nightlights.manifests import TrainingSettings
+from nightlights.manifests import EpochRecord, TrainingSettings
 from nightlights.metrics import ScoreSums
 from nightlights.networks import NetworkInfo
 from nightlights.networks.guided import Assembled
@@ -191,3 +191,30 @@ class Trainer:
         observed, _ = observed_radiance(predicted, known, *matrices, self._transform, 0.0)
         # A width that decided which footprints count could grow until none that it gets wrong does.
         return observed, covered_footprints(known, *fixed, MINIMUM_COVERAGE)[1]
+
+
+def fitted_epoch(
+    trainer: Trainer, scored: Sequence[Sequence[Arrays]], timer: Callable[[], float]
+) -> EpochRecord:
+    """The one row of the history of a regression: nothing is trained, all is scored.
+
+    Parameters
+    ----------
+    scored:
+        Fixed patches of the training regions, then of the evaluation regions where there are some.
+    timer:
+        Gives seconds.
+    """
+    began = timer()
+    rmse = [trainer.score(arrays).rmse for arrays in scored]
+    seconds = max(timer() - began, 1e-9)
+    patches = sum(len(arrays["inputs"]) for each in scored for arrays in each)
+    return EpochRecord(
+        epoch=1,
+        loss=trainer.loss(scored[0]),
+        train_rmse=rmse[0],
+        evaluation_rmse=rmse[1] if len(rmse) > 1 else None,
+        learning_rate=0.0,
+        seconds=seconds,
+        patches_per_second=patches / seconds,
+    )

@@ -1,6 +1,7 @@
 """What a training run depends on besides its dataset."""
 
-from typing import Final, Literal
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
@@ -49,6 +50,13 @@ SHARES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Shares of the logarithm among which regions left out choose."""
 LARGEST_SHARE_OF_FEW: Final = 0.5
 """With few training regions, at most so much of the logarithm is kept."""
+
+
+def counted_patches(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """``chosen`` settings, in which patches that are named take the place of passes that are not."""
+    if "patches_per_region" in chosen and "passes" not in chosen:
+        return {**chosen, "passes": 0.0}
+    return dict(chosen)
 
 
 class TrainingSettings(Record):

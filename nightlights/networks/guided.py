@@ -3,8 +3,8 @@
 Radiance is ``g exp(L tanh(z / L))``: g the footprint regression, z the network, L the limit. With its last
 layer at 0 a network begins as the regression, and no first weights or unusual input can take it farther from
 it than the factor exp(L). A plain network that predicts the inverse hyperbolic sine of radiance has no such
-bound: a small overshoot becomes an explosion (four seeds, Bujumbura held out, gave an RMSE of 1.35, 1.41, 18.3
-and 1.40 nW/cm2/sr). Models consist of Keras's own layers and operations, so that they load in safe mode.
+bound: a small overshoot becomes an explosion (four seeds, Bujumbura held out, gave an RMSE of 1.35, 1.41,
+18.3 and 1.40 nW/cm2/sr). Models consist of Keras's own layers and operations, so that they load in safe mode.
 """
 
 from dataclasses import dataclass, fields, replace

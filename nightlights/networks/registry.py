@@ -62,6 +62,15 @@ class NetworkInfo:
         return LARGEST_GRADIENT if self.clipped_gradients else None
 
     @property
+    def fixed(self) -> dict[str, Any]:
+        """Settings that it cannot have otherwise, whatever those of another network were."""
+        if self.study_scaling:
+            return {"guide": "none", "light_cap": 0.0, "compress_tails": False}
+        if self.fitted:
+            return {"guide": "none", "viirs_input": False, "label": "VIIRS", "point_spread": "fixed"}
+        return {}
+
+    @property
     def fitted(self) -> bool:
         """Whether it is a regression, fitted at once, rather than a network that is trained step by step."""
         return isinstance(self.layout, RegressionLayout)
@@ -141,8 +150,8 @@ _STUDY = NetworkInfo(
 # scale of 1) and 7.2 against the truth (8.8 and 12.0 with a scale of 1).
 _TRANSFORM = RadianceTransform(kind="inverse hyperbolic sine", scale=5.0)
 
-# A bounded factor keeps networks from exploding, and beginning at the regression keeps them from losing to it;
-# see nightlights.networks.guided.
+# A bounded factor keeps networks from exploding, and beginning at the regression keeps them from losing to
+# it; see nightlights.networks.guided.
 _HYBRID: Final[dict[str, Any]] = {
     "guide": "footprint regression",
     "light_cap": 5.0,

@@ -40,7 +40,7 @@ def fit_regression(
     sample: NDArray[np.float32] | None = None,
     progress: Progress | None = None,
 ) -> FootprintRegression:
-    """Fit to ``regions``, with the simplest set of terms that is hardly worse than the best in parts left out.
+    """Fit to ``regions``, with the simplest set of terms that is no worse than the best in parts left out.
 
     The sums of a part of the training regions are made once, so the weights without it cost nothing further.
     Parts are regions; a single region is cut into strips.
@@ -139,9 +139,8 @@ def _non_negative(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
     scale = np.sqrt(np.maximum(np.diag(sums)[:-1], 1e-12))
     matrix, right = sums[:-1, :-1] / np.outer(scale, scale), sums[:-1, -1] / scale
-    lengths: NDArray[np.float64]
     lengths, axes = np.linalg.eigh(matrix)
-    kept = np.flatnonzero(lengths > 1e-10 * lengths[-1])
+    kept = np.flatnonzero(lengths > 1e-10 * float(lengths.max()))
     root = np.sqrt(lengths[kept])
     solution = nnls(
         root[:, None] * axes.T[kept], axes.T[kept] @ right / root, maxiter=_ITERATIONS * len(right)

@@ -70,8 +70,8 @@ class BatchMaker:
     reads of its guide), ``guide`` where there is one (the natural logarithm of its radiance in nW/cm2/sr),
     ``switches`` (how the device is to turn them) and ``known`` (1 where every band is known), and what its
     use compares the prediction with: ``label`` and ``label_weights`` of analysis pixels, ``measured`` and
-    ``weights`` of VIIRS pixels with ``along_rows``, and ``cosines`` where the point spread is learned. All lie
-    north up.
+    ``weights`` of VIIRS pixels with ``along_rows``, and ``cosines`` where the point spread is learned. All
+    lie north up.
     """
 
     scaling: Scaling

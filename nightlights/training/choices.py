@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,10 @@ def chosen_regions(manifest: DatasetManifest, settings: TrainingSettings) -> tup
     return train, evaluate
 
 
+HALVES: Final = 2
+"""Parts into which training regions are dealt to choose how much of a network's factor is kept."""
+STEPS_FRACTION: Final = 0.25
+"""Steps of the training on each half for that, as a fraction of the training that follows."""
 NARROWEST_M, WIDEST_M = 300.0, 2000.0
 """Between these a learned point spread is kept, as a full width at half maximum in metres."""
 
@@ -131,11 +136,22 @@ def patches_per_region(manifest: DatasetManifest, settings: TrainingSettings) ->
     """Patches from each region in an epoch: as given, or as many as the passes over the footprints take."""
     if not settings.passes:
         return settings.patches_per_region
+    regions = len(chosen_regions(manifest, settings)[0])
+    epochs = footprints_per_patch(settings) * settings.epochs * regions
+    return max(1, math.ceil(settings.passes * footprints_of(manifest, settings) / epochs))
+
+
+def footprints_of(manifest: DatasetManifest, settings: TrainingSettings) -> int:
+    """VIIRS pixels of the regions to train on."""
     chosen = chosen_regions(manifest, settings)[0]
     windows = [region.window.window for region in manifest.regions if region.name in chosen]
-    footprints = sum(window.width * window.height for window in windows)
-    epochs = footprints_per_patch(settings) * settings.epochs * len(windows)
-    return max(1, math.ceil(settings.passes * footprints / epochs))
+    return sum(window.width * window.height for window in windows)
+
+
+def choosing_cost(settings: TrainingSettings, regions: int) -> float:
+    """Fraction of a training by which choosing the share of a network's factor prolongs it."""
+    chosen = settings.guide != "none" and settings.residual_share is None and regions >= HALVES
+    return HALVES * STEPS_FRACTION if chosen else 0.0
 
 
 def check_patch_size(settings: TrainingSettings, info: NetworkInfo) -> None:

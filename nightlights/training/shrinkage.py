@@ -22,15 +22,13 @@ from nightlights.networks.guided import assemble, with_share
 from nightlights.patches import PatchSampler
 from nightlights.progress import Progress
 from nightlights.training.batches import Arrays, Plan
+from nightlights.training.choices import HALVES, STEPS_FRACTION
 from nightlights.training.configs import CACHE_FOLDER
 from nightlights.training.learning_rates import learning_rate_at
 from nightlights.training.prefetch import prefetched
 from nightlights.training.steps import Trainer
 from nightlights.training_settings import FEW_REGIONS, LARGEST_SHARE_OF_FEW, SHARES
 
-HALVES: Final = 2
-STEPS_FRACTION: Final = 0.25
-"""Of the steps of the training, for each half."""
 _PATCHES_PER_REGION: Final = 12
 """In which the other half is scored."""
 _REPORTED: Final = 10

@@ -121,6 +121,7 @@ def combine(members: Sequence[Path], folder: Path, name: str, *, series: str = "
     save_model(folder, model)
     caps = [config.largest_radiance for _, config in loaded]
     own: dict[str, Any] = {**_OF_ONE_MEMBER, "viirs_input": viirs_input}
+    own["guide_reach"] = max(config.guide_reach for _, config in loaded)
     own["largest_radiance"] = None if None in caps else max(cap for cap in caps if cap is not None)
     write_record(folder / CONFIG_FILE, loaded[-1][1].model_copy(update=own))
     seen = list(dict.fromkeys(region for record in records for region in record.train_regions))
@@ -150,7 +151,9 @@ def _frame(config: ModelConfig) -> ModelConfig:
     """What members share: all but the figures of the scaling, the input of VIIRS, and what lies within."""
     ones = (1.0,) * len(config.scaling.bands)
     same = Scaling(bands=config.scaling.bands, center=ones, spread=ones, lower=ones, upper=ones)
-    return config.model_copy(update={"viirs_input": False, "scaling": same, **_OF_ONE_MEMBER})
+    return config.model_copy(
+        update={"viirs_input": False, "scaling": same, "guide_reach": 0, **_OF_ONE_MEMBER}
+    )
 
 
 def _different(one: ModelConfig, other: ModelConfig) -> list[str]:

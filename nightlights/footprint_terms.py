@@ -6,6 +6,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, model_validator
+from scipy.ndimage import uniform_filter1d
 
 from nightlights.grid import Window
 from nightlights.records import Record
@@ -20,7 +21,9 @@ class Term(Record):
     """One function of the bands, from 0 to ``limit``.
 
     With the variable u, a weighted sum of the bands, it is ``min(max((u - low) / (high - low), 0), limit) **
-    power``, or 1 less that where it is ``falling``. ``low`` and ``high`` are in the unit of u.
+    power``, or 1 less that where it is ``falling``. ``low`` and ``high`` are in the unit of u. With a
+    ``context`` of so many analysis pixels, an odd number, it is the square root of that and its mean over the
+    square of that side: what stands in a town counts for more than the same in the open.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -31,6 +34,7 @@ class Term(Record):
     power: float = Field(default=1.0, gt=0)
     limit: float = Field(default=1.0, gt=0)
     falling: bool = False
+    context: int = Field(default=0, ge=0, le=1001)
 
     @model_validator(mode="after")
     def _has_width(self) -> Self:
@@ -38,15 +42,22 @@ class Term(Record):
             raise ValueError("a term needs high above low")
         if self.falling and self.limit != 1:
             raise ValueError("a falling term ends at 0, so its limit is 1")
+        if self.context and self.context % 2 == 0:
+            raise ValueError("a context is an odd number of pixels wide")
         return self
 
     @property
-    def rising(self) -> "Term":
-        """The image that is observed: a falling term is 1 less it, observed or not."""
-        return self.model_copy(update={"falling": False}) if self.falling else self
+    def complement(self) -> bool:
+        """Whether it is 1 less another term, observed or not."""
+        return self.falling and not self.context
+
+    @property
+    def image(self) -> "Term":
+        """The term that is observed in its place."""
+        return self.model_copy(update={"falling": False}) if self.complement else self
 
     def values(self, variable: NDArray[Any]) -> NDArray[Any]:
-        """The term where the variable has the given values; any shape."""
+        """The term of an image of the variable, shape (height, width); of any shape without a context."""
         ratio = np.clip((variable - self.low) * (1 / (self.high - self.low)), 0, self.limit)
         if self.power == 0.5:
             ratio = np.sqrt(ratio)
@@ -55,7 +66,20 @@ class Term(Record):
         elif self.power != 1:
             ratio = ratio**self.power
         result: NDArray[Any] = 1 - ratio if self.falling else ratio
-        return result
+        return np.sqrt(result * box_mean(result, self.context)) if self.context else result
+
+
+def box_mean(image: NDArray[Any], width: int) -> NDArray[Any]:
+    """Mean over the square of ``width`` pixels around each, as far as it lies within the image."""
+    result = image
+    for axis, side in enumerate(image.shape):
+        places = np.arange(side)
+        count = np.minimum(places + width // 2, side - 1) - np.maximum(places - width // 2, 0) + 1
+        shape = [1, 1]
+        shape[axis] = side
+        mean = uniform_filter1d(result, width, axis=axis, mode="constant")
+        result = mean * (width / count).reshape(shape).astype(image.dtype)
+    return result
 
 
 class Part(Record):
@@ -120,6 +144,11 @@ class FootprintRegression(Record):
         """Weights above 0."""
         return sum(weight > 0 for weight in self.weights)
 
+    @property
+    def reach(self) -> int:
+        """Analysis pixels around a pixel that its radiance depends on."""
+        return max((term.context // 2 for term in self.terms), default=0)
+
     def radiance(
         self, values: NDArray[np.floating[Any]], weights: Sequence[float] | None = None
     ) -> NDArray[np.floating[Any]]:
@@ -128,7 +157,8 @@ class FootprintRegression(Record):
         Parameters
         ----------
         values:
-            Shape (..., bands), in the bands' units.
+            Shape (height, width, bands), in the bands' units; within :attr:`reach` of the edge, what lies
+            beyond is not known.
         weights:
             Those of a part; of all parts unless given.
         """
@@ -148,6 +178,7 @@ class FootprintRegression(Record):
         """Natural logarithm of the radiance in ``window`` of ``region``, as the other parts give it.
 
         ``values`` has the shape (16 height, 16 width, bands); what no part holds has the weights of all.
+        Within :attr:`reach` of the edge, what lies beyond is not known.
         """
         overlaps = [
             (part, place)
@@ -159,7 +190,7 @@ class FootprintRegression(Record):
         light = self.radiance(values)
         for part, place in overlaps:
             inside = place.fine_slices_in(window)
-            light[inside] = self.radiance(values[inside], part.weights)
+            light[inside] = self.radiance(values, part.weights)[inside]
         return logarithm(light)
 
 

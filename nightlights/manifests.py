@@ -271,6 +271,9 @@ class ModelConfig(Record):
     guide: FootprintRegression | None = Field(
         default=None, description="the regression within the model, which its network multiplies"
     )
+    guide_reach: int = Field(
+        default=0, ge=0, le=1000, description="analysis pixels around a pixel that the guide reads"
+    )
     residual_limit: float | None = Field(default=None, description="largest logarithm of the factor")
     residual_share: float | None = Field(default=None, description="of that logarithm that is kept")
     largest_radiance: float | None = Field(

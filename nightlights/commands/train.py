@@ -172,8 +172,8 @@ def train(
         float | None,
         _setting(
             "light_cap",
-            "Largest predicted light, as a multiple of the brightest VIIRS pixel of the training regions; 0 for "
-            "no limit.",
+            "Largest predicted light, as a multiple of the brightest VIIRS pixel of the training regions; "
+            "0 for no limit.",
             advanced=True,
         ),
     ] = None,

@@ -114,8 +114,8 @@ def _guided(info: NetworkInfo) -> dict[str, object]:
         placeholder="chosen in regions left out",
         persist_state="session",
         disabled=shut or guide == "none",
-        help="Unless given, short trainings on halves of the regions choose it, which takes half as long again. "
-        f"With fewer than {FEW_REGIONS} training regions at most half is kept.",
+        help="Unless given, short trainings on halves of the regions choose it, which takes half as long "
+        f"again. With fewer than {FEW_REGIONS} training regions at most half is kept.",
     )
     cap = st.number_input(
         "Largest light (x the brightest VIIRS pixel)",

@@ -233,8 +233,8 @@ def _amount() -> dict[str, object]:
             format="%.3g",
             key="train_passes",
             persist_state="session",
-            help="How often training sees each VIIRS pixel of its regions, over all epochs. Patches follow from "
-            "it. 0: as many patches a region as stated beside. Below ten, a network has hardly begun.",
+            help="How often training sees each VIIRS pixel of its regions, over all epochs. Patches follow "
+            "from it. 0: as many patches a region as stated beside. Below ten, a network has hardly begun.",
         )
         patches = st.number_input(
             "Patches a region",

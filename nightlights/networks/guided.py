@@ -187,6 +187,7 @@ def straightened(scaled: Any, scaling: Scaling, name: str) -> tuple[Any, NDArray
 
 def _guide(scaled: Any, guide: FootprintRegression, scaling: Scaling) -> Any:
     """Radiance of the regression in nW/cm2/sr, of scaled bands."""
+    import keras
     from keras import ops
 
     bands, spread, center = straightened(scaled, scaling, "guide")
@@ -209,10 +210,16 @@ def _guide(scaled: Any, guide: FootprintRegression, scaling: Scaling) -> Any:
             ratio = ops.power(ratio, term.power)
         if term.falling:
             ratio = 1.0 - ratio
+        if term.context:
+            # One axis after the other; neither counts what lies beyond the image.
+            mean = ratio
+            for size in ((term.context, 1), (1, term.context)):
+                mean = keras.layers.AveragePooling2D(size, strides=1, padding="same")(mean)
+            ratio = ops.sqrt(ops.maximum(ratio * mean, 0.0))
         own = np.array([[weight] for _, weight in pairs])
         light = light + fixed_map(ratio, own, np.zeros(1), f"guide_light{number}")
     return ops.maximum(light, LEAST_RADIANCE)
 
 
-def _kind(term: Term) -> tuple[float, float, bool]:
-    return term.power, term.limit, term.falling
+def _kind(term: Term) -> tuple[float, float, bool, int]:
+    return term.power, term.limit, term.falling, term.context

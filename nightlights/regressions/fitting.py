@@ -20,9 +20,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nightlights.bands import Band, Scaling, heavy_tailed
 from nightlights.datasets import Dataset
 from nightlights.errors import DatasetError
-from nightlights.footprint_terms import LOG_OFFSET, FootprintRegression, Part, Term
+from nightlights.footprint_terms import FootprintRegression, Part, Term
 from nightlights.progress import NoProgress, Progress
 from nightlights.regressions.samples import training_sample
 from nightlights.regressions.sets import term_sets
@@ -38,6 +39,7 @@ def fit_regression(
     regions: Sequence[str],
     *,
     sample: NDArray[np.float32] | None = None,
+    scaling: Scaling | None = None,
     progress: Progress | None = None,
 ) -> FootprintRegression:
     """Fit to ``regions``, with the simplest set of terms that is no worse than the best in parts left out.
@@ -50,6 +52,9 @@ def fit_regression(
     sample:
         See :func:`nightlights.regressions.samples.training_sample`; read unless given.
 
+    scaling:
+        Limits the bands, and fills those that are missing; as in training unless given.
+
     Raises
     ------
     DatasetError
@@ -59,11 +64,20 @@ def fit_regression(
     sample = training_sample(dataset, regions) if sample is None else sample
     variables, sets = term_sets(bands, sample)
     images = sorted(
-        {term.rising for terms in sets.values() for term in terms},
-        key=lambda term: (term.variable, term.low, term.high, term.power, term.limit),
+        {term.image for terms in sets.values() for term in terms},
+        key=lambda term: (
+            term.variable,
+            term.context,
+            term.low,
+            term.high,
+            term.power,
+            term.limit,
+            term.falling,
+        ),
     )
     pieces = pieces_of(dataset, regions)
-    sums = normal_sums(dataset, pieces, variables, images, progress or NoProgress())
+    scaling = scaling or default_scaling(bands, sample)
+    sums = normal_sums(dataset, pieces, scaling, variables, images, progress or NoProgress())
     if not sums[:, 0, 0].sum():
         raise DatasetError(
             "The training regions have no footprint that is known by day and by night.",
@@ -75,7 +89,7 @@ def fit_regression(
     errors = {name: float(np.sqrt(each.sum() / footprints)) for name, each in squares.items()}
     chosen = _simplest(squares)
     terms, solver = sets[chosen], solvers[chosen]
-    regression = FootprintRegression(
+    return FootprintRegression(
         bands=tuple(band.name for band in bands),
         variables=tuple(variables),
         terms=tuple(terms),
@@ -91,9 +105,11 @@ def fit_regression(
         ),
         errors=errors,
     )
-    logs = np.log(regression.radiance(sample.astype(np.float64)) + LOG_OFFSET)
-    spread = max(float(logs.std()), 1e-3)
-    return regression.model_copy(update={"center": float(logs.mean()), "spread": spread})
+
+
+def default_scaling(bands: Sequence[Band], sample: NDArray[np.floating[Any]]) -> Scaling:
+    """That of networks whose heavy tails are compressed."""
+    return Scaling.fitted([band.name for band in bands], sample, heavy_tailed(bands, sample))
 
 
 class _Solver:
@@ -104,8 +120,8 @@ class _Solver:
         design = np.zeros((len(images) + 2, len(terms) + 2))
         design[0, 0] = design[-1, -1] = 1.0
         for column, term in enumerate(terms, start=1):
-            design[places[term.rising], column] = -1.0 if term.falling else 1.0
-            design[0, column] += float(term.falling)
+            design[places[term.image], column] = -1.0 if term.complement else 1.0
+            design[0, column] += float(term.complement)
         self._sums = np.einsum("ia,pij,jb->pab", design, sums, design, optimize=True)
         self._total = self._sums.sum(axis=0)
 
@@ -157,9 +173,12 @@ class FootprintBaseline:
     ----------
     regression:
         Fitted to the training regions.
+    scaling:
+        Limits the bands, and fills those that are missing.
     """
 
     regression: FootprintRegression
+    scaling: Scaling
 
     @property
     def method(self) -> str:
@@ -168,7 +187,18 @@ class FootprintBaseline:
 
     def predict(self, daytime: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """See :meth:`nightlights.baselines.Baseline.predict`."""
-        values = np.moveaxis(np.asarray(daytime, np.float64), 0, -1)
-        known = np.isfinite(values).all(axis=-1)
-        light = self.regression.radiance(np.where(known[..., None], values, 0.0))
-        return np.where(known, light, np.nan)
+        known = np.isfinite(daytime).all(axis=0)
+        values = self.scaling.undo(self.scaling.apply(np.moveaxis(daytime, 0, -1)))
+        return np.where(known, self.regression.radiance(values), np.nan)
+
+    @property
+    def reach(self) -> int:
+        """See :attr:`nightlights.baselines.Baseline.reach`."""
+        return self.regression.reach
+
+
+def fit_footprint_baseline(dataset: Dataset, regions: Sequence[str]) -> FootprintBaseline:
+    """Fit a footprint regression to ``regions``, to be scored as a baseline; see :func:`fit_regression`."""
+    sample = training_sample(dataset, regions)
+    scaling = default_scaling(dataset.manifest.bands, sample)
+    return FootprintBaseline(fit_regression(dataset, regions, sample=sample, scaling=scaling), scaling)

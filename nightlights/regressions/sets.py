@@ -19,6 +19,12 @@ _RANGE: Final = (0.5, 99.5)
 _KNOTS: Final = (1.0, 25.0, 50.0, 75.0, 90.0, 97.0, 99.5)
 _TAIL_KNOTS: Final = (25.0, 50.0, 75.0, 90.0, 97.0, 99.5)
 """Percentiles between which ramps lie; of a heavy-tailed band, of what is above its lowest value."""
+CONTEXT: Final = 97
+"""Side in analysis pixels, 2.8 km, of the square around a pixel that is its context.
+
+On six smaller towns of Burundi, each held out once, the RMSE of population with its context was 0.082, 0.077,
+0.076, 0.077 and 0.082 nW/cm2/sr for sides of 33, 65, 97, 129 and 193 pixels, and 0.087 without.
+"""
 _BEYOND: Final = 1.5
 """How far a term rises beyond the range of a band without a heavy tail, in ranges."""
 
@@ -50,16 +56,26 @@ def term_sets(
         linear += own
         roots += [term.model_copy(update={"power": 0.5}) for term in own if not term.falling]
         ramps += _ramps(index, column, tail)
-    sets = {"linear": linear, "roots": roots, "linear and roots": linear + roots, "ramps": ramps}
+    sets = {
+        "linear": linear,
+        "linear with context": linear + _with_context(linear),
+        "roots": roots,
+        "linear and roots": linear + roots,
+        "ramps": ramps,
+    }
     plain = [index for index, tail in enumerate(heavy) if not tail]
     if len(plain) > 1:
         components = _components(values, plain)
         first = len(variables)
         variables += components
         contrasts: list[Term] = []
+        around = linear
         for index, weights in enumerate(components, start=first):
-            contrasts += _ramps(index, np.asarray(variable_of(values, weights)), False)
+            column = np.asarray(variable_of(values, weights))
+            contrasts += _ramps(index, column, False)
+            around = around + _linear(index, column, False)
         sets["ramps with contrasts"] = ramps + contrasts
+        sets["ramps with contrasts and context"] = ramps + contrasts + _with_context(around)
     known = {name: terms for name, terms in sets.items() if terms}
     # Bands without any spread leave the constant alone.
     return variables, known or {"constant": []}
@@ -77,6 +93,11 @@ def _linear(index: int, column: NDArray[np.float64], tail: bool) -> list[Term]:
         Term(variable=index, low=low, high=high, limit=_BEYOND),
         Term(variable=index, low=low, high=high, falling=True),
     ]
+
+
+def _with_context(terms: Sequence[Term]) -> list[Term]:
+    """Terms that count for more among their like."""
+    return [term.model_copy(update={"context": CONTEXT}) for term in terms]
 
 
 def _ramps(index: int, column: NDArray[np.float64], tail: bool) -> list[Term]:

@@ -7,11 +7,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nightlights.bands import Scaling
 from nightlights.datasets import Dataset
 from nightlights.footprint_terms import Term, variable_of
-from nightlights.grid import Window
+from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.observation import ObservationOperator, PointSpread
-from nightlights.prediction.tiling import expanded
 from nightlights.progress import Progress
 from nightlights.regressions.samples import TILE
 
@@ -44,6 +44,7 @@ def pieces_of(dataset: Dataset, regions: Sequence[str]) -> list[Piece]:
 def normal_sums(
     dataset: Dataset,
     pieces: Sequence[Piece],
+    scaling: Scaling,
     variables: Sequence[Sequence[float]],
     images: Sequence[Term],
     progress: Progress,
@@ -58,13 +59,16 @@ def normal_sums(
     """
     sums = np.zeros((len(pieces), len(images) + 2, len(images) + 2))
     spread = PointSpread(dataset.manifest.point_spread_fwhm_m)
+    around = -(-max((image.context // 2 for image in images), default=0) // FINE_PER_VIIRS)
     tiles = [(number, tile) for number, piece in enumerate(pieces) for tile in piece.window.tiles(TILE, TILE)]
     for done, (number, tile) in enumerate(tiles):
         name = pieces[number].region
         progress.update(done, len(tiles), unit="tiles", message=f"Observing the bands of {name}")
         outer = dataset.region(name).window.window
-        reach = expanded(tile, spread.margin(float(np.abs(tile.latitudes).max())), outer)
-        rows = observed_rows(dataset.read_daytime(name, reach), reach, tile, spread, variables, images)
+        margin = spread.margin(float(np.abs(tile.latitudes).max())) + around
+        reach = tile.expand(margin).intersection(outer) or tile
+        image = dataset.read_daytime(name, reach)
+        rows = observed_rows(image, scaling, reach, tile, spread, variables, images)
         measured = dataset.read_nighttime(name, tile).astype(np.float64).ravel()
         columns = np.column_stack([rows, measured])
         columns = columns[np.isfinite(columns).all(axis=1)]
@@ -75,6 +79,7 @@ def normal_sums(
 
 def observed_rows(
     image: NDArray[np.float32],
+    scaling: Scaling,
     reach: Window,
     tile: Window,
     spread: PointSpread,
@@ -90,7 +95,7 @@ def observed_rows(
     """
     operator = ObservationOperator(reach, spread)
     known = np.isfinite(image).all(axis=0)
-    values = np.moveaxis(np.where(known, image, 0.0), 0, -1)
+    values = scaling.undo(scaling.apply(np.moveaxis(image, 0, -1))).astype(np.float32)
     coverage = operator.forward(known)
     inside = tile.slices_in(reach)
     weight = np.where(coverage >= _COVERAGE, coverage, np.nan)[inside].ravel()

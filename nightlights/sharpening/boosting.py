@@ -31,6 +31,11 @@ class GradientBoosting:
         """Name of the method in tables."""
         return GRADIENT_BOOSTING
 
+    @property
+    def reach(self) -> int:
+        """None: a pixel is predicted by itself."""
+        return 0
+
     def predict(self, daytime: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """See :meth:`nightlights.baselines.Baseline.predict`."""
         pixels = np.moveaxis(daytime, 0, -1).reshape(-1, len(daytime))

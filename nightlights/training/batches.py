@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from nightlights.bands import RadianceTransform, Scaling
 from nightlights.errors import DatasetError
 from nightlights.footprint_terms import FootprintRegression, logarithm
-from nightlights.grid import Window
+from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.manifests import TrainingSettings
 from nightlights.measured_input import MeasuredInput
 from nightlights.networks.guided import read_guide
+from nightlights.patch_cache import CachedRegion
 from nightlights.training.augmentation import draw_switches
 from nightlights.training.footprints import PatchFootprints
 from nightlights.training_settings import FOOTPRINT_LOSSES, PIXEL_LOSSES, Resampling
@@ -80,6 +81,7 @@ class BatchMaker:
     settings: TrainingSettings
     measured_inputs: Mapping[str, MeasuredInput] = field(default_factory=dict)
     guide: FootprintRegression | None = None
+    imagery: Mapping[str, CachedRegion] = field(default_factory=dict)
 
     def for_training(self, patches: Patches, step: int) -> Arrays:
         """The arrays of training step ``step``, counted over all epochs; turns are drawn from its number."""
@@ -114,22 +116,39 @@ class BatchMaker:
             inputs = np.concatenate([inputs, measured[..., None]], axis=-1)
         arrays = {"inputs": inputs, "switches": switches, "known": np.asarray(known, np.float32)}
         if self.guide is not None:
-            # Of scaled bands, as in the saved model: limits and missing pixels are the same.
-            bands = self.scaling.undo(inputs[..., : len(self.scaling.bands)]).astype(np.float32)
-            light = self._logarithm(self.guide, bands, patches if left_out else None)
+            places = zip(inputs, patches.regions, patches.windows, strict=True)
+            light = np.stack(
+                [
+                    self._logarithm(self.guide, image, region, window, left_out)
+                    for image, region, window in places
+                ]
+            )
             arrays["guide"] = light[..., None].astype(np.float32)
             read = read_guide(light, self.guide)
             arrays["inputs"] = np.concatenate([inputs, read[..., None]], axis=-1)
         return arrays
 
-    @staticmethod
     def _logarithm(
-        guide: FootprintRegression, bands: NDArray[np.float32], places: Patches | None
+        self,
+        guide: FootprintRegression,
+        inputs: NDArray[np.float32],
+        region: str,
+        window: Window,
+        left_out: bool,
     ) -> NDArray[np.floating[Any]]:
-        if places is None:
-            return logarithm(guide.radiance(bands))
-        images = zip(bands, places.regions, places.windows, strict=True)
-        return np.stack([guide.log_radiance(image, region, window) for image, region, window in images])
+        """Natural logarithm of the guide's radiance in one patch, of it and the imagery around it."""
+        around, scaled = window, inputs[..., : len(self.scaling.bands)]
+        if guide.reach:
+            imagery = self.imagery[region]
+            whole = imagery.window
+            around = window.expand(-(-guide.reach // FINE_PER_VIIRS)).intersection(whole) or window
+            image = np.empty((*around.fine_shape, len(self.scaling.bands)), np.float32)
+            imagery.daytime(around, image)
+            scaled = self.scaling.apply(image)
+        # Of scaled bands, as in the saved model: limits and missing pixels are the same.
+        bands = self.scaling.undo(scaled).astype(np.float32)
+        light = guide.log_radiance(bands, region, around) if left_out else logarithm(guide.radiance(bands))
+        return light[window.fine_slices_in(around)]
 
     def _label(self, patches: Patches) -> NDArray[np.float32]:
         if self.settings.label == "VIIRS":

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from nightlights.bands import Scaling
 from nightlights.datasets import Dataset
-from nightlights.footprint_terms import FootprintRegression
+from nightlights.footprint_terms import LOG_OFFSET, FootprintRegression
 from nightlights.manifests import ModelConfig, TrainingSettings
 from nightlights.measured_input import MeasuredInput
 from nightlights.networks import NetworkInfo
+from nightlights.patch_cache import CachedRegion, cached_region
 from nightlights.progress import Progress
 from nightlights.regressions import fit_regression, training_sample
 from nightlights.training.batches import Sampler
@@ -65,7 +68,10 @@ def new_config(
     scaling = make_scaling(manifest.bands, info, samples, compress_tails=settings.compress_tails)
     guide: FootprintRegression | None = None
     if guided:
-        guide = fit_regression(dataset, regions, sample=samples, progress=_Beginning(progress))
+        guide = fit_regression(
+            dataset, regions, sample=samples, scaling=scaling, progress=_Beginning(progress)
+        )
+        guide = _with_range(guide, scaling, sampler.fixed(_SCALING_PATCHES, settings.seed).daytime)
     hybrid = guide is not None and not info.fitted
     return ModelConfig(
         network=settings.network,
@@ -80,10 +86,35 @@ def new_config(
         sharpening_contrast=settings.sharpening_contrast,
         trained_on_truth=settings.label == "truth",
         guide=guide,
+        guide_reach=guide.reach if guide else 0,
         residual_limit=residual_limit(settings, len(regions)) if hybrid else None,
         residual_share=settings.residual_share if hybrid else None,
         largest_radiance=_largest(dataset, settings, regions) if settings.light_cap else None,
     )
+
+
+def _with_range(
+    guide: FootprintRegression, scaling: Scaling, patches: NDArray[np.float32]
+) -> FootprintRegression:
+    """``guide`` with the mean and the standard deviation of the logarithm that a network reads."""
+    logarithms = [
+        np.log(guide.radiance(scaling.undo(scaling.apply(patch))) + LOG_OFFSET)[
+            ::_SCALING_STEP, ::_SCALING_STEP
+        ]
+        for patch in patches
+    ]
+    spread = max(float(np.std(logarithms)), 1e-3)
+    return guide.model_copy(update={"center": float(np.mean(logarithms)), "spread": spread})
+
+
+def guide_imagery(
+    dataset: Dataset, regions: Sequence[Sequence[str]], config: ModelConfig
+) -> dict[str, CachedRegion]:
+    """Imagery of every region, where the guide reads more of it than a patch holds."""
+    if not config.guide_reach:
+        return {}
+    folder = dataset.folder / CACHE_FOLDER
+    return {name: cached_region(dataset, name, folder) for names in regions for name in names}
 
 
 def measured_inputs(

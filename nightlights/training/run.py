@@ -38,7 +38,7 @@ from nightlights.training.checkpoints import (
     write_checkpoint,
 )
 from nightlights.training.choices import check_choices, chosen_regions, patches_per_region
-from nightlights.training.configs import CACHE_FOLDER, measured_inputs, new_config
+from nightlights.training.configs import CACHE_FOLDER, guide_imagery, measured_inputs, new_config
 from nightlights.training.first_output import begin_at, mean_radiance
 from nightlights.training.footprints import PatchFootprints
 from nightlights.training.history import HISTORY_FILE, read_history, write_history
@@ -296,6 +296,7 @@ class _Run:
             settings=settings,
             measured_inputs=measured_inputs(self.dataset, self.regions, config),
             guide=None if self.info.fitted else config.guide,
+            imagery=guide_imagery(self.dataset, self.regions, config),
         )
         plan = Plan(
             sampler=train_sampler,

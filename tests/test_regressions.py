@@ -228,7 +228,7 @@ def test_a_model_in_tiles_equals_the_regression_of_the_whole_region(
 
 def test_bands_with_knees_come_back_to_their_units_in_the_model(people: Dataset, tmp_path: Path) -> None:
     settings = NETWORKS["footprint-regression"].settings.model_copy(
-        update={"patch_size": 64, "evaluation_patches": 2}
+        update={"patch_size": 64, "evaluation_patches": 2, "light_cap": 0.0}
     )
     run(people, tmp_path / "fitted", settings)
     config = load_model(tmp_path / "fitted")[1]
@@ -377,7 +377,10 @@ def test_passes_count_footprints_and_patches_take_their_place(dataset: Dataset) 
     [
         ({"network": "study-unet"}, "study's U-Net stays as it was published"),
         ({"network": "footprint-regression"}, "fitted to VIIRS from the bands alone, without a guide"),
-        ({"network": "footprint-regression", "guide": "none", "viirs_input": True}, "without VIIRS as an input"),
+        (
+            {"network": "footprint-regression", "guide": "none", "viirs_input": True},
+            "without VIIRS as an input",
+        ),
     ],
 )
 def test_what_a_network_cannot_be_is_refused(

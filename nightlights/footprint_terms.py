@@ -13,6 +13,8 @@ from nightlights.records import Record
 
 LEAST_RADIANCE: Final = 1e-4
 """Radiance in nW/cm2/sr that a regression gives at least: a network multiplies it and reads its logarithm."""
+_STRIP: Final = 64
+"""Rows whose memberships in all classes are held at once."""
 LOG_OFFSET: Final = 0.02
 """In nW/cm2/sr, added before the logarithm that a network reads: darkness has no finite one."""
 
@@ -24,17 +26,20 @@ class Term(Record):
     power``, or 1 less that where it is ``falling``. ``low`` and ``high`` are in the unit of u. With a
     ``context`` of so many analysis pixels, an odd number, it is the square root of that and its mean over the
     square of that side: what stands in a town counts for more than the same in the open.
+
+    With a ``member`` it is the membership, from 0 to 1, in that class of the class map ``variable``.
     """
 
     model_config = ConfigDict(frozen=True)
 
     variable: int = Field(ge=0)
-    low: float
-    high: float
+    low: float = 0.0
+    high: float = 1.0
     power: float = Field(default=1.0, gt=0)
     limit: float = Field(default=1.0, gt=0)
     falling: bool = False
     context: int = Field(default=0, ge=0, le=1001)
+    member: int | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _has_width(self) -> Self:
@@ -82,6 +87,50 @@ def box_mean(image: NDArray[Any], width: int) -> NDArray[Any]:
     return result
 
 
+class ClassMap(Record):
+    """Soft classes of pixels: memberships are the softmax of ``bands @ slopes.T + offsets``.
+
+    Attributes
+    ----------
+    slopes:
+        Of each class, one a band, per unit of the band.
+    offsets:
+        Of each class.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    slopes: tuple[tuple[float, ...], ...]
+    offsets: tuple[float, ...]
+
+    def logits(self, values: NDArray[Any], chosen: slice | int = slice(None)) -> NDArray[Any]:
+        """Before the softmax, of bands in their units, shape (..., bands)."""
+        slopes = np.asarray(self.slopes, values.dtype)[chosen]
+        result: NDArray[Any] = values @ slopes.T + np.asarray(self.offsets, values.dtype)[chosen]
+        return result
+
+    def normaliser(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Logarithm of the sum of exponentials over the classes, shape (...)."""
+        logits = self.logits(values)
+        largest = logits.max(axis=-1)
+        result: NDArray[Any] = largest + np.log(np.exp(logits - largest[..., None]).sum(axis=-1))
+        return result
+
+    def membership(self, values: NDArray[Any], member: int, normaliser: NDArray[Any]) -> NDArray[Any]:
+        """From 0 to 1, shape (...)."""
+        result: NDArray[Any] = np.exp(self.logits(values, member) - normaliser)
+        return result
+
+    def weighted(self, values: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+        """Mean of ``weights``, one a class, by the memberships; an image at most by a strip at a time."""
+        light = np.empty(values.shape[:-1], values.dtype)
+        for start in range(0, len(values), _STRIP):
+            logits = self.logits(values[start : start + _STRIP])
+            shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
+            light[start : start + _STRIP] = (shares @ weights) / shares.sum(axis=-1)
+        return light
+
+
 class Part(Record):
     """A part of the training regions, and the weights that all other parts gave."""
 
@@ -106,6 +155,8 @@ class FootprintRegression(Record):
         Weights of the bands, in the bands' units, in each variable.
     terms:
         Those of the chosen set.
+    maps:
+        Class maps that terms name.
     feature_set:
         Name of the set.
     weights:
@@ -121,6 +172,7 @@ class FootprintRegression(Record):
     bands: tuple[str, ...]
     variables: tuple[tuple[float, ...], ...]
     terms: tuple[Term, ...]
+    maps: tuple[ClassMap, ...] = ()
     feature_set: str
     weights: tuple[float, ...]
     parts: tuple[Part, ...] = ()
@@ -132,8 +184,16 @@ class FootprintRegression(Record):
     def _lengths_agree(self) -> Self:
         if any(len(variable) != len(self.bands) for variable in self.variables):
             raise ValueError("a variable has a weight for every band")
-        if any(term.variable >= len(self.variables) for term in self.terms):
-            raise ValueError("a term names a variable that there is not")
+        for term in self.terms:
+            if term.variable >= len(self.variables if term.member is None else self.maps):
+                raise ValueError("a term names a variable that there is not")
+            if term.member is not None and term.member >= len(self.maps[term.variable].offsets):
+                raise ValueError("a term names a class that there is not")
+        for each in self.maps:
+            if len(each.slopes) != len(each.offsets) or any(
+                len(slope) != len(self.bands) for slope in each.slopes
+            ):
+                raise ValueError("a class has an offset and a slope for every band")
         for weights in (self.weights, *(part.weights for part in self.parts)):
             if len(weights) != len(self.terms) + 1 or min(weights) < 0:
                 raise ValueError("weights are a constant and one a term, none below 0")
@@ -165,12 +225,19 @@ class FootprintRegression(Record):
         constant, *others = self.weights if weights is None else weights
         light = np.full(values.shape[:-1], constant, values.dtype)
         variables: dict[int, NDArray[np.floating[Any]]] = {}
+        classes = {index: np.zeros(len(each.offsets), values.dtype) for index, each in enumerate(self.maps)}
         for term, weight in zip(self.terms, others, strict=True):
             if weight <= 0:
+                continue
+            if term.member is not None:
+                classes[term.variable][term.member] = weight
                 continue
             if term.variable not in variables:
                 variables[term.variable] = variable_of(values, self.variables[term.variable])
             light += weight * term.values(variables[term.variable])
+        for index, own in classes.items():
+            if own.any():
+                light += self.maps[index].weighted(values, own)
         result: NDArray[np.floating[Any]] = np.maximum(light, LEAST_RADIANCE)
         return result
 

@@ -16,7 +16,7 @@ from nightlights.baselines import compare_baseline, fit_linear_regression
 from nightlights.datasets import Dataset, export_dataset
 from nightlights.ensembles import combine
 from nightlights.errors import Cancelled, ModelError
-from nightlights.footprint_terms import FootprintRegression, Part, Term, box_mean
+from nightlights.footprint_terms import ClassMap, FootprintRegression, Part, Term, box_mean
 from nightlights.grid import Window
 from nightlights.manifests import (
     ExportRequest,
@@ -36,6 +36,7 @@ from nightlights.progress import NoProgress
 from nightlights.promotion import draft_card
 from nightlights.regions import Region
 from nightlights.regressions import FootprintBaseline, fit_footprint_baseline, fit_regression, sums
+from nightlights.regressions.classes import class_map
 from nightlights.regressions.samples import training_sample
 from nightlights.sharpening.boosting import fit_footprint_boosting, fit_gradient_boosting
 from nightlights.training import train
@@ -138,7 +139,7 @@ def test_a_regression_follows_what_no_line_gives_and_its_set_is_chosen_in_region
 ) -> None:
     baseline = fit_footprint_baseline(dataset, ["north", "south"])
     regression = baseline.regression
-    assert regression.feature_set.startswith("ramps") and regression.size > 1
+    assert regression.feature_set not in ("linear", "roots") and regression.size > 1
     assert regression.errors[regression.feature_set] < 0.5 * regression.errors["linear"]
     errors = [
         compare_baseline(each, dataset, "east").score(each.method, "east").rmse
@@ -185,16 +186,40 @@ def with_context(bands: tuple[str, ...]) -> FootprintRegression:
         Term(variable=1, low=290, high=310, falling=True),
         Term(variable=2, low=-5.0, high=5.0, power=0.5, limit=2.0),
         Term(variable=0, low=0.1, high=0.2, falling=True, context=33),
+        Term(variable=0, member=1),
+        Term(variable=0, member=2),
     )
+    maps = (ClassMap(slopes=((0.0, 0.0), (30.0, 0.1), (-20.0, 0.2)), offsets=(0.0, -36.0, -55.0)),)
     variables = ((1.0, 0.0), (0.0, 1.0), (20.0, -0.01))
-    part = Part(region="north", window=(43_000, 16_000, 12, 12), weights=(1.0, 9.0, 0.0, 0.5, 2.0))
+    part = Part(region="north", window=(43_000, 16_000, 12, 12), weights=(1.0, 9.0, 0.0, 0.5, 2.0, 3.0, 0.0))
     return FootprintRegression(
         bands=bands,
         variables=variables,
         terms=terms,
         feature_set="by hand",
-        weights=(0.5, 8.0, 3.0, 0.0, 1.5),
+        weights=(0.5, 8.0, 3.0, 0.0, 1.5, 4.0, 7.0),
+        maps=maps,
         parts=(part,),
+    )
+
+
+def test_classes_tell_what_is_lit_where_no_single_band_does(dataset: Dataset) -> None:
+    window = dataset.region("north").window.window
+    values = np.moveaxis(dataset.read_daytime("north"), 0, -1).astype(np.float64)
+    classes = class_map(values.reshape(-1, 2), [0, 1], 6, whitened=True)
+    normaliser = classes.normaliser(values)
+    shares = np.stack([classes.membership(values, member, normaliser) for member in range(6)])
+    np.testing.assert_allclose(shares.sum(axis=0), 1, rtol=1e-9)
+    assert shares.shape[1:] == window.fine_shape and shares.max(axis=(1, 2)).min() > 0.8
+    weights = np.arange(6.0)
+    np.testing.assert_allclose(classes.weighted(values, weights), np.tensordot(weights, shares, 1), rtol=1e-9)
+    # The same pixels, a degree warmer in other units: the classes stay.
+    warmer = class_map(values.reshape(-1, 2) * [1, 1.8] + [0, -460], [0, 1], 6, whitened=True)
+    np.testing.assert_allclose(
+        warmer.logits(values * [1, 1.8] + [0, -460])
+        - warmer.normaliser(values * [1, 1.8] + [0, -460])[..., None],
+        classes.logits(values) - normaliser[..., None],
+        atol=1e-4,
     )
 
 
@@ -211,7 +236,7 @@ def test_a_model_in_tiles_equals_the_regression_of_the_whole_region(
     record = run(dataset, tmp_path / "fitted", settings)
     history = read_history(tmp_path / "fitted")
     assert len(history) == 1 and record.finished and record.epochs_done == 1
-    assert record.parameters == 4 and record.evaluation_rmse == history[0].evaluation_rmse
+    assert record.parameters == 6 and record.evaluation_rmse == history[0].evaluation_rmse
     model, config = load_model(tmp_path / "fitted")
     assert config.guide_reach == 16 and not model.trainable_weights
     expected = guide_of(tmp_path / "fitted", dataset, "east")
@@ -347,7 +372,7 @@ def test_heavy_tails_are_found_and_bent_and_older_scalings_mean_what_they_meant(
     names = ["a", "b", "c"]
     scaling = Scaling.fitted(names, samples, heavy_tailed(bands, samples))
     scaled = scaling.apply(samples)
-    assert abs(scaled.mean(axis=0)).max() < 0.2 and scaled[:, 0].max() < 8
+    assert abs(scaled.mean(axis=0)).max() < 0.2 and scaled[:, 0].max() < 15
     np.testing.assert_allclose(scaling.undo(scaled)[:, :2], samples[:, :2], rtol=1e-4, atol=1e-4)
     # Four times the range of the samples can still be told apart.
     extremes = np.array([[3.9 * samples[:, 0].max(), 5, 5], [9 * samples[:, 0].max(), 5, 5]])

@@ -193,7 +193,11 @@ def _guide(scaled: Any, guide: FootprintRegression, scaling: Scaling) -> Any:
     bands, spread, center = straightened(scaled, scaling, "guide")
     constant, *weights = guide.weights
     used = sorted(
-        ((term, weight) for term, weight in zip(guide.terms, weights, strict=True) if weight > 0),
+        (
+            (term, weight)
+            for term, weight in zip(guide.terms, weights, strict=True)
+            if weight > 0 and term.member is None
+        ),
         key=lambda pair: _kind(pair[0]),
     )
     light = fixed_map(bands, np.zeros((len(spread), 1)), np.array([constant]), "guide_constant")
@@ -218,6 +222,16 @@ def _guide(scaled: Any, guide: FootprintRegression, scaling: Scaling) -> Any:
             ratio = ops.sqrt(ops.maximum(ratio * mean, 0.0))
         own = np.array([[weight] for _, weight in pairs])
         light = light + fixed_map(ratio, own, np.zeros(1), f"guide_light{number}")
+    for number, classes in enumerate(guide.maps):
+        own = np.zeros((len(classes.offsets), 1))
+        for term, weight in zip(guide.terms, weights, strict=True):
+            if term.member is not None and term.variable == number:
+                own[term.member] = weight
+        slopes = np.array(classes.slopes).T
+        offsets = np.array(classes.offsets) + center @ slopes
+        logits = fixed_map(bands, spread[:, None] * slopes, offsets, f"guide_classes{number}")
+        shares = keras.layers.Softmax(axis=-1)(logits)
+        light = light + fixed_map(shares, own, np.zeros(1), f"guide_light_of_classes{number}")
     return ops.maximum(light, LEAST_RADIANCE)
 
 

@@ -62,22 +62,12 @@ def fit_regression(
     """
     bands = dataset.manifest.bands
     sample = training_sample(dataset, regions) if sample is None else sample
-    variables, sets = term_sets(bands, sample)
-    images = sorted(
-        {term.image for terms in sets.values() for term in terms},
-        key=lambda term: (
-            term.variable,
-            term.context,
-            term.low,
-            term.high,
-            term.power,
-            term.limit,
-            term.falling,
-        ),
-    )
+    choice = term_sets(bands, sample)
+    sets = choice.sets
+    images = sorted({term.image for terms in sets.values() for term in terms}, key=_order)
     pieces = pieces_of(dataset, regions)
     scaling = scaling or default_scaling(bands, sample)
-    sums = normal_sums(dataset, pieces, scaling, variables, images, progress or NoProgress())
+    sums = normal_sums(dataset, pieces, scaling, choice, images, progress or NoProgress())
     if not sums[:, 0, 0].sum():
         raise DatasetError(
             "The training regions have no footprint that is known by day and by night.",
@@ -91,7 +81,8 @@ def fit_regression(
     terms, solver = sets[chosen], solvers[chosen]
     return FootprintRegression(
         bands=tuple(band.name for band in bands),
-        variables=tuple(variables),
+        variables=tuple(choice.variables),
+        maps=tuple(choice.maps) if any(term.member is not None for term in sets[chosen]) else (),
         terms=tuple(terms),
         feature_set=chosen,
         weights=solver.weights(),
@@ -105,6 +96,13 @@ def fit_regression(
         ),
         errors=errors,
     )
+
+
+def _order(term: Term) -> tuple[float, ...]:
+    """Terms of a variable follow each other, so that it is computed once."""
+    member = -1 if term.member is None else term.member
+    shape = (term.low, term.high, term.power, term.limit, term.falling)
+    return (term.member is not None, term.variable, member, term.context, *shape)
 
 
 def default_scaling(bands: Sequence[Band], sample: NDArray[np.floating[Any]]) -> Scaling:

@@ -14,6 +14,7 @@ from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.observation import ObservationOperator, PointSpread
 from nightlights.progress import Progress
 from nightlights.regressions.samples import TILE
+from nightlights.regressions.sets import TermSets
 
 _COVERAGE: Final = 0.5
 """Share of a footprint that must be known, as where scores are made."""
@@ -45,7 +46,7 @@ def normal_sums(
     dataset: Dataset,
     pieces: Sequence[Piece],
     scaling: Scaling,
-    variables: Sequence[Sequence[float]],
+    choice: TermSets,
     images: Sequence[Term],
     progress: Progress,
 ) -> NDArray[np.float64]:
@@ -68,7 +69,7 @@ def normal_sums(
         margin = spread.margin(float(np.abs(tile.latitudes).max())) + around
         reach = tile.expand(margin).intersection(outer) or tile
         image = dataset.read_daytime(name, reach)
-        rows = observed_rows(image, scaling, reach, tile, spread, variables, images)
+        rows = observed_rows(image, scaling, reach, tile, spread, choice, images)
         measured = dataset.read_nighttime(name, tile).astype(np.float64).ravel()
         columns = np.column_stack([rows, measured])
         columns = columns[np.isfinite(columns).all(axis=1)]
@@ -83,7 +84,7 @@ def observed_rows(
     reach: Window,
     tile: Window,
     spread: PointSpread,
-    variables: Sequence[Sequence[float]],
+    choice: TermSets,
     images: Sequence[Term],
 ) -> NDArray[np.float64]:
     """1 and each image as VIIRS would see it, shape (VIIRS pixels of ``tile``, n + 1), NaN where unknown.
@@ -103,9 +104,18 @@ def observed_rows(
     rows[:, 0] = np.where(np.isfinite(weight), 1.0, np.nan)
     variable: NDArray[np.floating[Any]] = values[..., 0]
     last = -1
+    normalisers: dict[int, NDArray[np.floating[Any]]] = {}
     for column, term in enumerate(images, start=1):
-        if term.variable != last:
-            last = term.variable
-            variable = np.ascontiguousarray(variable_of(values, variables[last]))
-        rows[:, column] = operator.forward(term.values(variable) * known)[inside].ravel() / weight
+        if term.member is not None:
+            classes = choice.maps[term.variable]
+            if term.variable not in normalisers:
+                strips = (values[start : start + TILE] for start in range(0, len(values), TILE))
+                normalisers[term.variable] = np.concatenate([classes.normaliser(strip) for strip in strips])
+            seen = classes.membership(values, term.member, normalisers[term.variable])
+        else:
+            if term.variable != last:
+                last = term.variable
+                variable = np.ascontiguousarray(variable_of(values, choice.variables[last]))
+            seen = term.values(variable)
+        rows[:, column] = operator.forward(seen * known)[inside].ravel() / weight
     return rows

@@ -116,11 +116,11 @@ class BatchMaker:
             inputs = np.concatenate([inputs, measured[..., None]], axis=-1)
         arrays = {"inputs": inputs, "switches": switches, "known": np.asarray(known, np.float32)}
         if self.guide is not None:
-            places = zip(inputs, patches.regions, patches.windows, strict=True)
+            images = zip(inputs, patches.regions, patches.windows, strict=True)
             light = np.stack(
                 [
                     self._logarithm(self.guide, image, region, window, left_out)
-                    for image, region, window in places
+                    for image, region, window in images
                 ]
             )
             arrays["guide"] = light[..., None].astype(np.float32)

@@ -30,6 +30,12 @@ from nightlights.regressions.sets import term_sets
 from nightlights.regressions.sums import normal_sums, pieces_of
 
 FOOTPRINT_REGRESSION: Final = "footprint regression"
+_RIDGE: Final = 0.03
+"""Penalty on the squared weights of classes, relative to their mean square.
+
+Alike classes share their light instead of one taking all: in the demo's evaluation cities the RMSE at 29 m
+fell from 4.97 and 7.83 to 4.22 and 6.40 nW/cm2/sr, that at the VIIRS grid from 1.18 to 1.17.
+"""
 _ITERATIONS: Final = 100
 """Of the active-set method, for each term."""
 
@@ -120,6 +126,7 @@ class _Solver:
         for column, term in enumerate(terms, start=1):
             design[places[term.image], column] = -1.0 if term.complement else 1.0
             design[0, column] += float(term.complement)
+        self._classes = np.array([False, *(term.member is not None for term in terms)])
         self._sums = np.einsum("ia,pij,jb->pab", design, sums, design, optimize=True)
         self._total = self._sums.sum(axis=0)
 
@@ -128,6 +135,10 @@ class _Solver:
         sums = self._total if without is None else self._total - self._sums[without]
         if sums[0, 0] < 1:
             sums = self._total
+        sums = sums.copy()
+        squares = np.diag(sums)[:-1]
+        if self._classes.any():
+            sums[np.diag_indices(len(squares))] += self._classes * _RIDGE * squares[self._classes].mean()
         return tuple(float(weight) for weight in _non_negative(sums))
 
     def left_out_squares(self) -> NDArray[np.float64]:

@@ -93,7 +93,6 @@ def term_sets(bands: Sequence[Band], sample: NDArray[np.floating[Any]]) -> TermS
             for index, each in enumerate(maps)
         )
         sets["classes"] = coarse + tails
-        sets["fine classes"] = fine + tails
         sets["classes and fine classes"] = coarse + fine + tails
     known = {name: terms for name, terms in sets.items() if terms}
     # Bands without any spread leave the constant alone.

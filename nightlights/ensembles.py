@@ -18,6 +18,7 @@ from nightlights.errors import ModelError, WorkspaceError
 from nightlights.files import make_folder
 from nightlights.manifests import ModelConfig, RunRecord, read_record, write_record
 from nightlights.models import CONFIG_FILE, load_model, save_model
+from nightlights.networks.means import geometric_mean
 from nightlights.records import SCHEMA_VERSION, Record
 from nightlights.training_settings import TrainingSettings
 
@@ -65,12 +66,14 @@ def _member(record: RunRecord) -> Member:
     )
 
 
-def combine(members: Sequence[Path], folder: Path, name: str, *, series: str = "") -> RunRecord:
+def combine(
+    members: Sequence[Path], folder: Path, name: str, *, series: str = "", geometric: bool = False
+) -> RunRecord:
     """Write the mean of trained runs to ``folder`` as a run of its own.
 
-    The mean is taken of transformed radiance. Members with and without VIIRS as an input may be mixed; the
-    model then takes it. Bands come scaled and limited as the last member scales them; each other member's
-    scaling follows by an affine map, so members may have been fitted to other patches.
+    The mean is taken of transformed radiance unless it is ``geometric``. Members with and without VIIRS as an
+    input may be mixed; the model then takes it. Bands come scaled and limited as the last member scales them;
+    each other member's scaling follows by an affine map, so members may have been fitted to other patches.
 
     Parameters
     ----------
@@ -80,6 +83,8 @@ def combine(members: Sequence[Path], folder: Path, name: str, *, series: str = "
         Of the combined run.
     series:
         What it is part of itself, whatever its members are part of.
+    geometric:
+        Take the geometric mean of light, see :func:`nightlights.networks.means.geometric_mean`.
 
     Returns
     -------
@@ -101,6 +106,12 @@ def combine(members: Sequence[Path], folder: Path, name: str, *, series: str = "
     for record, (_, config) in zip(records, loaded, strict=True):
         if record.finished is None:
             raise ModelError(f"The run {record.name} is not finished.", "Resume it first.")
+        if config.texture_networks:
+            raise ModelError(
+                f"The run {record.name} has texture networks beside its level network: there is no mean of "
+                "such runs.",
+                "Combine runs that were trained without (--texture-networks 0).",
+            )
         differ = _different(_frame(config), _frame(loaded[0][1]))
         if differ:
             raise ModelError(
@@ -109,7 +120,7 @@ def combine(members: Sequence[Path], folder: Path, name: str, *, series: str = "
                 "Combine runs that share it; only the seed, the schedule and the like may differ.",
             )
     viirs_input = any(config.viirs_input for _, config in loaded)
-    model = _mean(loaded, len(loaded[0][1].bands) + viirs_input)
+    model = _mean(loaded, len(loaded[0][1].bands) + viirs_input, geometric=geometric)
     make_folder(folder)
     # The record comes last: a folder without one is no run. What an older run left says nothing of this one.
     for stale in (RUN_FILE, *_OF_AN_OLDER_RUN):
@@ -156,7 +167,7 @@ def _different(one: ModelConfig, other: ModelConfig) -> list[str]:
     ]
 
 
-def _mean(loaded: Sequence[tuple[Any, ModelConfig]], channels: int) -> Any:
+def _mean(loaded: Sequence[tuple[Any, ModelConfig]], channels: int, *, geometric: bool) -> Any:
     import keras
 
     scaling = loaded[-1][1].scaling
@@ -169,6 +180,8 @@ def _mean(loaded: Sequence[tuple[Any, ModelConfig]], channels: int) -> Any:
         tensor = given(inputs)
         given.set_weights(_affine(scaling, config.scaling, channels, own))
         outputs.append(model(tensor))
+    if geometric:
+        return keras.Model(inputs, geometric_mean(outputs, loaded[-1][1].transform), name="ensemble")
     mean = keras.layers.Average(name="transformed_radiance")(outputs) if len(outputs) > 1 else outputs[0]
     return keras.Model(inputs, mean, name="ensemble")
 

@@ -9,10 +9,19 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nightlights.errors import DatasetError, ModelError, NewerVersionError, SourceError, WorkspaceError
-from nightlights.evaluation import Compared, Method, Share, baseline_methods, network_method, scores_of
+from nightlights.evaluation import (
+    Compared,
+    Method,
+    Share,
+    baseline_methods,
+    network_method,
+    part_methods,
+    scored_parts,
+    scores_of,
+)
 from nightlights.files import remove_partial, replacing_folder
 from nightlights.jobs.kinds import EvaluationRequest
 from nightlights.manifests import (
@@ -234,7 +243,10 @@ def scored(
     result = Scores(simulated=dataset.manifest.source.simulated, scores=scores)
     write_record(folder / SCORES_FILE, result)
     pooled = {score.role: score.rmse for score in scores if score.method == record.settings.network}
-    figures = {f"{'train' if role == 'train' else 'evaluation'}_rmse": pooled.get(role) for role in roles}
+    figures: dict[str, Any] = {
+        f"{'train' if role == 'train' else 'evaluation'}_rmse": pooled.get(role) for role in roles
+    }
+    figures["parts"] = scored_parts(record.parts, scores, record.settings.network)
     write_record(folder / RUN_FILE, record.model_copy(update=figures))
     progress.update(len(work), len(work), unit="scores", message="Scored")
     return result, compared
@@ -251,6 +263,7 @@ def _methods(folder: Path, record: RunRecord, dataset: "Dataset") -> Iterator[Me
             "Train again: regions that were trained on might be scored as if they were new.",
         )
     yield network_method(record.settings.network, predictor, folder)
+    yield from part_methods(predictor, folder)
     yield from baseline_methods(dataset, record.train_regions)
 
 

@@ -72,6 +72,12 @@ class TrainingSettings(Record):
         description=FIRST_OUTPUT,
     )
     viirs_input: bool = Field(default=False, description="VIIRS is an input too: the network is to sharpen")
+    texture_networks: int = Field(
+        default=0,
+        ge=0,
+        le=16,
+        description="pixel networks that place the light within footprints; 0 for none",
+    )
     schedule: Schedule | None = Field(default=None, description="the network's own unless given")
     gradient_norm: float | None = Field(
         default=None,

@@ -28,6 +28,7 @@ FLOORS: dict[str, int] = {
             "redaction",
             "manifests",
             "records",
+            "run_records",
             "scores",
             "training_settings",
             "workspace",

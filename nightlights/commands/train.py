@@ -135,6 +135,14 @@ def train(
             advanced=True,
         ),
     ] = None,
+    texture_networks: Annotated[
+        int | None,
+        _setting(
+            "texture_networks",
+            "Pixel networks trained beside the network: they place the light within footprints, whose amount "
+            "the network predicts; 0 for none.",
+        ),
+    ] = None,
     first_output: Annotated[
         str | None,
         _setting("first_output", f"First output, as-drawn or mean-radiance. {FIRST_OUTPUT}", advanced=True),
@@ -219,6 +227,7 @@ def train(
         "loader": choice("loader", loader),
         "point_spread": choice("point_spread", point_spread),
         "viirs_input": viirs_input,
+        "texture_networks": texture_networks,
         "first_output": choice("first_output", first_output),
         "schedule": choice("schedule", schedule),
         "gradient_norm": gradient_norm,

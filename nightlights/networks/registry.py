@@ -135,6 +135,11 @@ _STUDY = NetworkInfo(
 # scale of 1) and 7.2 against the truth (8.8 and 12.0 with a scale of 1).
 _TRANSFORM = RadianceTransform(kind="inverse hyperbolic sine", scale=5.0)
 
+# On five African cities of the simulated planet that the demo does not know, trained as the demo's network:
+# with one to four of them, sharpened light at 30 m has 0.811, 0.822, 0.817, 0.816 x the RMSE of interpolated
+# VIIRS, and 0.810, 0.769, 0.763, 0.744 x its log-RMSE. More than three gain less than they cost.
+_TEXTURE_NETWORKS: Final = 3
+
 _LARGE = NetworkInfo(
     name="unet",
     title="U-Net",
@@ -157,6 +162,7 @@ _LARGE = NetworkInfo(
     suits_cpu=False,
     settings=TrainingSettings(
         network="unet",
+        texture_networks=_TEXTURE_NETWORKS,
         epochs=30,
         patches_per_region=200,
         patch_size=256,
@@ -182,7 +188,7 @@ _SMALL = NetworkInfo(
     schedule="cosine",
     clipped_gradients=True,
     suits_cpu=True,
-    settings=TrainingSettings(network="unet-small"),
+    settings=TrainingSettings(network="unet-small", texture_networks=_TEXTURE_NETWORKS),
 )
 
 _MEDIUM = NetworkInfo(
@@ -203,7 +209,12 @@ _MEDIUM = NetworkInfo(
     clipped_gradients=True,
     suits_cpu=False,
     settings=TrainingSettings(
-        network="unet-medium", epochs=20, patches_per_region=100, batch_size=16, learning_rate=2e-3
+        network="unet-medium",
+        texture_networks=_TEXTURE_NETWORKS,
+        epochs=20,
+        patches_per_region=100,
+        batch_size=16,
+        learning_rate=2e-3,
     ),
 )
 
@@ -221,7 +232,12 @@ _CONVNEXT = NetworkInfo(
     clipped_gradients=True,
     suits_cpu=False,
     settings=TrainingSettings(
-        network="unet-convnext", epochs=20, patches_per_region=100, batch_size=16, learning_rate=1e-3
+        network="unet-convnext",
+        texture_networks=_TEXTURE_NETWORKS,
+        epochs=20,
+        patches_per_region=100,
+        batch_size=16,
+        learning_rate=1e-3,
     ),
 )
 
@@ -250,6 +266,7 @@ _SEGFORMER = NetworkInfo(
     suits_cpu=False,
     settings=TrainingSettings(
         network="segformer",
+        texture_networks=_TEXTURE_NETWORKS,
         epochs=30,
         patches_per_region=100,
         patch_size=256,

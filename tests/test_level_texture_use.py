@@ -66,7 +66,7 @@ def test_each_part_is_scored_alone_and_both_together(space: Workspace) -> None:
     # Joined, they have the score of the level.
     level, texture, both = (part.evaluation_rmse for part in record.parts)
     assert level is not None and texture is not None and both is not None
-    assert both == pytest.approx(level, rel=0.01) and texture != pytest.approx(level, rel=0.02)
+    assert abs(both - level) < 0.2 * abs(texture - level)
     # Against the truth, each has figures of its own.
     fine = {score.method: score.fine.rmse for score in scores if score.role == "evaluate" and score.fine}
     assert len({round(fine[method], 3) for method in ("tiny", LEVEL_ALONE, TEXTURE_ALONE)}) == 3

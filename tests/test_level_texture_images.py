@@ -1,7 +1,6 @@
 """What the eye would object to in a trained network's light, measured beside the truth."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest

@@ -26,13 +26,16 @@ def texture_folder(folder: Path) -> Path:
 def model_parts(folder: Path) -> list[Path]:
     """Folders of all that predicts together with the model in ``folder``: its own, and that of its texture.
 
+    Its own alone where it has no configuration, so that it cannot predict.
+
     Raises
     ------
     WorkspaceError
-        When its configuration is missing or broken.
+        When its configuration is broken.
     """
-    config = read_record(folder / CONFIG_FILE, ModelConfig)
-    return [folder, texture_folder(folder)] if config.texture_networks else [folder]
+    path = folder / CONFIG_FILE
+    whole = path.exists() and read_record(path, ModelConfig).texture_networks > 0
+    return [folder, texture_folder(folder)] if whole else [folder]
 
 
 def model_sha256(folder: Path) -> str:
@@ -43,7 +46,9 @@ def model_sha256(folder: Path) -> str:
     Raises
     ------
     WorkspaceError
-        When the configuration is missing or broken.
+        When the configuration is broken.
+    OSError
+        When a part is missing.
     """
     digests = [sha256(part / MODEL_FILE) for part in model_parts(folder)]
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,25 @@ def test_the_prediction_has_the_level_of_one_and_the_texture_of_the_others(
 def test_tiles_of_both_parts_meet(whole: tuple[Path, Stop], dataset: Dataset) -> None:
     coarse, fine = (predicted(Predictor.load(whole[0], size), dataset) for size in (None, 32))
     np.testing.assert_allclose(fine, coarse, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [32, 48, 80, None])
+def test_imagery_is_mirrored_beyond_the_edges_of_a_region(
+    whole: tuple[Path, Stop], dataset: Dataset, size: int | None
+) -> None:
+    level = Predictor.load(whole[0], size).level
+    margin = level.tiling.margin
+    assert level.config.mirrored_edges and margin > 0
+    image = np.pad(
+        dataset.read_daytime("east"), [(0, 0), (margin, margin), (margin, margin)], mode="symmetric"
+    )
+    wanted = level.radiance(image)[margin:-margin, margin:-margin]
+    light = predicted(level, dataset)
+    np.testing.assert_allclose(light, wanted, rtol=0, atol=1e-5 * float(wanted.max()))
+    # Older models know no such edges.
+    older = replace(level, config=level.config.model_copy(update={"mirrored_edges": False}))
+    differs = np.abs(predicted(older, dataset) - light) > 1e-3 * light
+    assert differs[:4].any() and not differs[margin:-margin, margin:-margin].any()
 
 
 def test_missing_imagery_is_missing_in_the_prediction(whole: tuple[Path, Stop], dataset: Dataset) -> None:

@@ -25,7 +25,7 @@ from nightlights.manifests import ModelConfig, RunRecord, TrainingRequest, Train
 from nightlights.models import load_model, model_sha256
 from nightlights.networks import NETWORKS
 from nightlights.observation import PointSpread, observe
-from nightlights.prediction import Predictor
+from nightlights.prediction import Predictor, redistribution
 from nightlights.prediction.redistribution import ObservedLight, smoothed
 from nightlights.progress import NoProgress
 from nightlights.training import train
@@ -259,6 +259,16 @@ def test_the_prediction_has_the_level_of_one_and_the_texture_of_the_others(
 def test_tiles_of_both_parts_meet(whole: tuple[Path, Stop], dataset: Dataset) -> None:
     coarse, fine = (predicted(Predictor.load(whole[0], size), dataset) for size in (None, 32))
     np.testing.assert_allclose(fine, coarse, rtol=1e-4)
+
+
+def test_a_region_beyond_memory_has_the_same_light(
+    whole: tuple[Path, Stop], dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = Predictor.load(whole[0])
+    kept = predicted(predictor, dataset)
+    monkeypatch.setattr(redistribution, "_KEPT_BYTES", 0)
+    monkeypatch.setattr(redistribution, "_TILE", 5)
+    np.testing.assert_allclose(predicted(predictor, dataset), kept, rtol=1e-4)
 
 
 @pytest.mark.parametrize("size", [32, 48, 80, None])

@@ -262,10 +262,14 @@ def train(
         return
     typer.echo(
         f"Run {run}: {counted(record.epochs_done, 'epoch')} of {record.settings.network} "
-        f"({record.parameters:,} weights) in {record.seconds:,.0f} s on {record.device}"
-        f"{record.caveats}."
+        f"({record.parameters:,} weights){_textures(record.settings.texture_networks)} "
+        f"in {record.seconds:,.0f} s on {record.device}{record.caveats}."
     )
     print_scores(place, run)
+
+
+def _textures(count: int) -> str:
+    return f" and {counted(count, 'texture network')}" if count else ""
 
 
 def names(text: str | None) -> list[str] | None:

@@ -24,6 +24,7 @@ INTERRUPTED = 130
 _COMMANDS = {
     "app": "Open the app in the browser.",
     "demo": "Run the whole loop on the simulated planet and print a table.",
+    "example": "Real light: fetch public rasters of a country and make a dataset of them.",
     "regions": "Regions: import, list, check, presets.",
     "places": "Search world cities.",
     "earthengine": "Earth Engine: status, set.",

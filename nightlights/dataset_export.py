@@ -1,7 +1,6 @@
 """Exporting imagery: a pair of rasters a region, tile by tile, resumable, listed only when complete."""
 
 import contextlib
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -15,29 +14,33 @@ from numpy.typing import NDArray
 from nightlights import cog, files
 from nightlights.bands import RADIANCE_UNIT, Band
 from nightlights.encodings import encodings_of
-from nightlights.errors import (
-    DatasetError,
-    NewerVersionError,
-    NightlightsError,
-    SourceError,
-    WorkspaceError,
-)
+from nightlights.errors import DatasetError, NewerVersionError, NightlightsError, SourceError, WorkspaceError
+from nightlights.export_state import fingerprint, kept_region
 from nightlights.grid import Window
 from nightlights.manifests import (
-    SCHEMA_VERSION,
     DatasetManifest,
     DatasetRegion,
     ExportRequest,
-    RadianceSummary,
     SourceRecord,
     WindowRecord,
     now,
     read_record,
     write_record,
 )
+from nightlights.observation import PointSpread
 from nightlights.progress import Progress
+from nightlights.radiance_counts import LIT_RADIANCE as LIT_RADIANCE
+from nightlights.radiance_counts import RADIANCE_EDGES as RADIANCE_EDGES
+from nightlights.radiance_counts import RadianceCounts
 from nightlights.regions import Region
-from nightlights.sources.base import Estimate, FetchingSource, ImagerySource
+from nightlights.sources.base import (
+    AlignedTruth,
+    Estimate,
+    FetchingSource,
+    ImagerySource,
+    RepeatedSource,
+    TruthSource,
+)
 from nightlights.workspace import Workspace
 
 _TILE = 64
@@ -50,20 +53,6 @@ _MARK = "request.sha256"
 """Within the same folder: the fingerprint of the export that its regions belong to."""
 
 _MANIFEST = "dataset.json"
-
-LIT_RADIANCE = 0.5
-"""Radiance in nW/cm2/sr above which a pixel counts as lit."""
-
-_NEGATIVE_EDGES = (-1.0, -0.5, -0.2, -0.1, -0.05, -0.02, -0.01, 0.0, 0.01, 0.02)
-RADIANCE_EDGES: tuple[float, ...] = (
-    *_NEGATIVE_EDGES,
-    *(round(0.05 * 10 ** (step / 10), 6) for step in range(51)),
-)
-"""Edges of every radiance histogram in nW/cm2/sr: ten a decade from 0.05 to 5000, finer around zero.
-
-They are the same for every region, so histograms add up. The first and the last count also hold whatever
-lies beyond them.
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +139,7 @@ def export_dataset(
     _check(target, request, regions)
     for region in regions:
         source.estimate(region.window)
+    work.align()
     with files.clear_os_errors(target):
         with work.folder(partial):
             work.fetch(partial)
@@ -191,6 +181,7 @@ class _Export:
     source_record: SourceRecord = field(init=False)
     _order: list[int] = field(init=False)
     _done: float = field(init=False, default=0.0)
+    truths: dict[str, AlignedTruth | str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         known = {band.name: index for index, band in enumerate(self.source.bands)}
@@ -207,6 +198,7 @@ class _Export:
                 "label": self.source.label,
                 "simulated": self.source.simulated,
                 "parameters": self.source.describe(),
+                "attribution": self.request.attribution,
             }
         )
 
@@ -221,7 +213,7 @@ class _Export:
             period_end=self.request.period_end,
             bands=list(self.bands),
             point_spread_fwhm_m=self.request.fwhm_m,
-            noise=self.source.noise,
+            noise=self.source.usual_noise,
             regions=records,
         )
 
@@ -235,23 +227,10 @@ class _Export:
             return None
         asked = [(each.name, each.role, each.to_feature()["geometry"], each.window) for each in self.regions]
         kept = [(each.name, each.role, each.geometry, each.window.window) for each in found.regions]
-        wanted = self.manifest(found.regions, found.created)
-        if found.noise is None:
-            # Datasets from before did not say it.
-            wanted = wanted.model_copy(update={"noise": None})
-        same = found == wanted
+        # Datasets from before did not say their noise.
+        like = found.model_copy(update={"noise": found.noise or self.source.usual_noise})
+        same = like == self.manifest(found.regions, found.created)
         return found if same and json.dumps(asked, default=repr) == json.dumps(kept, default=repr) else None
-
-    def _fingerprint(self) -> str:
-        """Tells whether regions of an interrupted export may be kept."""
-        content = {
-            "schema": SCHEMA_VERSION,
-            "request": self.request.model_dump(mode="json", exclude={"overwrite"}),
-            "source": self.source_record.model_dump(mode="json"),
-            "bands": [band.model_dump(mode="json") for band in self.bands],
-            "regions": [region.to_feature() for region in self.regions],
-        }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @contextlib.contextmanager
     def folder(self, partial: Path) -> Iterator[None]:
@@ -259,7 +238,8 @@ class _Export:
 
         It stays when the block raises and a region was finished, so that the next export goes on from it.
         """
-        mark, wanted = partial / _MARK, self._fingerprint()
+        mark = partial / _MARK
+        wanted = fingerprint(self.request, self.source_record, self.bands, self.regions)
         same = mark.exists() and mark.read_text(encoding="utf-8") == wanted
         if not same or self._holds_another(partial):
             shutil.rmtree(partial, ignore_errors=True)
@@ -280,10 +260,18 @@ class _Export:
         if not (partial / "data" / _MANIFEST).exists():
             return False
         finished = [
-            _kept(partial / "finished" / f"{region.name}.json", partial / "data") for region in self.regions
+            kept_region(partial / "finished" / f"{region.name}.json", partial / "data")
+            for region in self.regions
         ]
         folders = {path.name for path in (partial / "data").iterdir() if path.is_dir()}
         return None in finished or not folders <= {region.name for region in self.regions}
+
+    def align(self) -> None:
+        """Align a fine truth of one's own with the regions, before anything else: it may not fit."""
+        if isinstance(self.source, TruthSource):
+            windows = {region.name: region.window for region in self.regions}
+            spread = PointSpread(self.request.fwhm_m)
+            self.truths = dict(self.source.align_truth(windows, spread, self.progress))
 
     def fetch(self, partial: Path) -> None:
         """Bring the imagery of all unfinished regions here, where the source is afar."""
@@ -299,7 +287,7 @@ class _Export:
     def region(self, partial: Path, region: Region) -> DatasetRegion:
         """Export one region, or take the record of an earlier export that finished it."""
         finished = partial / "finished" / f"{region.name}.json"
-        record = _kept(finished, partial / "data")
+        record = kept_region(finished, partial / "data")
         if record is None:
             record = _RegionExport(self, region, partial / "data").run()
             write_record(finished, record)
@@ -325,18 +313,6 @@ def _megabytes(window: Window, bands: int) -> float:
     return height * width * bands * 4 / 1e6
 
 
-def _kept(finished: Path, data: Path) -> DatasetRegion | None:
-    """The record of a finished region whose files are still what they were, or None."""
-    if not finished.exists():
-        return None
-    try:
-        record = read_record(finished, DatasetRegion)
-        intact = all(files.sha256(data / name) == digest for name, digest in record.sha256.items())
-    except (OSError, WorkspaceError):
-        return None
-    return record if intact else None
-
-
 class _RegionExport:
     """One region's rasters: daytime and truth on the analysis grid, VIIRS on its own."""
 
@@ -346,19 +322,24 @@ class _RegionExport:
         self._window = region.window
         self._data = data
         self._missing = 0
-        self._counts = np.zeros(len(RADIANCE_EDGES) - 1, np.int64)
-        self._known = 0
-        self._lit = 0
-        self._sum = 0.0
-        self._maximum = -np.inf
+        self._months: int | None = None
+        self._counts = RadianceCounts()
 
     def run(self) -> DatasetRegion:
-        names = {kind: f"{self._region.name}/{kind}.tif" for kind in ("daytime", "viirs", "truth")}
+        names = {kind: f"{self._region.name}/{kind}.tif" for kind in ("daytime", "viirs", "noise", "truth")}
         tiles = list(self._window.tiles(_TILE, _TILE))
         bands = self._export.bands
         tags = {"source": self._export.source.label, "region": self._region.name}
+        if self._export.request.attribution:
+            tags["attribution"] = " ".join(self._export.request.attribution)
         # The night first: a region without VIIRS is found before the long work.
         self._write(names["viirs"], self._nights(tiles), False, ["avg_rad"], [RADIANCE_UNIT], tags)
+        noise = list(self._noises(tiles))
+        if noise:
+            units = [RADIANCE_UNIT, "images"]
+            self._write(names["noise"], iter(noise), False, ["scatter", "images"], units, tags)
+        else:
+            del names["noise"]
         cog.write_geotiff(
             self._data / names["daytime"],
             self._days(tiles),
@@ -369,7 +350,8 @@ class _RegionExport:
             encodings=encodings_of(bands),
             tags=tags,
         )
-        if self._export.source.truth(next(iter(self._window.tiles(1, 1)))) is not None:
+        own = self._export.truths.get(self._region.name)
+        if self._truth(next(iter(self._window.tiles(1, 1)))) is not None:
             self._write(names["truth"], self._truths(tiles), True, ["truth"], [RADIANCE_UNIT], tags)
         else:
             del names["truth"]
@@ -384,9 +366,13 @@ class _RegionExport:
             daytime=names["daytime"],
             nighttime=names["viirs"],
             truth=names.get("truth"),
+            noise=names.get("noise"),
+            months_composed=self._months,
             sha256={name: files.sha256(self._data / name) for name in names.values()},
             missing_share=self._missing / pixels,
-            radiance=self._summary(),
+            radiance=self._counts.summary(),
+            fine_truth=None if own is None or isinstance(own, str) else own.record,
+            truth_note=own if isinstance(own, str) else "",
         )
 
     def _write(
@@ -413,14 +399,33 @@ class _RegionExport:
     def _nights(self, tiles: Sequence[Window]) -> Iterator[cog.Block]:
         for tile in tiles:
             radiance = self._export.source.nighttime(tile)
-            self._count(radiance[np.isfinite(radiance)].astype(np.float64))
+            self._counts.add(radiance[np.isfinite(radiance)].astype(np.float64))
             yield tile, radiance
-        if self._known == 0:
+        if self._counts.known == 0:
             raise self._nothing("night-time")
+
+    def _noises(self, tiles: Sequence[Window]) -> Iterator[cog.Block]:
+        """Scatter and number of the night-time images; nothing where a pixel comes from one image."""
+        source, counts = self._export.source, []
+        if not isinstance(source, RepeatedSource):
+            return
+        for tile in tiles:
+            noise = source.noise(tile)
+            if noise is None:
+                return
+            counts.append(noise[1][noise[1] > 0])
+            yield tile, noise
+        self._months = int(np.median(np.concatenate(counts)))
+
+    def _truth(self, window: Window) -> NDArray[np.float32] | None:
+        own = self._export.truths.get(self._region.name)
+        if own is None:
+            return self._export.source.truth(window)
+        return None if isinstance(own, str) else own.read(window)
 
     def _truths(self, tiles: Sequence[Window]) -> Iterator[cog.Block]:
         for tile in tiles:
-            truth = self._export.source.truth(tile)
+            truth = self._truth(tile)
             if truth is not None:
                 yield tile, truth
 
@@ -430,22 +435,4 @@ class _RegionExport:
             f"{self._export.source.label} has no known {what} pixel in region {self._region.name} "
             f"({west:.3f} to {east:.3f} E, {south:.3f} to {north:.3f} N).",
             "Check which value means missing, or move the region.",
-        )
-
-    def _count(self, known: NDArray[np.float64]) -> None:
-        if known.size:
-            limited = np.clip(known, RADIANCE_EDGES[0], RADIANCE_EDGES[-1])
-            self._counts += np.histogram(limited, RADIANCE_EDGES)[0]
-            self._known += known.size
-            self._lit += int((known > LIT_RADIANCE).sum())
-            self._sum += float(known.sum())
-            self._maximum = max(self._maximum, float(known.max()))
-
-    def _summary(self) -> RadianceSummary:
-        return RadianceSummary(
-            mean=self._sum / self._known,
-            maximum=self._maximum,
-            lit_share=self._lit / self._known,
-            edges=list(RADIANCE_EDGES),
-            counts=self._counts.tolist(),
         )

@@ -163,12 +163,27 @@ class Dataset:
         return radiance
 
     def read_truth(self, region: str, window: Window | None = None) -> NDArray[np.float32] | None:
-        """The hidden fine radiance in nW/cm2/sr, shape (16 height, 16 width); None where unknown.
+        """The true fine radiance in nW/cm2/sr, shape (16 height, 16 width); None where unknown.
 
-        Errors as :meth:`read_daytime`.
+        The simulated planet's, or a raster of one's own, whose ``fine_truth`` in the manifest states what it
+        resolves. Errors as :meth:`read_daytime`.
         """
         file = self.region(region).truth
         return None if file is None else cog.read(self.path(file), window)[0]
+
+    def read_noise(self, region: str, window: Window | None = None) -> NDArray[np.float32] | None:
+        """How the months scatter of which the night-time image was composed; None where it was not.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, shape (2, height, width): the robust standard deviation of a single month in nW/cm2/sr,
+            NaN where it could not be measured; and the number of months.
+
+        Errors as :meth:`read_daytime`.
+        """
+        file = self.region(region).noise
+        return None if file is None else cog.read(self.path(file), window)
 
     def verify(self) -> None:
         """Compare every raster with its digest in the manifest.

@@ -7,10 +7,15 @@ from pydantic import Field, model_validator
 
 from nightlights.bands import RADIANCE_UNIT, Band, RadianceTransform, Scaling
 from nightlights.composites import EarthEngineRequest
+from nightlights.fine_truth import FineTruthRecord as FineTruthRecord
+from nightlights.fine_truth import TruthRequest as TruthRequest
 from nightlights.grid import Window
 from nightlights.noise import MONTH, SIMULATED, Noise
+from nightlights.publication_records import PublicationRecord as PublicationRecord
+from nightlights.publication_records import PublishRequest as PublishRequest
 from nightlights.records import SCHEMA_VERSION as SCHEMA_VERSION
 from nightlights.records import JobKind as JobKind
+from nightlights.records import Name as Name
 from nightlights.records import Record as Record
 from nightlights.records import Role as Role
 from nightlights.records import Share as Share
@@ -25,6 +30,7 @@ from nightlights.scores import MethodFineScore as MethodFineScore
 from nightlights.scores import Score as Score
 from nightlights.scores import ScoreIntervals as ScoreIntervals
 from nightlights.scores import Scores as Scores
+from nightlights.scores import SharpeningRecord as SharpeningRecord
 from nightlights.training_settings import READS_VIIRS, TRAINED_ON_TRUTH, VIIRS_SMOOTHING
 from nightlights.training_settings import Loss as Loss
 from nightlights.training_settings import Optimizer as Optimizer
@@ -35,8 +41,6 @@ from nightlights.training_settings import TrainingSettings as TrainingSettings
 ROLES: tuple[Role, ...] = ("train", "evaluate", "predict")
 JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 FileScaling = Literal["study", "physical"]
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 
 def now() -> datetime:
@@ -70,6 +74,9 @@ class SourceRecord(Record):
     label: str
     simulated: bool
     parameters: dict[str, Any] = Field(default_factory=dict)
+    attribution: list[str] = Field(
+        default_factory=list, description="source and licence of the imagery, a sentence each"
+    )
 
 
 class RadianceSummary(Record):
@@ -95,9 +102,27 @@ class DatasetRegion(Record):
     daytime: str
     nighttime: str
     truth: str | None = None
+    noise: str | None = Field(
+        default=None, description="scatter of a single night-time image and number of images, where composed"
+    )
+    months_composed: int | None = Field(
+        default=None,
+        ge=1,
+        description="night-time images that half of the pixels have at least, where composed",
+    )
     sha256: dict[str, str] = Field(default_factory=dict, description="file name to digest")
     missing_share: Share = Field(description="share of analysis pixels with a missing band")
     radiance: RadianceSummary
+    fine_truth: FineTruthRecord | None = Field(
+        default=None, description="what the truth is where it is a raster of one's own, not simulated"
+    )
+    truth_note: str = Field(default="", description="why a truth that was given is not used in this region")
+
+    @property
+    def truth_sentences(self) -> list[str]:
+        """What a reader of scores against a truth of one's own must know; empty without one."""
+        note = [f"No fine truth: {self.truth_note}"] if self.truth_note else []
+        return note + (self.fine_truth.sentences if self.fine_truth else [])
 
 
 class DatasetManifest(Record):
@@ -118,8 +143,18 @@ class DatasetManifest(Record):
 
     @property
     def viirs_noise(self) -> Noise:
-        """How far VIIRS scatters; older datasets do not say."""
-        return self.noise or (SIMULATED if self.source.simulated else MONTH)
+        """How far VIIRS scatters, as its source says, or as a median of so many months does."""
+        usual = SIMULATED if self.source.simulated else MONTH.of_median(self.months_composed or 1)
+        return self.noise or usual
+
+    @property
+    def months_composed(self) -> int | None:
+        """How many monthly images the night-time image is the median of; of its regions, the fewest.
+
+        None where it is unknown: a mosaic, or a source that composes by itself.
+        """
+        counts = [region.months_composed for region in self.regions]
+        return min((count for count in counts if count is not None), default=None) if all(counts) else None
 
 
 class ExportRequest(Record):
@@ -136,12 +171,25 @@ class ExportRequest(Record):
     ignore_nodata_tag: bool = Field(
         default=False, description="rasters source: treat a tagged nodata value as valid"
     )
+    nighttime_composite: Literal["mosaic", "median"] = Field(
+        default="mosaic", description="rasters source: median where the files are months of the same place"
+    )
+    attribution: list[str] = Field(
+        default_factory=list, description="source and licence of the imagery, kept in the dataset's record"
+    )
     bands: list[str] | None = Field(default=None, description="all bands of the source unless given")
     period_start: str | None = None
     period_end: str | None = None
     fwhm_m: float = 742.0
     earthengine: EarthEngineRequest | None = Field(default=None, description="earthengine source alone")
+    truth: TruthRequest | None = Field(default=None, description="rasters source alone: fine truth")
     overwrite: bool = False
+
+    @model_validator(mode="after")
+    def _truth_goes_with_rasters(self) -> Self:
+        if self.truth is not None and self.source != "rasters":
+            raise ValueError("a fine truth goes with the source rasters")
+        return self
 
     @model_validator(mode="after")
     def _earthengine_has_its_settings(self) -> Self:
@@ -331,29 +379,13 @@ class PredictionRequest(Record):
     dataset: Name | None = Field(default=None, description="the run's own dataset unless given")
     prediction: Name
     sharpen: bool = Field(default=True, description="also make the layer sharpened")
+    exponent: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="how far sharpening trusts the texture of the prediction; by VIIRS itself unless given",
+    )
     overwrite: bool = False
-
-
-class SharpeningRecord(Record):
-    """How well the layer ``sharpened`` agrees with VIIRS, in the measure of the noise.
-
-    Attributes
-    ----------
-    noise:
-        Standard deviation of VIIRS that was taken for it.
-    chi_square:
-        Mean over the measured pixels of (observed minus measured) squared, over the variance of the noise: 1
-        for the true light. None where nothing was measured.
-    within_two_sigma:
-        Share of these pixels within two standard deviations; 0.954 for the true light.
-    pixels:
-        How many were measured.
-    """
-
-    noise: Noise
-    chi_square: float | None
-    within_two_sigma: float | None
-    pixels: int
 
 
 class PredictionRecord(Record):
@@ -384,45 +416,12 @@ class PredictionRecord(Record):
     fine_scores: list[MethodFineScore] = Field(
         default_factory=list, description="beside interpolated VIIRS, where the true fine radiance is known"
     )
+    fine_truth: FineTruthRecord | None = Field(
+        default=None, description="what the truth is where it is a raster of one's own, not simulated"
+    )
     total_predicted: float = Field(description="sum over VIIRS pixels of radiance x area, nW/cm2/sr km2")
     total_measured: float
     unit: str = RADIANCE_UNIT
-
-
-class PublishRequest(Record):
-    """The arguments of a publication: a prediction goes to Cloud Storage and becomes an asset.
-
-    ``form`` is how it lies in the bucket: the Cloud Optimized GeoTIFF of the prediction as it is, or
-    TFRecord patches with their mixer, the form of the study.
-    """
-
-    prediction: Name
-    form: Literal["COG", "TFRecord"] = "COG"
-    ingest: bool = Field(default=True, description="also make an Earth Engine asset of it")
-    asset: Name | None = Field(default=None, description="name of the asset; the prediction's unless given")
-    licence: str = Field(default="CC-BY-4.0", min_length=1, max_length=200)
-    overwrite: bool = Field(default=False, description="replace an asset of that name with other content")
-
-
-class PublicationRecord(Record):
-    """``predictions/NAME/publication.json``: where a prediction was published, and how far that is.
-
-    ``files`` are paths within the bucket, whose own name is never written down. ``sha256`` is the digest of
-    the prediction's GeoTIFF, which the asset carries too.
-    """
-
-    schema_version: Literal[1] = SCHEMA_VERSION
-    prediction: Name
-    form: Literal["COG", "TFRecord"]
-    sha256: str
-    simulated: bool
-    started: datetime
-    finished: datetime | None = None
-    files: list[str] = Field(default_factory=list)
-    asset: str | None = Field(default=None, description="projects/PROJECT/assets/FOLDER/NAME")
-    operation: str | None = Field(default=None, description="of the ingestion")
-    eecu_seconds: float | None = Field(default=None, description="what the ingestion used, in EECU-seconds")
-    properties: dict[str, str | float] = Field(default_factory=dict)
 
 
 class JobProgress(Record):

@@ -25,6 +25,16 @@ _MEDIAN: Final = math.sqrt(math.pi / 2)
 """Standard deviation of the median of many normal values over that of their mean."""
 
 
+_FEWEST_IMAGES: Final = 3
+_FEWEST_PIXELS: Final = 30
+_PRIOR_IMAGES: Final = 6.0
+_LEAST_FLOOR: Final = 0.005
+_LEAST_SHARE: Final = 0.01
+_DARK: Final = 0.2
+"""nW/cm2/sr below which all counts as dark, and the least noise that is believed."""
+_LIT_OVER_FLOOR: Final = 5.0
+
+
 class Noise(Record):
     """Standard deviation of a measured pixel: root of ``floor`` squared plus (``share`` times light) squared.
 
@@ -71,6 +81,66 @@ class Noise(Record):
         # Of two, the median is the mean; the factor of the median is that of many.
         less = (_MEDIAN if count > 2 else 1.0) / math.sqrt(count)
         return Noise(share=self.share * less, floor=self.floor * less)
+
+
+def measured_noise(
+    radiance: NDArray[np.floating[Any]],
+    scatter: NDArray[np.floating[Any]],
+    images: NDArray[np.floating[Any]],
+) -> Noise | None:
+    """How far a median of repeated images scatters, by how far the images do; None where too little is known.
+
+    Parameters
+    ----------
+    radiance, scatter:
+        The median, and the robust standard deviation of a single image, in nW/cm2/sr, shape (height, width),
+        NaN where missing.
+    images:
+        How many there are, same shape.
+    """
+    known = np.isfinite(radiance) & np.isfinite(scatter) & (images >= _FEWEST_IMAGES)
+    if known.sum() < _FEWEST_PIXELS:
+        return None
+    error = scatter[known] * _error_of(images[known])
+    light = np.maximum(radiance[known], 0)
+    dark = light <= max(float(np.median(light)), _DARK)
+    floor = max(float(np.median(error[dark])), _LEAST_FLOOR)
+    lit = light > _LIT_OVER_FLOOR * floor
+    if lit.sum() < _FEWEST_PIXELS:
+        return Noise(share=MONTH.share * float(_error_of(np.median(images[known]))), floor=floor)
+    share = float(np.median(np.sqrt(np.maximum(error[lit] ** 2 - floor**2, 0)) / light[lit]))
+    return Noise(share=min(max(share, _LEAST_SHARE), 1.0), floor=floor)
+
+
+def measured_sigma(
+    noise: Noise,
+    radiance: NDArray[np.floating[Any]],
+    scatter: NDArray[np.floating[Any]],
+    images: NDArray[np.floating[Any]],
+) -> NDArray[np.float64]:
+    """The standard deviation of every pixel of a median: its own, drawn to that of all by so many images.
+
+    Parameters as in :func:`measured_noise`, whose result ``noise`` is. The variance of a pixel is a weighted
+    mean: its own counts with the images less one, what its light lets one expect with 6.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64, shape (height, width), nW/cm2/sr, without gaps.
+    """
+    usual = noise.sigma(radiance)
+    known = np.isfinite(scatter) & (images >= _FEWEST_IMAGES)
+    counts = np.where(known, images, 1.0)
+    own = np.where(known, scatter, 0.0) * _error_of(counts)
+    weight = np.where(known, counts - 1, 0.0)
+    variance = (weight * own**2 + _PRIOR_IMAGES * usual**2) / (weight + _PRIOR_IMAGES)
+    sigma: NDArray[np.float64] = np.sqrt(variance)
+    return sigma
+
+
+def _error_of(images: Any) -> Any:
+    """Standard error of a median over the standard deviation of an image."""
+    return np.where(images > 2, _MEDIAN, 1.0) / np.sqrt(np.maximum(images, 1))
 
 
 MONTH: Final = Noise(share=0.3, floor=0.05)

@@ -115,14 +115,14 @@ def cached_truth(dataset: "Dataset", name: str, folder: Path) -> NDArray[np.floa
     Raises
     ------
     DatasetError
-        When the truth is not known, as everywhere but in simulated imagery.
+        When the hidden truth is not known, as everywhere but in simulated imagery.
     WorkspaceError
         When the disk is full or ``folder`` cannot be written.
     """
     region = dataset.region(name)
-    if region.truth is None:
+    if region.truth is None or region.fine_truth is not None:
         raise DatasetError(
-            f"The truth of region {name} is not known: only simulated imagery has one.",
+            f"Region {name} has no hidden truth to train on: only simulated imagery has one.",
             "Train on VIIRS, or on a dataset of the simulated planet.",
         )
     path = folder / dataset.manifest.name / dataset.sha256[:16] / name / "truth.npy"

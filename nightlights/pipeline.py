@@ -76,6 +76,8 @@ def make_source(request: ExportRequest, settings: Settings | None = None) -> Ima
             daytime_nodata=request.daytime_nodata,
             nighttime_nodata=request.nighttime_nodata,
             ignore_nodata_tag=request.ignore_nodata_tag,
+            nighttime_composite=request.nighttime_composite,
+            truth=request.truth,
         )
     if request.source == "earthengine" and request.earthengine is not None:
         from nightlights.sources.earthengine.source import EarthEngineSource
@@ -302,7 +304,15 @@ def predict(
     calibration = load_calibration(model)
     remove_partial(target)
     with replacing_folder(target) as unfinished:
-        made = predict_region(dataset, region.name, model, unfinished, progress, sharpen=request.sharpen)
+        made = predict_region(
+            dataset,
+            region.name,
+            model,
+            unfinished,
+            progress,
+            sharpen=request.sharpen,
+            exponent=request.exponent,
+        )
         layers = made.layers | write_interval_layers(
             dataset, region.name, model, calibration, unfinished / made.layers["prediction"], progress
         )
@@ -327,6 +337,7 @@ def predict(
             sharpening=made.sharpening,
             score=score,
             fine_scores=fine,
+            fine_truth=region.fine_truth,
             total_predicted=compared.total_predicted,
             total_measured=compared.total_measured,
         )

@@ -1,16 +1,25 @@
 """A run becomes a model that ships: with a card, checked at the door."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from nightlights.bands import RADIANCE_UNIT
 from nightlights.ensembles import MEMBERS_FILE, Member, read_members
 from nightlights.errors import DatasetError, ModelError, WorkspaceError
 from nightlights.files import make_folder, replacing_folder, write_text
-from nightlights.manifests import ModelConfig, RunRecord, Score, Scores, read_record, write_record
+from nightlights.manifests import (
+    DatasetManifest,
+    ModelConfig,
+    RunRecord,
+    Score,
+    Scores,
+    read_record,
+    write_record,
+)
 from nightlights.models import CONFIG_FILE, MODEL_FILE, TEXTURE_FOLDER, load_model, model_parts
 from nightlights.names import checked_name
 from nightlights.networks import network_info
@@ -47,7 +56,8 @@ def draft_card(workspace: Workspace, run: str, *, overwrite: bool = False) -> Pa
         )
     _check_finished(folder, record)
     config = read_record(folder / CONFIG_FILE, ModelConfig)
-    write_text(path, "\n".join(_card(folder, record, config)) + "\n")
+    truths = list(_truths(workspace, folder, record))
+    write_text(path, "\n".join(_card(folder, record, config, truths)) + "\n")
     return path
 
 
@@ -214,7 +224,24 @@ def _check_model(folder: Path) -> None:
         raise ModelError(f"The model in {folder} predicts no numbers.", "Train it again.")
 
 
-def _card(folder: Path, record: RunRecord, config: ModelConfig) -> Iterator[str]:
+def _truths(workspace: Workspace, folder: Path, record: RunRecord) -> Iterator[str]:
+    """What a fine truth of one's own in the evaluation regions is, and the RMSE against it."""
+    path = workspace.dataset_folder(record.dataset) / "dataset.json"
+    if not path.is_file():
+        return
+    found: dict[str, float] = {}
+    if (folder / SCORES_FILE).is_file():
+        scores = read_record(folder / SCORES_FILE, Scores).scores
+        method = record.settings.network
+        found = {each.region: each.fine.rmse for each in scores if each.fine and each.method == method}
+    for region in read_record(path, DatasetManifest).regions:
+        if region.fine_truth is not None and region.name in record.evaluate_regions:
+            yield f"- {region.name}: {' '.join(region.fine_truth.sentences)}"
+            if region.name in found:
+                yield f"  RMSE of the prediction against it: {found[region.name]:.3f} {RADIANCE_UNIT}."
+
+
+def _card(folder: Path, record: RunRecord, config: ModelConfig, truths: Sequence[str] = ()) -> Iterator[str]:
     settings = record.settings
     inputs = ", ".join(f"{band.name} ({band.unit})" for band in config.bands)
     yield f"# Model card: {record.name}"
@@ -241,6 +268,11 @@ def _card(folder: Path, record: RunRecord, config: ModelConfig) -> Iterator[str]
     yield ""
     yield "## Scores"
     yield from _scores(folder)
+    if truths:
+        yield ""
+        yield "Fine truth in the evaluation regions:"
+        yield ""
+        yield from truths
     yield ""
     yield "## Limits"
     if config.simulated:

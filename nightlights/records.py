@@ -34,8 +34,10 @@ JobKind = Literal[
     "predict",
     "publish",
     "fetch",
+    "example",
 ]
 
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -77,6 +77,12 @@ class Settings(BaseModel):
         description="longest time for one Earth Engine request, retries included",
     )
 
+    example_mirror: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="scheme and host that hold copies of the files of nightlights example",
+    )
+
     @field_validator("bucket")
     @classmethod
     def _is_name_of_bucket(cls, value: SecretStr | None) -> SecretStr | None:

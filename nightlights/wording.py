@@ -1,7 +1,10 @@
 """Counts, figures and moments as people read them; what several places say in the same words."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
+
+from nightlights.scores import BICUBIC, MethodFineScore, ScaleVerdict, SharpeningRecord
 
 FIRST_OUTPUT: Final = (
     "What the network predicts before the first step. As drawn: what its random first weights give, some "
@@ -25,3 +28,56 @@ def rounded(value: float | None, digits: int) -> float | None:
 def local_time(moment: datetime) -> str:
     """``2026-03-01 14:05`` in the time of this machine."""
     return f"{moment.astimezone():%Y-%m-%d %H:%M}"
+
+
+def sharpening_words(record: SharpeningRecord, fine: Sequence[MethodFineScore] = ()) -> list[str]:
+    """What is known of a sharpened layer, in sentences: its agreement, then the verdict on its texture.
+
+    Parameters
+    ----------
+    fine:
+        Scores against the truth, where it is known: the only word on 30 m itself.
+    """
+    lines = []
+    if record.chi_square is not None and record.within_two_sigma is not None:
+        noise = f"{100 * record.noise.share:.2g} % of the light and {record.noise.floor:.2g} nW/cm²/sr"
+        lines.append(
+            f"Chi-square of the sharpened light: {record.chi_square:.2f} a VIIRS pixel, where 1 is the level "
+            f"of the noise ({noise}); {100 * record.within_two_sigma:.0f} % of {record.pixels:,} pixels lie "
+            "within two standard deviations."
+        )
+    verdict = record.verdict
+    if verdict is None:
+        lines.append(f"The exponent of its texture is {record.exponent:g}.")
+        return lines
+    if verdict.found is None:
+        lines.append(
+            f"The region is too small to tell how far the texture of the prediction is to be trusted: the "
+            f"exponent is the usual {verdict.exponent:g}."
+        )
+    else:
+        lines.append(
+            f"Exponent of the texture of the prediction: {verdict.exponent:g} (0 is interpolated VIIRS, "
+            f"sharpened; 1 the texture in full). VIIRS moved up in scale asks for {verdict.found:g}, which "
+            f"counts {100 * verdict.weight:.0f} %; the usual 0.3 is the rest."
+        )
+    lines.extend(map(_scale_words, verdict.scales))
+    lines.append(_at_30_m(fine))
+    return lines
+
+
+def _scale_words(scale: ScaleVerdict) -> str:
+    amount = f"{100 * abs(scale.gain):.0f} % {'less' if scale.gain >= 0 else 'more'} error than interpolation"
+    if scale.lower is None or scale.upper is None:
+        return f"VIIRS moved up {scale.factor} times: {amount}."
+    bounds = f"{100 * scale.lower:.0f} to {100 * scale.upper:.0f} %"
+    return f"VIIRS moved up {scale.factor} times: {amount} (95 % interval of the gain: {bounds})."
+
+
+def _at_30_m(fine: Sequence[MethodFineScore]) -> str:
+    smooth = next((each.fine.rmse for each in fine if each.method == BICUBIC and each.sharpened), None)
+    ours = next((each.fine.rmse for each in fine if each.method != BICUBIC and each.sharpened), None)
+    if not smooth or ours is None:
+        return "At 30 m: not measured, for the truth is not known. Gains at coarser scales do not carry over."
+    gain = 1 - ours / smooth
+    return f"At 30 m, against the truth: {100 * abs(gain):.0f} % {'less' if gain >= 0 else 'more'} error."

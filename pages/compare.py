@@ -19,7 +19,13 @@ from nightlights.interface.map_view import base_map, show_map
 from nightlights.interface.navigation import page_link
 from nightlights.interface.predict_panel import predict_panel
 from nightlights.interface.prediction_choice import Target, targets, usable_runs
-from nightlights.interface.prediction_view import show_downloads, show_figures, show_fine_scores, show_values
+from nightlights.interface.prediction_view import (
+    show_downloads,
+    show_figures,
+    show_fine_scores,
+    show_values,
+    show_verdict,
+)
 from nightlights.interface.publish_panel import publish_panel
 from nightlights.interface.state import page_header, show_error, workspace
 from nightlights.interface.theme import role_swatch
@@ -143,5 +149,6 @@ with picture:
         show_error(error)
 if target.prediction:
     show_figures(target.prediction)
+    show_verdict(target.prediction)
     show_fine_scores(target.prediction)
     show_downloads(target.prediction, space.prediction_folder(target.prediction.name))

@@ -7,6 +7,7 @@ from nightlights.interface.first_look import first_look_model
 from nightlights.interface.jobs_view import job_card
 from nightlights.interface.navigation import PAGES, go_to_page, page_link
 from nightlights.interface.overview import look_at, next_step
+from nightlights.interface.real_light import offer_real_light
 from nightlights.interface.state import device_words, job_store, page_header, settings, workspace
 
 RECENT_JOBS = 3
@@ -32,6 +33,7 @@ with story:
         st.markdown(step.reason)
     if first_look_model() and step.page != "compare":
         page_link("compare", "Or look at a prediction first, by a model that ships")
+    offer_real_light(jobs)
     counts = {
         "regions": overview.regions,
         "datasets": overview.datasets,

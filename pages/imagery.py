@@ -16,7 +16,7 @@ from nightlights.interface.state import job_store, page_header, settings, show_e
 from nightlights.manifests import DatasetManifest
 
 space, store = workspace(), job_store()
-exports = [job for job in store.list() if job.kind in ("export", "import")]
+exports = [job for job in store.list() if job.kind in ("export", "import", "example")]
 datasets = dataset_view.manifests(space.dataset_names())
 taken = [*space.dataset_names(), *(job.target for job in exports if job.active)]
 if st.session_state.get("export-wanted") in datasets:
@@ -69,6 +69,8 @@ def export_form() -> None:
 def show_dataset(manifest: DatasetManifest) -> None:
     """The patches, the histogram and the table of one dataset."""
     st.caption(dataset_view.description(manifest))
+    for sentence in manifest.source.attribution:
+        st.caption(sentence)
     page_link("train", "Go on to train a network on it")
     try:
         dataset_view.gallery(manifest, settings().patch_size)
@@ -80,6 +82,7 @@ def show_dataset(manifest: DatasetManifest) -> None:
         show_chart(figure, key=f"radiance-{manifest.name}", height=300)
     st.markdown("#### Regions")
     dataset_view.region_table(manifest)
+    dataset_view.truth_words(manifest)
     dataset_view.delete_dataset(manifest.name)
 
 

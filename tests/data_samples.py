@@ -31,7 +31,7 @@ class AnalyticSource:
     label = "Analytic test source"
     simulated = True
     notes = ()
-    noise = None
+    usual_noise = None
 
     def __init__(
         self, bands: tuple[Band, ...] = BANDS, holes: tuple[Window, ...] = (), truth: bool = True

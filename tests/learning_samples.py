@@ -49,7 +49,7 @@ class LearnableSource:
     label = "Learnable test source"
     simulated = True
     notes = ()
-    noise = None
+    usual_noise = None
     bands = (LANDSAT_BANDS[3], LANDSAT_BANDS[7])
 
     def describe(self) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from nightlights.manifests import (
     PredictionRequest,
     TrainingRequest,
     TrainingSettings,
+    TruthRequest,
     write_record,
 )
 from nightlights.networks.registry import NETWORKS
@@ -152,6 +153,18 @@ def test_every_command_in_the_help_exists(run: Run) -> None:
         (["export", "--regions", "absent", "--dataset", "d"], "There are no regions named absent"),
         (["export", "--regions", "r", "--dataset", "d", "--source", "rasters"], "--daytime and --nighttime"),
         (["export", "--regions", "r", "--dataset", "d", "--daytime", "x"], "Add --source rasters"),
+        (
+            ["export", "--regions", "r", "--dataset", "d", "--truth", "x"],
+            "--truth goes with your own rasters",
+        ),
+        (["export", "--regions", "r", "--dataset", "d", "--truth-nodata", "0"], "Give --truth, too"),
+        (
+            [
+                *("export", "--regions", "r", "--dataset", "d", "--source", "rasters", "--daytime", "x"),
+                *("--nighttime", "x", "--truth", "x", "--truth-calibration", "guess"),
+            ],
+            "--truth-calibration cannot be 'guess'",
+        ),
         (["export", "--regions", "r", "--dataset", "../d"], "--dataset cannot be '../d'"),
         (["export", "--regions", "r", "--dataset", "d", "--source", "moon"], "--source cannot be 'moon'"),
         (["train", "--dataset", "absent", "--run", "a"], "There is no dataset absent"),
@@ -275,8 +288,22 @@ def test_export_turns_its_options_into_a_request(run: Run, requests: list[Any], 
     run(
         *("export", "--source", "rasters", "--daytime", "day/*.tif", "--nighttime", "viirs/*.tif"),
         *("--regions", "demo", "--dataset", "burundi", "--nighttime-nodata", "-99", "--ignore-nodata-tag"),
+        *("--nighttime-composite", "median", "--attribution", "VIIRS: EOG", "--attribution", "People: JRC"),
     )
-    simulated, rasters = requests
+    run(
+        *("export", "--source", "rasters", "--daytime", "day/*.tif", "--nighttime", "viirs/*.tif"),
+        *("--regions", "demo", "--dataset", "own", "--truth", "sdgsat/*.tif", "--truth-calibration", "rank"),
+        *("--truth-maximum-shift-m", "500", "--truth-resolution-m", "60", "--truth-nodata", "0"),
+    )
+    simulated, rasters, truth = requests
+    assert rasters.truth is None
+    assert truth.truth == TruthRequest(
+        files=[str(tmp_path / "sdgsat/*.tif")],
+        nodata=0,
+        calibration="rank",
+        maximum_shift_m=500,
+        resolution_m=60,
+    )
     assert simulated == ExportRequest(dataset="d", regions="demo", planet_seed=7, bands=["SR_B4", "SR_B3"])
     assert rasters == ExportRequest(
         dataset="burundi",
@@ -286,6 +313,8 @@ def test_export_turns_its_options_into_a_request(run: Run, requests: list[Any], 
         nighttime_files=[str(tmp_path / "viirs/*.tif")],
         nighttime_nodata=-99.0,
         ignore_nodata_tag=True,
+        nighttime_composite="median",
+        attribution=["VIIRS: EOG", "People: JRC"],
     )
 
 

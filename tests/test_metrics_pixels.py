@@ -188,3 +188,26 @@ def test_scores_of_an_older_version_are_read() -> None:
 def test_arrays_of_another_shape_than_their_window_are_refused() -> None:
     with pytest.raises(ValueError, match="window"):
         PixelPairs.of(Window(0, 0, 2, 3), np.zeros((2, 3)), np.zeros((2, 3)))
+
+
+def test_the_level_of_a_country_is_one_factor_for_each_region() -> None:
+    light = np.random.default_rng(5).gamma(2, 3, (2, 6, 7))
+    windows = [Window(100, 200, 7, 6), Window(400, 200, 7, 6)]
+    regions = [
+        PixelPairs.of(window, factor * truth, truth)
+        for window, truth, factor in zip(windows, light, (0.02, 50.0), strict=True)
+    ]
+    for region in (*regions, PixelPairs.pooled(regions)):
+        score = region.score("a", "b")
+        assert score.rmse > 1
+        assert score.rmse_level_known == pytest.approx(0, abs=1e-9)
+    # Two regions together have a factor each: one factor for both leaves an error.
+    one = PixelPairs.joined(regions)
+    assert one.rmse_level_known is not None and one.rmse_level_known > 1
+    # What is left is the error of the pattern, computed by hand.
+    pattern = np.random.default_rng(6).gamma(2, 3, (6, 7))
+    found = PixelPairs.of(windows[0], pattern, light[0]).rmse_level_known
+    wanted = np.sqrt(np.mean((pattern * light[0].mean() / pattern.mean() - light[0]) ** 2))
+    assert found == pytest.approx(wanted)
+    assert PixelPairs.of(windows[0], np.zeros((6, 7)), light[0]).rmse_level_known is None
+    assert PixelPairs().rmse_level_known is None

@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 import rasterio
 from pages_workspace import PLACES, add_dataset, add_job, add_prediction, add_run, app, ship_run, submitted
+from truth_samples import own_truth_record
 
 from nightlights.interface import compare_map
 from nightlights.interface.map_parts import SIMULATED
 from nightlights.interface.prediction_choice import request_for, targets, usable_runs
 from nightlights.interface.prediction_view import figures, values_at_point
 from nightlights.interface.scores_table import fine_columns
-from nightlights.manifests import write_record
+from nightlights.manifests import PredictionRecord, write_record
 from nightlights.maps import Stretch, TileStyle, tile_png
 from nightlights.names import checked_name
-from nightlights.scores import CONSTANT
+from nightlights.scores import BICUBIC, CONSTANT
 from nightlights.workspace import Workspace
 
 __all__ = ["app", "submitted"]
@@ -133,6 +134,41 @@ def test_against_the_simulated_truth_every_method_has_a_row_with_units(
     columns = fine_columns("bicubic VIIRS")
     assert columns["RMSE"]["label"] == "RMSE at 29 m (nW/cm²/sr)"
     assert columns["RMSE ratio"]["label"] == "RMSE / bicubic VIIRS"
+
+
+def test_a_raster_of_one_s_own_is_neither_simulated_nor_hidden(app: Any, space: Workspace, maps: Any) -> None:
+    add_run(space)
+    record = add_prediction(space, fine_rmse={("unet-small", False): 6.0, (BICUBIC, False): 5.0})
+    source = record.source.model_copy(
+        update={"kind": "rasters", "simulated": False, "label": "Rasters: a.tif"}
+    )
+    scores = [
+        each.model_copy(update={"spearman": 0.7, "fine": each.fine.model_copy(update={"scale_m": 58.0})})
+        for each in record.fine_scores
+    ]
+    own = {"source": source, "fine_truth": own_truth_record(), "fine_scores": scores}
+    record = record.model_copy(update=own)
+    write_record(space.prediction_folder(record.name) / "prediction.json", record)
+    page = app("compare", space)
+    assert not page.exception
+    said = "\n".join(each.value for kind in (page.markdown, page.caption) for each in kind)
+    assert "#### Against your fine truth, at 58 m" in said
+    assert "Moved by 121 m east and 64 m south" in said and "by a line: 0.25 x value -3" in said
+    assert "imulated" not in said and "idden" not in said
+    table = page.dataframe[0].value
+    assert list(table["Spearman"]) == [0.7, 0.7] and "RMSE, dim" not in table
+    columns = fine_columns(BICUBIC, 58.0)
+    assert columns["RMSE"]["label"] == "RMSE at 58 m (nW/cm²/sr)"
+    assert not any("imulated" in str(column["help"]) for column in columns.values())
+    folder = space.prediction_folder(record.name)
+    radiance, _ = values_at_point(record, folder, *centre(record))
+    (meaning,) = [figure.meaning for figure in radiance if figure.title.startswith("Truth")]
+    assert meaning == "Your raster sdgsat.tif, calibrated to VIIRS; it resolves 40 m"
+
+
+def centre(record: PredictionRecord) -> tuple[float, float]:
+    west, south, east, north = record.window.window.bounds
+    return (west + east) / 2, (south + north) / 2
 
 
 @pytest.mark.parametrize(("state", "label"), [("running", "Cancel"), ("failed", "Run again")])

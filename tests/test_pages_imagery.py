@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pages_workspace import add_dataset, add_job, add_regions, app, submitted
+from truth_samples import own_truth_record
 
 from nightlights.bands import LANDSAT_BANDS, Band
 from nightlights.interface.dataset_view import radiance_counts
@@ -16,6 +17,7 @@ from nightlights.interface.job_list import jobs_to_show
 from nightlights.interface.legends import nice_limit
 from nightlights.interface.plots import radiance_histogram
 from nightlights.jobs import JobStore
+from nightlights.manifests import TruthRequest, write_record
 from nightlights.region_files import load_collection
 from nightlights.workspace import Workspace
 
@@ -262,6 +264,7 @@ def test_rasters_of_ones_own_are_named_by_pattern_with_period_and_nodata(
     page.date_input(key="export_from").set_value(date(2023, 1, 1))
     page.number_input(key="export_night_nodata").set_value(-1.0)
     page.checkbox(key="export_ignore_tag").set_value(True)
+    page.checkbox(key="export_median").set_value(True)
     page.run()
     assert not page.exception
     assert not page.error, page.error[0].value
@@ -271,7 +274,38 @@ def test_rasters_of_ones_own_are_named_by_pattern_with_period_and_nodata(
     assert request.daytime_files == [f"{folder}/*-daytime.tif"]
     assert (request.period_start, request.period_end) == ("2023-01-01", None)
     assert (request.nighttime_nodata, request.daytime_nodata) == (-1.0, None)
-    assert request.ignore_nodata_tag
+    assert request.ignore_nodata_tag and request.nighttime_composite == "median"
+
+
+def test_a_fine_truth_is_named_in_the_form_and_what_was_done_to_it_stands_below(
+    app: Any, space: Workspace, submitted: list[Any]
+) -> None:
+    add_regions(space)
+    manifest = add_dataset(space)
+    folder = space.dataset_folder("cities")
+    page = app("imagery", space, export_source="rasters")
+    assert "Fine truth" not in texts(page)
+    page.text_area(key="export_daytime").set_value(f"{folder}/*-daytime.tif\n")
+    page.text_area(key="export_nighttime").set_value(f"{folder}/*-viirs.tif")
+    page.text_area(key="export_truth").set_value(f"{folder}/abuja-truth.tif")
+    page.selectbox(key="export_truth_calibration").set_value("rank")
+    page.number_input(key="export_truth_shift").set_value(300.0)
+    page.run()
+    assert not page.exception and not page.error
+    next(button for button in page.button if button.label == "Export").click().run()
+    truth = submitted[0][1].truth
+    assert truth == TruthRequest(files=[f"{folder}/abuja-truth.tif"], calibration="rank", maximum_shift_m=300)
+    first, second, *others = manifest.regions
+    changed = [
+        first.model_copy(update={"fine_truth": own_truth_record()}),
+        second.model_copy(update={"truth": None, "truth_note": "the rasters do not cover it."}),
+        *others,
+    ]
+    write_record(folder / "dataset.json", manifest.model_copy(update={"regions": changed}))
+    shown = texts(app("imagery", space, export_source="rasters"))
+    assert f"**{first.name}**: Fine truth sdgsat.tif, compared at 58 m" in shown
+    assert "Moved by 121 m east and 64 m south to agree with VIIRS" in shown
+    assert f"**{second.name}**: No fine truth: the rasters do not cover it." in shown
 
 
 def test_a_pattern_without_files_is_told(app: Any, space: Workspace) -> None:

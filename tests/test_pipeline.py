@@ -412,7 +412,12 @@ def test_a_prediction_is_scored_at_the_analysis_grid_beside_its_sharpened_form_a
         "constant mean of VIIRS": np.full_like(light["truth"], light["viirs"].mean()),
     }
     found = {each.title: each.fine for each in record.fine_scores}
-    assert list(found) == [*list(wanted)[:3], "area-to-point kriging", "constant mean of VIIRS"]
+    assert list(found) == [
+        *list(wanted)[:3],
+        "bicubic VIIRS, sharpened",
+        "area-to-point kriging",
+        "constant mean of VIIRS",
+    ]
     for title, radiance in wanted.items():
         rmse = np.sqrt(np.mean((radiance - light["truth"]) ** 2))
         assert found[title].rmse == pytest.approx(rmse, rel=1e-5)

@@ -380,3 +380,48 @@ def test_threads_are_bounded_while_it_works_and_the_result_does_not_depend_on_th
     for tiles in results[1:]:
         for light, expected in zip(tiles, results[0], strict=True):
             np.testing.assert_array_equal(light, expected)
+
+
+def test_an_exponent_of_0_is_interpolated_viirs_sharpened_whatever_the_prior() -> None:
+    measured = measured_of(town(WINDOW, 20), WINDOW, 21, SOME)
+    smooth = bicubic(measured, WINDOW, PointSpread())
+    wanted = sharpen(smooth, measured, WINDOW, noise=SOME)
+    for seed in (22, 23):
+        found = sharpen(town(WINDOW, seed), measured, WINDOW, noise=SOME, exponent=0.0)
+        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-3)
+
+
+def test_an_exponent_in_between_trusts_the_texture_in_part_and_1_in_full() -> None:
+    truth = town(WINDOW, 24)
+    measured = observe(truth, WINDOW)
+    light = {
+        exponent: sharpen(truth, measured, WINDOW, noise=QUIET, exponent=exponent)
+        for exponent in (0.0, 0.5, 1.0)
+    }
+    logs = [np.log(each) for each in light.values()]
+    texture = [float(np.std(each - gaussian_filter(each, 3))) for each in logs]
+    assert texture[0] < 0.2 * texture[1]
+    assert texture[1] == pytest.approx(texture[2] / 2, rel=0.15)
+    np.testing.assert_allclose(light[1.0], sharpen(truth, measured, WINDOW, noise=QUIET), rtol=1e-6)
+
+
+def test_a_mixture_is_the_same_in_tiles_and_missing_where_the_prior_is() -> None:
+    prior, measured = town(WINDOW, 25).astype(np.float32), measured_of(town(WINDOW, 26), WINDOW, 27, SOME)
+    prior[40:60, 10:90] = np.nan
+    measured[2, 3] = np.nan
+    whole = sharpen(prior, measured, WINDOW, noise=SOME, exponent=0.4)
+    np.testing.assert_array_equal(np.isnan(whole), np.isnan(prior))
+    for tile, kept_bytes in ((3, 2**30), (4, 0)):
+        tiled = np.full(WINDOW.fine_shape, -1, np.float32)
+        found = Sharpening.of(
+            lambda part: prior[part.fine_slices_in(WINDOW)],
+            measured,
+            WINDOW,
+            noise=SOME,
+            exponent=0.4,
+            tile_size=tile,
+            kept_bytes=kept_bytes,
+        )
+        for part, light in found.blocks():
+            tiled[part.fine_slices_in(WINDOW)] = light
+        np.testing.assert_allclose(tiled, whole, rtol=1e-3, atol=1e-4, equal_nan=True)

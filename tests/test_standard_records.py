@@ -306,7 +306,7 @@ def test_sharpened_figures_are_those_of_the_contrast_that_a_model_asks_for(tmp_p
     )
     plain, after = (measure(each, ground, NoProgress(), lambda: WHEN) for each in (flat, raised))
     assert plain.cities[0] == after.cities[0]
-    assert after.cities[1].fine_rmse < 0.1 * plain.cities[1].fine_rmse
+    assert after.cities[1].fine_rmse < 0.95 * plain.cities[1].fine_rmse
     assert plain.identity != after.identity
 
 

@@ -15,6 +15,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from nightlights import palettes
 from nightlights.bands import RadianceTransform
 from nightlights.grid import FINE_PER_VIIRS, Window
+from nightlights.noise import SIMULATED, Noise
 from nightlights.observation import ObservationOperator, PointSpread, footprint_weights
 from nightlights.sharpening import sharpen
 from nightlights.sharpening.interpolation import bicubic, bilinear
@@ -172,31 +173,35 @@ def transform_picture() -> Sheet:
 
 
 def sharpening_picture() -> Sheet:
-    """Truth, VIIRS, bicubic VIIRS, a prior and the sharpened prior, on the simulated planet."""
+    """A prior sharpened with the noise fitted, as before, and not fitted, on the simulated planet."""
     source, spread = SimulatedSource(PLANET), PointSpread()
     taught = source.daytime(TAUGHT).reshape(9, -1).T
     label = bilinear(source.nighttime(TAUGHT).astype(np.float64), TAUGHT, spread).ravel()
     trees = HistGradientBoostingRegressor(random_state=1, max_iter=60).fit(taught[::5], label[::5])
     prior = np.maximum(trees.predict(source.daytime(TOWN).reshape(9, -1).T).reshape(TOWN.fine_shape), 0)
-    truth, measured = source.truth(TOWN), source.nighttime(TOWN).astype(np.float64)
+    truth, seen = source.truth(TOWN), source.nighttime(TOWN).astype(np.float64)
+    noise = Noise(share=0.1, floor=SIMULATED.floor)
+    measured = seen * (1 + noise.share * np.random.default_rng(1).normal(size=seen.shape))
+    believed = Noise(share=noise.share / 20, floor=noise.floor / 20)
     cubic = bicubic(measured, TOWN, spread)
     images = {
         "truth": truth,
-        "VIIRS": np.kron(measured, np.ones((FINE_PER_VIIRS,) * 2)),
+        "VIIRS, 10 % of noise": np.kron(measured, np.ones((FINE_PER_VIIRS,) * 2)),
         "bicubic VIIRS": cubic,
         "prior: boosting on bands": prior,
-        "prior, sharpened": sharpen(prior, measured, TOWN, spread),
+        "noise fitted": sharpen(prior, measured, TOWN, spread, noise=believed),
+        "noise not fitted": sharpen(prior, measured, TOWN, spread, noise=noise),
     }
-    sheet, side = Sheet(680, 520), 212
+    sheet, side = Sheet(680, 580), 212
     for index, (name, light) in enumerate(images.items()):
         x, y = 12 + (index % 3) * (side + 10), 52 + (index // 3) * (side + 28)
         rmse = float(np.sqrt(np.mean((np.asarray(light, np.float64) - truth) ** 2)))
-        sheet.text(x, y - 10, name if name in ("truth", "VIIRS") else f"{name}, RMSE {rmse:.1f}", size=12)
+        sheet.text(x, y - 10, name if index < 2 else f"{name}, RMSE {rmse:.1f}", size=12)
         shade = palettes.radiance_to_unit(light)
         sheet.paste(palettes.RADIANCE[(shade * 255).astype(int)], x, y, side)
     sheet.text(12, 18, "Simulated planet, 8.3 km of Nairobi; RMSE against the truth in nW/cm2/sr", size=14)
-    sheet.bar(474, 380, 170, ["0.2", "4.5", "100"], "radiance, nW/cm2/sr (logarithmic)")
-    sheet.text(474, 430, "simulated, not measured", size=12)
+    sheet.bar(30, 528, 170, ["0.2", "4.5", "100"], "radiance, nW/cm2/sr (logarithmic)")
+    sheet.text(250, 540, "simulated, not measured", size=12)
     return sheet
 
 

@@ -36,6 +36,14 @@ from nightlights.commands.options import (
     writable_workspace,
 )
 from nightlights.commands.output import print_json, print_table
+from nightlights.commands.truth_options import (
+    TruthCalibrationOption,
+    TruthNodataOption,
+    TruthOption,
+    TruthResolutionOption,
+    TruthShiftOption,
+    truth_request,
+)
 from nightlights.commands.work import record_of, run_job, start_job
 from nightlights.errors import SettingsError
 from nightlights.wording import counted
@@ -78,6 +86,22 @@ def export(
     ignore_nodata_tag: Annotated[
         bool, typer.Option("--ignore-nodata-tag", help="Rasters: values tagged as nodata are valid.")
     ] = False,
+    nighttime_composite: Annotated[
+        str,
+        typer.Option(
+            help="Rasters: mosaic, or median where the VIIRS files are months of the same place: offsets "
+            "removed, fires left out, noise measured."
+        ),
+    ] = "mosaic",
+    attribution: Annotated[
+        list[str] | None,
+        typer.Option(help="Source and licence of the imagery, kept in the dataset's record; repeatable."),
+    ] = None,
+    truth: TruthOption = None,
+    truth_nodata: TruthNodataOption = None,
+    truth_calibration: TruthCalibrationOption = None,
+    truth_maximum_shift_m: TruthShiftOption = None,
+    truth_resolution_m: TruthResolutionOption = None,
     bands: Annotated[
         str | None, typer.Option(help="Daytime bands, separated by commas. Default: all of the source.")
     ] = None,
@@ -169,7 +193,17 @@ def export(
         daytime_nodata=daytime_nodata,
         nighttime_nodata=nighttime_nodata,
         ignore_nodata_tag=ignore_nodata_tag,
+        nighttime_composite=nighttime_composite,
+        attribution=attribution or [],
         earthengine=earthengine,
+        truth=truth_request(
+            source,
+            truth,
+            nodata=truth_nodata,
+            calibration=truth_calibration,
+            maximum_shift_m=truth_maximum_shift_m,
+            resolution_m=truth_resolution_m,
+        ),
         bands=None if bands is None else [band.strip() for band in bands.split(",")],
         period_start=period_start,
         period_end=period_end,
@@ -232,5 +266,8 @@ def describe(manifest: "DatasetManifest", json: bool) -> None:
         f"Dataset {manifest.name}: {manifest.source.label}, {counted(len(manifest.bands), 'band')}",
         ("region", "role", "pixels", f"mean {manifest.radiance_unit}", "lit %", "missing %"),
         rows,
-        "Simulated imagery." if manifest.source.simulated else "",
+        "Simulated imagery." if manifest.source.simulated else "\n".join(manifest.source.attribution),
     )
+    for region in manifest.regions:
+        for sentence in region.truth_sentences:
+            typer.echo(f"{region.name}: {sentence}")

@@ -50,8 +50,17 @@ def predict(
     ] = "prediction",
     sharpen: Annotated[
         bool,
-        typer.Option(help="Also correct the prediction so that VIIRS agrees with it."),
+        typer.Option(help="Also correct the prediction until VIIRS agrees with it, but for its noise."),
     ] = True,
+    exponent: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="How far sharpening trusts the texture of the prediction: 0 is interpolated VIIRS. Unless "
+            "given, the region's own VIIRS decides, moved up in scale.",
+        ),
+    ] = None,
     overwrite: OverwriteOption = False,
     background: BackgroundOption = False,
     workspace: WorkspaceOption = None,
@@ -59,6 +68,7 @@ def predict(
 ) -> None:
     """Predict night-time radiance at 29 m for a region, in tiles, at any size."""
     from nightlights.manifests import PredictionRecord, PredictionRequest, read_record
+    from nightlights.wording import sharpening_words
 
     target = None if output is None else output.expanduser()
     if target is not None and (target.is_dir() or not target.absolute().parent.is_dir()):
@@ -74,6 +84,7 @@ def predict(
         dataset=dataset,
         prediction=name,
         sharpen=sharpen,
+        exponent=exponent,
         overwrite=overwrite,
     )
     _check_model(place, run, dataset)
@@ -95,6 +106,9 @@ def predict(
     if record.score:
         figures = f"RMSE {record.score.rmse:.3f}, bias {record.score.bias:+.3f} {record.unit}"
         typer.echo(f"{name}: {figures} over {record.score.pixels:,} VIIRS pixels.{note}")
+    if record.sharpening:
+        for line in sharpening_words(record.sharpening, record.fine_scores):
+            typer.echo(line)
     if record.fine_scores:
         _print_fine(record)
     typer.echo(f"Layers {', '.join(record.layers)} in {folder}")
@@ -103,24 +117,36 @@ def predict(
 
 
 def _print_fine(record: "PredictionRecord") -> None:
-    """Every method against the truth, which simulated imagery alone has."""
+    """Every method against the truth, of the simulated planet or of one's own."""
+    from nightlights.metrics import CLASSES
+
+    own, names = record.fine_truth, [each.name for each in CLASSES]
+    classes = [{each.name: each.rmse for each in score.classes or []} for score in record.fine_scores]
+    head = (
+        f"Simulated planet: {record.region} at 29 m against the true radiance"
+        if own is None
+        else f"{record.region} against {own.label[0].lower()}{own.label[1:]}"
+    )
     print_table(
-        f"Simulated planet: {record.region} at 29 m against the true radiance, in {record.unit}",
-        ("method", "fine RMSE", "MAE", "bias", "SSIM", "lit-area F1", "pixels"),
+        f"{head}, in {record.unit}",
+        ("method", "fine RMSE", *names, "MAE", "bias", "SSIM", "Spearman", "lit-area F1", "pixels"),
         (
             (
                 each.title,
                 cell(each.fine.rmse),
+                *(cell(rmse.get(name)) for name in names),
                 cell(each.fine.mae),
                 f"{each.fine.bias:+z.3f}",
                 cell(each.fine.ssim),
+                cell(each.spearman),
                 cell(each.fine.lit_f1),
                 f"{each.fine.pixels:,}",
             )
-            for each in record.fine_scores
+            for each, rmse in zip(record.fine_scores, classes, strict=True)
         ),
-        "RMSE, MAE and bias are in the unit above; SSIM and F1 have none. What is sharpened or interpolated "
-        f"was made with the VIIRS image of the region. {SIMULATED}",
+        "RMSE (also by the radiance of the truth: dark, dim, bright), MAE and bias are in the unit above; "
+        "SSIM, Spearman and F1 have none. What is sharpened or interpolated was made with the VIIRS image of "
+        f"the region. {SIMULATED if own is None else ' '.join(own.sentences)}",
     )
 
 

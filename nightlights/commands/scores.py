@@ -18,6 +18,7 @@ MORE_FIGURES = (
     "RMSE interval",
     "log-RMSE",
     "Spearman",
+    "RMSE, level known",
     "RMSE dark",
     "RMSE dim",
     "RMSE bright",
@@ -61,6 +62,7 @@ def more_figures_of(score: "Score") -> tuple[str | None, ...]:
         f"{interval.lower:.3g} to {interval.upper:.3g}" if interval else None,
         cell(score.log_rmse),
         cell(score.spearman),
+        cell(score.rmse_level_known),
         *(cell(classes.get(name)) for name in ("dark", "dim", "bright")),
         cell(fine.rmse if fine else None),
         cell(fine.ssim if fine else None),
@@ -88,6 +90,11 @@ def legend(scores: "Iterable[Score]") -> str:
         )
     if any(score.log_rmse is not None for score in known):
         words.append("log-RMSE: of ln(1 + radiance). Spearman: correlation of ranks.")
+    if any(score.rmse_level_known is not None for score in known):
+        words.append(
+            "Level known: once one factor for each region has given the prediction the mean of VIIRS; how "
+            "bright a country is cannot be seen by day."
+        )
     if any(score.classes for score in known):
         words.append(
             f"Classes by measured radiance: dark below {DIM_FROM:g}, dim, bright from {BRIGHT_FROM:g} on."
@@ -95,9 +102,19 @@ def legend(scores: "Iterable[Score]") -> str:
     if any(score.fine for score in known):
         words.append(
             "Fine RMSE, SSIM (of ln(1 + radiance)) and lit-area F1 (lit from "
-            f"{LIT_FROM:g} on): at the analysis grid against the true radiance."
+            f"{LIT_FROM:g} on): against the true radiance{_scale_of(known)}."
         )
     return " ".join(words)
+
+
+def _scale_of(scores: "Iterable[Score]") -> str:
+    """At which scale the fine scores are, where it is one."""
+    sides = {score.fine.scale_m for score in scores if score.fine}
+    if sides == {None}:
+        return " at the analysis grid"
+    known = sorted(side for side in sides if side is not None)
+    span = f"{known[0]:.0f}" + (f" to {known[-1]:.0f}" if known[-1] > 1.02 * known[0] else "")
+    return f" of your own raster, both averaged to {span} m"
 
 
 SIMULATED = "The imagery is simulated: these figures say nothing about the Earth."

@@ -136,8 +136,8 @@ def _is_descriptor(stream: TextIO, descriptor: int) -> bool:
         return False
 
 
-def record_of(kind: type[AnyRecord], **values: Any) -> AnyRecord:
-    """The record of what the options say.
+def record_of(kind: type[AnyRecord], prefix: str = "", /, **values: Any) -> AnyRecord:
+    """The record of what the options say; ``prefix`` begins the names of all of them.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def record_of(kind: type[AnyRecord], **values: Any) -> AnyRecord:
         return kind(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        option = "--" + str(first["loc"][0]).replace("_", "-") if first["loc"] else "The options"
+        option = f"--{prefix}" + str(first["loc"][0]).replace("_", "-") if first["loc"] else "The options"
         reason = first["msg"][:1].lower() + first["msg"][1:]
         length = re.search(r"\{0,(\d+)\}", str(first.get("ctx", {}).get("pattern")))
         if first["type"] == "string_pattern_mismatch" and length:

@@ -141,6 +141,14 @@ def region_table(manifest: DatasetManifest) -> None:
     st.dataframe(pd.DataFrame(rows), column_config=columns, hide_index=True, width="stretch")
 
 
+def truth_words(manifest: DatasetManifest) -> None:
+    """What was done to a fine truth of one's own, region by region; nothing without one."""
+    known = [region for region in manifest.regions if region.truth_sentences]
+    if known:
+        st.markdown("#### Fine truth", help="Your raster: how it was aligned and calibrated in each region.")
+        st.markdown("\n".join(f"- **{region.name}**: {' '.join(region.truth_sentences)}" for region in known))
+
+
 def description(manifest: DatasetManifest) -> str:
     """Source, period, bands and date in one line."""
     parts = [manifest.source.label]

@@ -14,6 +14,7 @@ from nightlights.interface.connection import connection, is_test_server
 from nightlights.interface.earthengine_form import ask_for_composites
 from nightlights.interface.jobs_view import duration
 from nightlights.interface.training_view import size
+from nightlights.interface.truth_form import ask_for_truth
 from nightlights.manifests import ExportRequest
 from nightlights.names import unused_name
 from nightlights.pipeline import make_source
@@ -180,7 +181,15 @@ def _simulated(settings: Settings) -> ExportRequest:
 def _rasters() -> ExportRequest | None:
     daytime = _lines("Daytime GeoTIFFs", "export_daytime", "day/*.tif")
     nighttime = _lines("VIIRS GeoTIFFs", "export_nighttime", "viirs/*.tif")
+    composed = st.checkbox(
+        "Median of the VIIRS files",
+        key="export_median",
+        persist_state="session",
+        help="For monthly composites of the same place: the offset of each is removed, fires are left out, "
+        "and the noise is measured. Otherwise the files are mosaicked, the first on top.",
+    )
     start, end = _period()
+    truth = ask_for_truth()
     with st.expander("Missing pixels"):
         ignored = st.checkbox(
             "Ignore the files' nodata tag",
@@ -191,7 +200,7 @@ def _rasters() -> ExportRequest | None:
         day_value = _number("Daytime value that means missing", "export_day_nodata")
         night_value = _number("VIIRS value that means missing", "export_night_nodata")
     if not daytime or not nighttime:
-        st.caption("Name at least one daytime file and one VIIRS file; several of a kind are mosaicked.")
+        st.caption("Name at least one daytime file and one VIIRS file; several of a kind make one image.")
         return None
     return ExportRequest(
         dataset="unnamed",
@@ -202,6 +211,8 @@ def _rasters() -> ExportRequest | None:
         daytime_nodata=day_value,
         nighttime_nodata=night_value,
         ignore_nodata_tag=ignored,
+        nighttime_composite="median" if composed else "mosaic",
+        truth=truth,
         period_start=start,
         period_end=end,
     )

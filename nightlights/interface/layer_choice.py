@@ -34,6 +34,6 @@ def choose_sharpening() -> bool:
         value=True,
         key="sharpen",
         persist_state="session",
-        help="Also corrects the prediction so that VIIRS agrees with it, to 1 % where light can explain it; "
-        "takes less time than predicting.",
+        help="Also corrects the prediction until VIIRS agrees with it, but for its noise; takes less time "
+        "than predicting. How far the texture of the prediction is trusted, the region's own VIIRS decides.",
     )

@@ -32,6 +32,7 @@ PAGE_OF_KIND: Final[Mapping[JobKind, str]] = {
     "predict": "compare",
     "publish": "compare",
     "fetch": "tasks",
+    "example": "imagery",
 }
 """Where a job of a kind is watched."""
 

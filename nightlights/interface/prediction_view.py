@@ -16,11 +16,12 @@ from nightlights.interface.training_view import size
 from nightlights.manifests import PredictionRecord
 from nightlights.maps import values_at
 from nightlights.scores import BICUBIC, CONSTANT
+from nightlights.wording import sharpening_words
 
 _MEANINGS: dict[str, str] = {
     "viirs": "Measured: the mean over footprints of about 742 m, pixels of about 460 m",
     "prediction": "The network's radiance, pixels of about 29 m",
-    "sharpened": "The prediction corrected so that VIIRS would see what it measured, pixels of about 29 m",
+    "sharpened": "Corrected until VIIRS would see what it measured, but for noise; pixels of about 29 m",
     "observed": "The prediction through the footprint of VIIRS",
     "difference": "Predicted as VIIRS sees it, minus VIIRS",
     "uncertainty": "Width of the 90 % interval for what VIIRS would measure: where it is wide, do not trust",
@@ -62,7 +63,7 @@ def values_at_point(
     found = values_at(files, longitude, latitude)
     bands = found.pop("daytime", ())
     radiance = [
-        Figure(f"{RADIANCE_LAYERS[layer][0]} ({record.unit})", _digits(values[0]), _MEANINGS[layer])
+        Figure(f"{RADIANCE_LAYERS[layer][0]} ({record.unit})", _digits(values[0]), _meaning(record, layer))
         for layer, values in found.items()
     ]
     daytime = []
@@ -131,7 +132,7 @@ def show_downloads(record: PredictionRecord, folder: Path) -> None:
                 file_name=f"{record.name}-{layer}.tif",
                 mime="image/tiff",
                 key=f"download-{record.name}-{layer}",
-                help=_MEANINGS[layer],
+                help=_meaning(record, layer),
                 on_click="ignore",
                 icon=":material/download:",
             )
@@ -147,24 +148,36 @@ def show_fine_scores(record: PredictionRecord) -> None:
     """Prediction, sharpened prediction and what VIIRS alone gives against the truth, where it is known."""
     if "truth" not in record.layers:
         return
-    st.markdown(
-        "#### Against the simulated truth",
-        help="Pixel by pixel at 29 m, over the whole region. Simulated: it says nothing about the Earth.",
-    )
+    own = record.fine_truth
+    if own is None:
+        st.markdown(
+            "#### Against the simulated truth",
+            help="Pixel by pixel at 29 m, over the whole region. Simulated: it says nothing about the Earth.",
+        )
+    else:
+        st.markdown(
+            f"#### Against your fine truth, at {own.scale_m:.0f} m",
+            help="Prediction and raster are averaged to the coarser of the two scales.",
+        )
+        st.caption(" ".join(own.sentences))
     if not record.fine_scores:
         st.info(
             "This prediction was made before scores at 29 m were kept. Predict again to score it and its "
             "sharpened form beside interpolated VIIRS and its mean."
+            if own is None
+            else "The raster and the prediction have no known pixel in common."
         )
         return
     st.dataframe(
         fine_rows(record.fine_scores, BICUBIC),
-        column_config=fine_columns(BICUBIC),
+        column_config=fine_columns(BICUBIC, own.scale_m if own else None),
         hide_index=True,
         height="content",
         placeholder="–",
     )
-    words = "Simulated imagery. Sharpening and interpolation use the VIIRS image of this very region."
+    words = "Sharpening and interpolation use the VIIRS image of this very region."
+    if record.source.simulated:
+        words = f"Simulated imagery. {words}"
     if any(each.method == CONSTANT for each in record.fine_scores):
         words += (
             f" The row **{CONSTANT}** gives every pixel the mean radiance of that image: a method with a "
@@ -175,6 +188,28 @@ def show_fine_scores(record: PredictionRecord) -> None:
     if not any(each.sharpened for each in record.fine_scores):
         words += " Tick **Sharpen too** and predict again to score the sharpened prediction."
     st.caption(words)
+
+
+def show_verdict(record: PredictionRecord) -> None:
+    """How well the sharpened layer agrees with VIIRS, and how far its texture is to be trusted."""
+    if "sharpened" not in record.layers:
+        return
+    st.markdown("#### Sharpened", help="By the VIIRS of this very region; see the science for how.")
+    if record.sharpening is None:
+        st.info(
+            "This prediction was sharpened by an earlier recipe, to agree with VIIRS within 1 %, noise and "
+            "all. Predict again to sharpen it to the level of the noise."
+        )
+        return
+    st.markdown("\n".join(f"- {line}" for line in sharpening_words(record.sharpening, record.fine_scores)))
+
+
+def _meaning(record: PredictionRecord, layer: str) -> str:
+    """What a layer shows."""
+    if layer == "truth" and record.fine_truth is not None:
+        own = record.fine_truth
+        return f"Your raster {own.files[0]}, calibrated to VIIRS; it resolves {own.resolution_m:.3g} m"
+    return _MEANINGS[layer]
 
 
 def show_values(record: PredictionRecord, folder: Path, point: tuple[float, float] | None) -> None:

@@ -27,12 +27,20 @@ _MORE_HELP = {
     "RMSE, dark": f"RMSE where VIIRS measured less than {DIM_FROM:g} {RADIANCE_UNIT}.",
     "RMSE, dim": f"RMSE where VIIRS measured {DIM_FROM:g} to {BRIGHT_FROM:g} {RADIANCE_UNIT}.",
     "RMSE, bright": f"RMSE where VIIRS measured {BRIGHT_FROM:g} {RADIANCE_UNIT} or more.",
-    "RMSE, fine": "Against the true radiance at 29 m, which only simulated imagery has.",
+    "RMSE, fine": "Against the true radiance: of the simulated planet at 29 m, or of a raster of your own at "
+    "the coarser scale of the two.",
     "log-RMSE": "RMSE of the natural logarithm of 1 + radiance: weighs dark places as bright ones. No unit.",
+    "RMSE, level known": "RMSE once one factor for each region has given the prediction the mean of VIIRS: "
+    "what is left of the error where the level of a country is known, which cannot be seen by day.",
     "Spearman": "Correlation of the ranks of prediction and VIIRS: 1 is the right order. No unit.",
-    "SSIM": "Structural similarity to the true ln(1 + radiance) at 29 m: 1 is perfect. No unit.",
-    "Lit F1": f"Agreement of the area lit by {LIT_FROM:g} {RADIANCE_UNIT} or more with the truth at 29 m: "
+    "SSIM": "Structural similarity to the true ln(1 + radiance): 1 is perfect. No unit.",
+    "Lit F1": f"Agreement of the area lit by {LIT_FROM:g} {RADIANCE_UNIT} or more with the truth: "
     "1 is perfect. No unit.",
+}
+_FINE_CLASSES = {
+    "dark": f"less than {DIM_FROM:g} {RADIANCE_UNIT}",
+    "dim": f"{DIM_FROM:g} to {BRIGHT_FROM:g} {RADIANCE_UNIT}",
+    "bright": f"{BRIGHT_FROM:g} {RADIANCE_UNIT} or more",
 }
 _INTERVAL = "RMSE, 95 % confidence interval"
 _RATIO = "RMSE ratio"
@@ -181,40 +189,54 @@ def score_rows(scores: Sequence[Score]) -> pd.DataFrame:
 
 
 def fine_rows(scores: Sequence[MethodFineScore], reference: str) -> pd.DataFrame:
-    """A row a method, in the given order; the RMSE also as a share of that of ``reference``."""
+    """A row a method, in the given order; the RMSE also as a fraction of that of ``reference``.
+
+    Columns of figures that no score has, as those of an older version, are left out.
+    """
     against = next((each.fine.rmse for each in scores if each.method == reference and not each.sharpened), 0)
-    return pd.DataFrame(
+    classes = [{each.name: each.rmse for each in score.classes or []} for score in scores]
+    rows = pd.DataFrame(
         {
             "Method": each.title,
             "RMSE": each.fine.rmse,
             _RATIO: each.fine.rmse / against if against else None,
+            **{f"RMSE, {name}": rmse.get(name) for name in _FINE_CLASSES},
             "MAE": each.fine.mae,
             "Bias": rounded(each.fine.bias, 3),
             "SSIM": rounded(each.fine.ssim, 3),
+            "Spearman": rounded(each.spearman, 3),
             "Lit F1": rounded(each.fine.lit_f1, 3),
             "Pixels": each.fine.pixels,
         }
-        for each in scores
+        for each, rmse in zip(scores, classes, strict=True)
     )
+    newer = [*(f"RMSE, {name}" for name in _FINE_CLASSES), "Spearman"]
+    return rows.drop(columns=[title for title in newer if title in rows and rows[title].isna().all()])
 
 
-def fine_columns(reference: str) -> dict[str, Any]:
-    """How the columns of :func:`fine_rows` are shown."""
+def fine_columns(reference: str, scale_m: float | None = None) -> dict[str, Any]:
+    """How the columns of :func:`fine_rows` are shown; ``scale_m`` is that of a truth of one's own."""
     number = st.column_config.NumberColumn
+    side = f"{scale_m or 29:.0f} m"
+    truth = "simulated truth" if scale_m is None else "fine truth"
     meanings = {
-        "RMSE": "Root mean squared error of single 29 m pixels. Smaller is better.",
-        "MAE": "Mean absolute error of single 29 m pixels. Smaller is better.",
-        "Bias": "Mean of the method minus the simulated truth: above 0, too much light.",
+        "RMSE": f"Root mean squared error of single {side} pixels. Smaller is better.",
+        **{f"RMSE, {name}": f"RMSE where the truth has {span}." for name, span in _FINE_CLASSES.items()},
+        "MAE": f"Mean absolute error of single {side} pixels. Smaller is better.",
+        "Bias": f"Mean of the method minus the {truth}: above 0, too much light.",
     }
     return {
         "Method": st.column_config.TextColumn("Method", pinned=True),
         **{
-            title: number(f"{title} at 29 m ({RADIANCE_UNIT})", format="%.3f", help=meaning)
+            title: number(f"{title} at {side} ({RADIANCE_UNIT})", format="%.3f", help=meaning)
             for title, meaning in meanings.items()
         },
         _RATIO: number(f"RMSE / {reference}", format="%.2f", help=f"RMSE as a share of that of {reference}."),
         **{title: number(title, format="%.3f", help=_MORE_HELP[title]) for title in ("SSIM", "Lit F1")},
-        "Pixels": number("29 m pixels", format="localized"),
+        "Spearman": number(
+            "Spearman", format="%.3f", help=f"Correlation of ranks with the {truth}: 1 is the right order."
+        ),
+        "Pixels": number(f"{side} pixels", format="localized"),
     }
 
 
@@ -229,6 +251,7 @@ def more_figures(score: Score) -> dict[str, float | str | None]:
         "RMSE, fine": fine.rmse if fine else None,
         "log-RMSE": score.log_rmse,
         "Spearman": rounded(score.spearman, 3),
+        "RMSE, level known": score.rmse_level_known,
         "SSIM": fine.ssim if fine else None,
         "Lit F1": fine.lit_f1 if fine else None,
     }

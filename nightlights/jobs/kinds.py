@@ -171,6 +171,24 @@ class FirstLookRequest(Record):
     run: Name
 
 
+class ExampleRequest(Record):
+    """The arguments of an example: public rasters of a country, fetched and made into a dataset.
+
+    Attributes
+    ----------
+    example:
+        Which one; see :data:`nightlights.examples.EXAMPLES`.
+    dataset:
+        Name of the dataset and of its regions.
+    overwrite:
+        Export it again where it is there already.
+    """
+
+    example: Name
+    dataset: Name
+    overwrite: bool = False
+
+
 def _dataset_of_run(workspace: Workspace, run: str) -> list[str]:
     with contextlib.suppress(WorkspaceError):
         return [f"datasets/{read_record(workspace.run_folder(run) / 'run.json', RunRecord).dataset}"]
@@ -340,6 +358,14 @@ KINDS: dict[JobKind, Kind] = {
         target=lambda request: str(request.task_id),
         writes=lambda _, request: [str(request.folder)],
         reads=lambda _, __: [],
+    ),
+    "example": Kind(
+        ExampleRequest,
+        "nightlights.examples:run_example",
+        target=lambda request: str(request.dataset),
+        writes=lambda _, request: [f"datasets/{request.dataset}", f"examples/{request.example}"],
+        reads=lambda _, __: [],
+        remains=_unfinished_dataset,
     ),
 }
 """What the handlers are is known here by name alone: nothing heavy is imported by listing jobs."""

@@ -49,6 +49,7 @@ _TITLES: dict[JobKind, str] = {
     "predict": "Predict",
     "publish": "Publish prediction",
     "fetch": "Fetch files of task",
+    "example": "Real light",
 }
 
 

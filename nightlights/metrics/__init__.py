@@ -5,6 +5,7 @@ from nightlights.metrics.classes import BRIGHT_FROM, CLASSES, DIM_FROM, Radiance
 from nightlights.metrics.fine import LIT_FROM, FineSums, structural_similarity
 from nightlights.metrics.patterns import dark_holes, edge_ratio, phase_spread, scan_lines
 from nightlights.metrics.pixels import PixelPairs, spearman
+from nightlights.metrics.ranks import RankSums
 from nightlights.metrics.sums import ALL_REGIONS, ErrorSums, ScoreSums, log_radiance
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "FineSums",
     "PixelPairs",
     "RadianceClass",
+    "RankSums",
     "ScoreSums",
     "dark_holes",
     "edge_ratio",

@@ -1,4 +1,4 @@
-"""Scores at the analysis grid, where the true fine radiance is known: on simulated imagery alone.
+"""Scores against a fine truth: the simulated planet's at the analysis grid, one's own at a common scale.
 
 Structural similarity follows Wang et al. (2004, doi:10.1109/TIP.2003.819861): a Gaussian window of 11 x 11
 pixels and 1.5 pixels standard deviation, K1 = 0.01, K2 = 0.03. It is taken of the logarithm of 1 + radiance,
@@ -24,7 +24,8 @@ LIT_FROM: Final = DIM_FROM
 BRIGHTEST: Final = 500.0
 """Upper end of the range of structural similarity, in nW/cm2/sr."""
 
-_RADIUS: Final = 5
+SIMILARITY_RADIUS: Final = 5
+"""Pixels around each that its structural similarity depends on."""
 _SIGMA: Final = 1.5
 _K1, _K2 = 0.01, 0.03
 
@@ -95,8 +96,8 @@ class FineSums:
         """The sums over the pixels of both."""
         return FineSums(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
-    def score(self) -> FineScore:
-        """The scores.
+    def score(self, scale_m: float | None = None) -> FineScore:
+        """The scores; ``scale_m`` is the side in metres of what was added, None for analysis pixels.
 
         Raises
         ------
@@ -119,6 +120,7 @@ class FineSums:
             lit_recall=self.lit_both / self.lit_truth if self.lit_truth else None,
             lit_from=LIT_FROM,
             pixels=self.pixels,
+            scale_m=scale_m,
         )
 
 
@@ -146,7 +148,7 @@ def structural_similarity(first: NDArray[np.float64], second: NDArray[np.float64
 def _windowed(values: NDArray[np.float64]) -> NDArray[np.float64]:
     from scipy.ndimage import correlate1d
 
-    weights = np.exp(-0.5 * (np.arange(-_RADIUS, _RADIUS + 1) / _SIGMA) ** 2)
+    weights = np.exp(-0.5 * (np.arange(-SIMILARITY_RADIUS, SIMILARITY_RADIUS + 1) / _SIGMA) ** 2)
     weights /= weights.sum()
     for axis in (0, 1):
         values = correlate1d(values, weights, axis=axis, mode="constant", cval=np.nan)

@@ -88,6 +88,24 @@ class PixelPairs:
         """
         return spearman(self.table["predicted"], self.table["measured"])
 
+    @property
+    def rmse_level_known(self) -> float | None:
+        """RMSE in nW/cm2/sr once one factor for each group has given the prediction the mean of VIIRS.
+
+        How bright a country is cannot be seen by day: light per person differs by a factor of 57 between four
+        African countries. Where its mean is known, one number mends that. None where a group has no
+        predicted light.
+        """
+        groups = np.unique(self.table["group"])
+        errors = []
+        for group in groups:
+            pixels = self.table[self.table["group"] == group]
+            total, wanted = float(pixels["predicted"].sum()), float(pixels["measured"].sum())
+            if total <= 0:
+                return None
+            errors.append(pixels["predicted"] * (max(wanted, 0.0) / total) - pixels["measured"])
+        return float(np.sqrt(np.mean(np.concatenate(errors) ** 2))) if errors else None
+
     def score(
         self, method: str, region: str, role: Role | None = None, bootstrap: Bootstrap = BOOTSTRAP
     ) -> Score:
@@ -100,7 +118,11 @@ class PixelPairs:
         """
         plain = self.sums.score(method, region, role)
         return plain.model_copy(
-            update={"spearman": self.spearman, "intervals": intervals(self.table, bootstrap)}
+            update={
+                "spearman": self.spearman,
+                "rmse_level_known": self.rmse_level_known,
+                "intervals": intervals(self.table, bootstrap),
+            }
         )
 
 

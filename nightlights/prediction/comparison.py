@@ -14,6 +14,7 @@ from nightlights.grid import Window
 from nightlights.manifests import Role, Score
 from nightlights.metrics import BOOTSTRAP, Bootstrap, FineSums, PixelPairs, ScoreSums
 from nightlights.observation import PointSpread, observe
+from nightlights.prediction.fine_pairs import FinePairs
 from nightlights.prediction.tiling import expanded
 
 _OBSERVED_TILE = 64
@@ -57,7 +58,9 @@ class Comparison:
     sums:
         Sums over them.
     fine:
-        Sums over the analysis pixels, where the true fine radiance is known.
+        Sums over the analysis pixels, or blocks of them, where the fine truth is known.
+    fine_scale_m:
+        Side of these blocks in metres; None for analysis pixels.
     total_predicted, total_measured:
         Sum of radiance x area, in nW/cm2/sr km2.
     """
@@ -65,6 +68,7 @@ class Comparison:
     def __init__(self) -> None:
         self.sums = ScoreSums()
         self.fine = FineSums()
+        self.fine_scale_m: float | None = None
         self.total_predicted = 0.0
         self.total_measured = 0.0
         self._pieces: list[PixelPairs] = []
@@ -104,17 +108,25 @@ def pooled_score(
 ) -> Score:
     """Every score of ``method`` over the pixels of several regions.
 
+    Fine truths that are compared at scales more than a tenth apart are not pooled.
+
     Raises
     ------
     DatasetError
         When there is no pixel to score.
     """
     pixels = PixelPairs.pooled([comparison.pixels for comparison in comparisons])
-    fine = FineSums()
+    fine, scales = FineSums(), set()
     for comparison in comparisons:
         fine = fine.merge(comparison.fine)
+        if comparison.fine.pixels:
+            scales.add(comparison.fine_scale_m)
     score = pixels.score(method, region, role, bootstrap)
-    return score.model_copy(update={"fine": fine.score() if fine.pixels else None})
+    sides = [side for side in scales if side is not None]
+    alike = len(sides) == len(scales) and max(sides, default=1) <= 1.1 * min(sides, default=1)
+    if not fine.pixels or not (alike or scales == {None}):
+        return score.model_copy(update={"fine": None})
+    return score.model_copy(update={"fine": fine.score(max(sides, default=None))})
 
 
 def compare_fine(
@@ -129,18 +141,18 @@ def compare_fine(
     tile_size:
         Side of a tile in VIIRS pixels, on which nothing but memory depends.
     """
-    window = dataset.region(region).window.window
     comparison = Comparison()
-    for tile in window.tiles(tile_size, tile_size):
+    pairs = FinePairs(dataset, region)
+    comparison.fine_scale_m = pairs.scale_m
+    for tile in pairs.tiles(tile_size):
         farthest = float(np.abs(tile.latitudes).max())
-        # One VIIRS pixel more than nothing completes the windows of structural similarity.
-        reach = expanded(tile, max(spread.margin(farthest), 1), window)
+        reach = pairs.reach(tile, spread.margin(farthest))
         fine = read(reach)
         seen = observe(fine, reach, spread)[tile.slices_in(reach)].astype(np.float32)
         comparison.add(tile, seen, dataset.read_nighttime(region, tile))
-        truth = dataset.read_truth(region, reach)
-        if truth is not None:
-            comparison.fine = comparison.fine.add(fine, truth, tile.fine_slices_in(reach))
+        pair = pairs.pair(fine, reach, tile)
+        if pair is not None:
+            comparison.fine = comparison.fine.add(*pair)
     return comparison
 
 

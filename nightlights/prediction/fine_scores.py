@@ -9,18 +9,26 @@ from numpy.typing import NDArray
 
 from nightlights import cog
 from nightlights.datasets import Dataset
-from nightlights.grid import Window
+from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.manifests import MethodFineScore
-from nightlights.metrics import FineSums
+from nightlights.metrics import FineSums, RankSums, ScoreSums
 from nightlights.observation import PointSpread
 from nightlights.prediction.comparison import Read
+from nightlights.prediction.fine_pairs import FinePairs
+from nightlights.prediction.layers import dataset_noise
 from nightlights.prediction.tiling import expanded
 from nightlights.progress import NoProgress, Progress
 from nightlights.scores import BICUBIC, CONSTANT, KRIGING
-from nightlights.sharpening.interpolation import area_to_point_kriging, bicubic
+from nightlights.sharpening import Sharpening
+from nightlights.sharpening.interpolation import area_to_point_kriging, bicubic, bicubic_part
+
+Floats = NDArray[np.float64]
 
 LARGEST_KRIGED = 128
 """Side in VIIRS pixels of the largest region that is kriged: time and memory grow with its third power."""
+
+LARGEST_SHARPENED = 50_000_000
+"""Analysis pixels of the largest region whose interpolated VIIRS is sharpened for comparison, in memory."""
 
 _TILE = 64
 # A pixel this far away weighs less than a billionth in a cubic spline, so that tiles meet.
@@ -38,7 +46,8 @@ def layer_fine_scores(
     """Score the layers ``prediction`` and ``sharpened``, interpolated VIIRS and its mean against the truth.
 
     Every method counts where the prediction is known. Kriging is left out of regions beyond
-    :data:`LARGEST_KRIGED`.
+    :data:`LARGEST_KRIGED`. Against a raster of one's own, the coarser scale of the two is compared, and
+    where ``sharpened`` is a layer, interpolated VIIRS is also sharpened.
 
     Parameters
     ----------
@@ -50,10 +59,9 @@ def layer_fine_scores(
     Returns
     -------
     list
-        Network, network sharpened, bicubic, kriging, constant mean, as far as they are there; empty where
-        the truth is unknown.
+        Network, network sharpened, bicubic, bicubic sharpened, kriging, constant mean, as far as they are
+        there; empty where the truth is unknown.
     """
-    window = dataset.region(region).window.window
     if dataset.region(region).truth is None:
         return []
     predicted = folder / layers["prediction"]
@@ -61,24 +69,68 @@ def layer_fine_scores(
     if "sharpened" in layers:
         sharpened = folder / layers["sharpened"]
         methods[network, True] = lambda part: cog.read(sharpened, part)[0]
-    methods |= {(method, False): read for method, read in _from_viirs(dataset, region).items()}
-    sums = dict.fromkeys(methods, FineSums())
-    tiles = list(window.tiles(_TILE, _TILE))
+    window = dataset.region(region).window.window
+    small = FINE_PER_VIIRS**2 * window.width * window.height <= LARGEST_SHARPENED
+    for name, read in _from_viirs(dataset, region).items():
+        methods[name, False] = read
+        if name == BICUBIC and "sharpened" in layers and small:
+            methods[name, True] = _sharpened_bicubic(dataset, region)
+    pairs = FinePairs(dataset, region)
+    sums = {method: _Sums() for method in methods}
+    tiles = list(pairs.tiles(_TILE))
     for done, tile in enumerate(tiles):
         (progress or NoProgress()).update(done, len(tiles), unit="tiles", message="Scoring against the truth")
-        # One VIIRS pixel more completes the windows of structural similarity.
-        reach = expanded(tile, 1, window)
-        inner, truth = tile.fine_slices_in(reach), dataset.read_truth(region, reach)
-        if truth is None:
-            continue
+        reach = pairs.reach(tile)
         known = np.isfinite(cog.read(predicted, reach)[0])
         for method, read in methods.items():
-            sums[method] = sums[method].add(np.where(known, read(reach), np.nan), truth, inner)
+            pair = pairs.pair(np.where(known, read(reach), np.nan), reach, tile)
+            if pair is not None:
+                sums[method].add(*pair)
     return [
-        MethodFineScore(method=method, sharpened=corrected, fine=total.score())
+        total.score(method, corrected, pairs.scale_m)
         for (method, corrected), total in sums.items()
-        if total.pixels
+        if total.fine.pixels
     ]
+
+
+class _Sums:
+    """What is summed up of one method."""
+
+    def __init__(self) -> None:
+        self.fine, self._errors, self._ranks = FineSums(), ScoreSums(), RankSums()
+
+    def add(self, light: Floats, truth: Floats, inner: tuple[slice, slice]) -> None:
+        self.fine = self.fine.add(light, truth, inner)
+        self._errors = self._errors.add(light[inner], truth[inner])
+        self._ranks = self._ranks.add(light[inner], truth[inner])
+
+    def score(self, method: str, sharpened: bool, scale_m: float | None) -> MethodFineScore:
+        return MethodFineScore(
+            method=method,
+            sharpened=sharpened,
+            fine=self.fine.score(scale_m),
+            classes=self._errors.score(method, "").classes,
+            spearman=self._ranks.spearman,
+        )
+
+
+def _sharpened_bicubic(dataset: Dataset, region: str) -> Read:
+    """What sharpening makes of VIIRS alone: what the texture of a prediction has to beat."""
+    window = dataset.region(region).window.window
+    measured = dataset.read_nighttime(region).astype(np.float64)
+    noise, sigma = dataset_noise(dataset, region)
+    found = Sharpening.of(
+        lambda part: bicubic_part(measured, window, part),
+        measured,
+        window,
+        PointSpread(dataset.manifest.point_spread_fwhm_m),
+        noise=noise,
+        sigma=sigma,
+    )
+    light = np.empty(window.fine_shape, np.float32)
+    for tile, block in found.blocks():
+        light[tile.fine_slices_in(window)] = block
+    return lambda part: light[part.fine_slices_in(window)]
 
 
 def _from_viirs(dataset: Dataset, region: str) -> dict[str, Read]:

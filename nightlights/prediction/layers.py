@@ -14,17 +14,22 @@ from nightlights.bands import RADIANCE_UNIT
 from nightlights.datasets import Dataset
 from nightlights.grid import Window
 from nightlights.manifests import SharpeningRecord
+from nightlights.noise import Noise, measured_noise, measured_sigma
 from nightlights.observation import PointSpread
 from nightlights.prediction.comparison import Comparison, compare_fine, observed_blocks
 from nightlights.prediction.tiling import Predictor
 from nightlights.progress import NoProgress, Progress
 from nightlights.sharpening import Agreement, Sharpening
+from nightlights.sharpening.verdict import verdict
 
 MODEL_TAG = "model"
 """Tag of a raster that names the run it was predicted with."""
 
 CONTRAST_TAG = "sharpening_contrast"
 """Tag of a sharpened raster: to which power its texture is that of the prediction."""
+
+EXPONENT_TAG = "texture_exponent"
+"""Tag of a sharpened raster: how far that texture is trusted, from 0 to 1."""
 
 _TILE = 1024
 
@@ -60,6 +65,7 @@ def predict_region(
     tile_size: int | None = None,
     *,
     sharpen: bool = False,
+    exponent: float | None = None,
 ) -> RegionPrediction:
     """Predict ``region`` and write its layers as Cloud Optimized GeoTIFFs into ``out_folder``.
 
@@ -74,6 +80,9 @@ def predict_region(
         Side of a tile in analysis pixels; chosen for the network unless given.
     sharpen:
         Make the layer ``sharpened``, too; it takes less time than predicting.
+    exponent:
+        How far its texture is that of the prediction, from 0 to 1; what the region's own VIIRS says unless
+        given, see :func:`nightlights.sharpening.verdict.verdict`.
 
     Raises
     ------
@@ -133,12 +142,25 @@ def predict_region(
     if sharpen:
         watched = _Watched(predicted, progress or NoProgress(), window)
         measured = dataset.read_nighttime(region)
-        noise = dataset.manifest.viirs_noise
+        noise, sigma = dataset_noise(dataset, region)
+        found_by = None
+        if exponent is None:
+            seen = _observed_power(predicted, contrast, window, spread)
+            found_by = verdict(measured, seen, window, spread, noise)
+            exponent = found_by.exponent
         corrected = Sharpening.of(
-            watched.read, measured, window, spread, noise=noise, contrast=contrast, tile_size=watched.side
+            watched.read,
+            measured,
+            window,
+            spread,
+            noise=noise,
+            contrast=contrast,
+            exponent=exponent,
+            sigma=sigma,
+            tile_size=watched.side,
         )
         agreement = corrected.agreement
-        found = {CONTRAST_TAG: f"{contrast:g}", **_tags_of(agreement)}
+        found = {CONTRAST_TAG: f"{contrast:g}", EXPONENT_TAG: f"{exponent:g}", **_tags_of(agreement)}
         write("sharpened", watched.written(corrected.blocks()), fine=True, **found)
         known = agreement.pixels > 0
         report = SharpeningRecord(
@@ -146,9 +168,45 @@ def predict_region(
             chi_square=agreement.chi_square if known else None,
             within_two_sigma=agreement.within_two_sigma if known else None,
             pixels=agreement.pixels,
+            exponent=exponent,
+            verdict=found_by,
         )
     comparison = compare_fine(dataset, region, lambda part: cog.read(predicted, part)[0], spread)
     return RegionPrediction(layers, comparison, contrast, report)
+
+
+def dataset_noise(dataset: Dataset, region: str) -> tuple[Noise, NDArray[np.float64]]:
+    """How far VIIRS scatters in a region, and every pixel of it: by its own months where there are several.
+
+    Returns
+    -------
+    noise, sigma:
+        As a function of the light, and of every pixel, shape (height, width), nW/cm2/sr.
+    """
+    measured = dataset.read_nighttime(region)
+    months = dataset.read_noise(region)
+    noise = None if months is None else measured_noise(measured, *months)
+    if noise is None or months is None:
+        usual = dataset.manifest.viirs_noise
+        return usual, usual.sigma(measured)
+    return noise, measured_sigma(noise, measured, *months)
+
+
+def _observed_power(
+    predicted: Path, power: float, window: Window, spread: PointSpread
+) -> NDArray[np.float32]:
+    """What VIIRS would see of the prediction to a power, shape (height, width)."""
+
+    def read(part: Window) -> NDArray[np.float32]:
+        light: NDArray[np.float32] = np.maximum(cog.read(predicted, part)[0], 0)
+        if power != 1:
+            light **= np.float32(power)
+        return light
+
+    seen = np.empty(window.shape, np.float32)
+    for tile, block in observed_blocks(read, window, spread):
+        seen[tile.slices_in(window)] = block
+    return seen
 
 
 def _tags_of(agreement: Agreement) -> dict[str, str]:

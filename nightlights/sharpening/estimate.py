@@ -8,13 +8,13 @@ principle). That is asked of every neighbourhood by itself: dark land around a t
 round on, and a mean over all pixels would stop before the town does.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from nightlights.sharpening.scene import Floats, Scene
+from nightlights.sharpening.scene import Floats
 
 _ROUNDS = 40
 """At most; where light can explain the measurement, fewer do."""
@@ -40,7 +40,34 @@ _NEIGHBOURS = 1.5
 Known = NDArray[np.bool_]
 
 
-def estimated_factor(scene: Scene, measured: Floats, sigma: Floats) -> Floats:
+class Grid(Protocol):
+    """Where the measurements of a scene lie."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in measurements."""
+
+    @property
+    def pixel_area_km2(self) -> NDArray[np.float64]:
+        """Area of a measurement in every row."""
+
+
+class Corrected(Protocol):
+    """A prior as an instrument sees it: see :class:`nightlights.sharpening.scene.Scene`."""
+
+    @property
+    def window(self) -> Grid:
+        """The measurements."""
+
+    @property
+    def inverse(self) -> Floats:
+        """One over the known share of every footprint, 0 where too little is known."""
+
+    def observed(self, factor: Floats) -> Floats:
+        """What the instrument sees of the prior times exp(M ``factor``)."""
+
+
+def estimated_factor(scene: Corrected, measured: Floats, sigma: Floats) -> Floats:
     """The logarithm of the factor, shape (height, width); 0 where nothing was measured.
 
     Total light over the measured pixels, radiance times area as VIIRS would observe it, is that of the

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, zoom
+from scipy.ndimage import distance_transform_edt, map_coordinates, zoom
 
 from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.observation import PointSpread, observation_matrix
@@ -33,6 +33,33 @@ def bilinear(measured: Floats, window: Window, point_spread: PointSpread) -> Flo
 def bicubic(measured: Floats, window: Window, point_spread: PointSpread) -> Floats:
     """Cubic splines through the centres of VIIRS pixels in both directions; below 0 counts as 0."""
     return np.maximum(_upsampled(measured, 3), 0.0)
+
+
+def bicubic_part(measured: Floats, outer: Window, part: Window) -> NDArray[np.float32]:
+    """As :func:`bicubic` of all of ``outer``, in ``part`` of it alone; missing VIIRS pixels take the nearest.
+
+    Parameters
+    ----------
+    measured:
+        VIIRS of ``outer`` in nW/cm2/sr, shape (height, width), NaN where missing.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, shape (16 height, 16 width) of ``part``, without gaps; 0 where nothing was measured.
+    """
+    if not np.isfinite(measured).any():
+        return np.zeros(part.fine_shape, np.float32)
+    places = [
+        first + (np.arange(FINE_PER_VIIRS * count) + 0.5) / FINE_PER_VIIRS - 0.5
+        for first, count in (
+            (part.row - outer.row, part.height),
+            (part.column - outer.column, part.width),
+        )
+    ]
+    fine = map_coordinates(_filled(measured), np.meshgrid(*places, indexing="ij"), order=3, mode="nearest")
+    lit: NDArray[np.float32] = np.maximum(fine, 0).astype(np.float32)
+    return lit
 
 
 def area_to_point_kriging(measured: Floats, window: Window, point_spread: PointSpread) -> Floats:
@@ -98,12 +125,18 @@ def _upsampled(measured: Floats, order: int) -> Floats:
     known = np.isfinite(measured)
     if not known.any():
         return np.full(tuple(FINE_PER_VIIRS * side for side in measured.shape), np.nan)
-    filled = np.asarray(measured, np.float64)
-    if not known.all():
-        index = distance_transform_edt(~known, return_distances=False, return_indices=True)
-        filled = filled[tuple(index)]
-    fine: Floats = zoom(filled, FINE_PER_VIIRS, order=order, mode="nearest", grid_mode=True)
+    fine: Floats = zoom(_filled(measured), FINE_PER_VIIRS, order=order, mode="nearest", grid_mode=True)
     return np.where(np.kron(known, np.ones((FINE_PER_VIIRS,) * 2)) > 0, fine, np.nan)
+
+
+def _filled(measured: Floats) -> Floats:
+    known = np.isfinite(measured)
+    filled = np.asarray(measured, np.float64)
+    if known.all():
+        return filled
+    index = distance_transform_edt(~known, return_distances=False, return_indices=True)
+    found: Floats = filled[tuple(index)]
+    return found
 
 
 def _exponential(size: int, reach: float) -> Floats:

@@ -95,6 +95,11 @@ class Scene:
             self._observe(np.nan_to_num(light, copy=False), rows, seen)
         return self._inner(seen) * self.inverse
 
+    def rows(self, factor: Floats, row: int, height: int) -> NDArray[np.float32]:
+        """The light of whole rows of a strip: ``height`` VIIRS rows from the global row ``row`` on."""
+        first = row - self.window.row
+        return self._light(factor, slice(first, first + height))
+
     def blocks(self, factor: Floats) -> Iterator[tuple[Window, NDArray[np.float32]]]:
         """The light itself: (tile, float32 of shape (16 height, 16 width)), NaN where the prior is."""
         for rows in self._strips():

@@ -1,7 +1,8 @@
 """Sharpen a fine prior with the measured VIIRS radiance."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from nightlights.noise import MONTH, Noise
 from nightlights.observation import PointSpread
 from nightlights.sharpening.agreement import Agreement
 from nightlights.sharpening.estimate import estimated_factor
+from nightlights.sharpening.interpolation import bicubic_part
 from nightlights.sharpening.scene import KEPT_BYTES, Floats, Read, Scene
+from nightlights.sharpening.verdict import darkest_of, mixed
 
 
 def sharpen(
@@ -25,6 +28,7 @@ def sharpen(
     *,
     noise: Noise = MONTH,
     contrast: float = 1.0,
+    exponent: float = 1.0,
 ) -> NDArray[np.float32]:
     """The light with the texture of ``prior`` that VIIRS would observe as ``measured``, but for noise.
 
@@ -46,6 +50,10 @@ def sharpen(
     contrast:
         Power of the prior that the texture is taken from. Above 1 for a prior that is flatter than light is,
         as a mean over what it cannot tell apart must be.
+    exponent:
+        How far that texture is trusted, from 0 to 1: the prior is ``smooth^(1 - exponent) x
+        texture^exponent``, where ``smooth`` is interpolated VIIRS, sharpened. See
+        :func:`nightlights.sharpening.verdict.verdict`.
 
     Returns
     -------
@@ -75,7 +83,7 @@ def sharpen(
         return known[part.fine_slices_in(window)]
 
     for tile, light in Sharpening.of(
-        read, measured, window, point_spread, noise=noise, contrast=contrast
+        read, measured, window, point_spread, noise=noise, contrast=contrast, exponent=exponent
     ).blocks():
         sharpened[tile.fine_slices_in(window)] = light
     return sharpened
@@ -107,6 +115,8 @@ class Sharpening:
         *,
         noise: Noise = MONTH,
         contrast: float = 1.0,
+        exponent: float = 1.0,
+        sigma: NDArray[np.float64] | None = None,
         tile_size: int = 32,
         kept_bytes: int = KEPT_BYTES,
     ) -> "Sharpening":
@@ -116,6 +126,8 @@ class Sharpening:
         ----------
         read:
             Gives the prior of any window inside ``window``, float32, shape (16 height, 16 width).
+        sigma:
+            The noise of every pixel where it was measured, shape (height, width), in the place of ``noise``.
         tile_size:
             Side of a tile in VIIRS pixels; the result does not depend on it.
         kept_bytes:
@@ -123,9 +135,22 @@ class Sharpening:
         """
         if measured.shape != window.shape:
             raise DatasetError(f"VIIRS has shape {measured.shape}; the window asks for {window.shape}.")
-        scene = Scene(_raised(read, contrast), window, point_spread or PointSpread(), tile_size, kept_bytes)
         radiance = np.where(np.isfinite(measured), measured, np.nan).astype(np.float64)
-        sigma = noise.sigma(radiance)
+        sigma = noise.sigma(radiance) if sigma is None else sigma
+        spread = point_spread or PointSpread()
+        prior = _raised(read, contrast)
+        if exponent < 1.0:
+            smooth = cls.of(
+                partial(bicubic_part, radiance, window),
+                radiance,
+                window,
+                spread,
+                sigma=sigma,
+                tile_size=tile_size,
+                kept_bytes=kept_bytes,
+            )
+            prior = _Mixture(smooth, prior, exponent, darkest_of(radiance)).read
+        scene = Scene(prior, window, spread, tile_size, kept_bytes)
         with _one_thread():
             factor = estimated_factor(scene, radiance, sigma)
             observed = np.where(scene.inverse > 0, scene.observed(factor), np.nan)
@@ -140,6 +165,29 @@ class Sharpening:
             if block is None:
                 return
             yield block
+
+
+@dataclass
+class _Mixture:
+    """Interpolated VIIRS, sharpened, with some of the texture of a prior."""
+
+    smooth: Sharpening
+    texture: Read
+    exponent: float
+    darkest: float
+    _rows: tuple[int, NDArray[np.float32]] | None = None
+
+    def read(self, tile: Window) -> NDArray[np.float32]:
+        """The mixture in a tile; tiles of one strip come one after the other."""
+        if self._rows is None or self._rows[0] != tile.row:
+            rows = self.smooth.scene.rows(self.smooth.factor, tile.row, tile.height)
+            self._rows = tile.row, rows
+        outer = self.smooth.scene.window
+        across = replace(outer, row=tile.row, height=tile.height)
+        smooth = self._rows[1][tile.fine_slices_in(across)]
+        texture = self.texture(tile)
+        found: NDArray[np.float32] = mixed(smooth, texture, self.exponent, self.darkest)
+        return np.where(np.isfinite(texture), found, np.float32(np.nan))
 
 
 def _one_thread() -> Any:

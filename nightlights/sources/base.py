@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightlights.bands import Band
+from nightlights.fine_truth import FineTruthRecord
 from nightlights.grid import Window
 from nightlights.noise import Noise
+from nightlights.observation import PointSpread
 from nightlights.progress import Progress
 
 
@@ -56,7 +58,7 @@ class ImagerySource(Protocol):
         """What the user should know about this imagery before it is exported, in whole sentences."""
 
     @property
-    def noise(self) -> Noise | None:
+    def usual_noise(self) -> Noise | None:
         """How far :meth:`nighttime` scatters; None where nothing is known but that it is VIIRS."""
 
     @property
@@ -95,4 +97,46 @@ class FetchingSource(ImagerySource, Protocol):
             When the imagery cannot be had.
         Cancelled
             When ``progress`` says so.
+        """
+
+
+@runtime_checkable
+class RepeatedSource(ImagerySource, Protocol):
+    """A source whose night-time image may be composed of several images of the same place."""
+
+    def noise(self, window: Window) -> NDArray[np.float32] | None:
+        """How the night-time images of ``window`` scatter; None where each pixel comes from one image.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, shape (2, height, width): the robust standard deviation of a single image in nW/cm2/sr,
+            NaN where it cannot be measured; and the number of images.
+        """
+
+
+class AlignedTruth(Protocol):
+    """A fine truth of one's own in a region, aligned and calibrated."""
+
+    @property
+    def record(self) -> FineTruthRecord:
+        """What was done to it."""
+
+    def read(self, window: Window) -> NDArray[np.float32]:
+        """Radiance in nW/cm2/sr, float32 of shape (16 height, 16 width), NaN where missing."""
+
+
+@runtime_checkable
+class TruthSource(ImagerySource, Protocol):
+    """A source that may have been given a fine truth of one's own."""
+
+    def align_truth(
+        self, windows: Mapping[str, Window], point_spread: PointSpread, progress: Progress
+    ) -> Mapping[str, AlignedTruth | str]:
+        """The fine truth of each region by its name, or why it has none; empty where none was given.
+
+        Raises
+        ------
+        RasterError, SourceError
+            When it cannot be used at all.
         """

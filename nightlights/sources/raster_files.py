@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from rasterio.windows import Window as PixelWindow
 
 from nightlights import cog
 from nightlights.errors import GridError, RasterError
-from nightlights.grid import CRS, FINE_PER_DEGREE, VIIRS_PER_DEGREE, Window
+from nightlights.grid import CRS, FINE_PER_DEGREE, METRES_PER_DEGREE, VIIRS_PER_DEGREE, Window
 
 _GRID_CRS: Final = rasterio.crs.CRS.from_epsg(4326)
 _AVERAGE_ABOVE: Final = 1.5
@@ -56,7 +56,11 @@ class NodataRule:
 
 @dataclass(frozen=True)
 class RasterFile:
-    """What is known of a raster file before it is read."""
+    """What is known of a raster file before it is read.
+
+    ``ceiling`` is the value, in the unit of the bands, from which on pixels are saturated and count as
+    missing.
+    """
 
     path: Path
     crs: rasterio.crs.CRS
@@ -71,6 +75,7 @@ class RasterFile:
     nodata: tuple[float | None, ...]
     tags: tuple[float | None, ...]
     masked: bool
+    ceiling: float | None = None
 
     @classmethod
     def open(cls, path: Path, rule: NodataRule) -> "RasterFile":
@@ -170,7 +175,17 @@ class RasterFile:
             with np.errstate(over="ignore", invalid="ignore"):
                 values[band] = raw[band] if (scale, offset) == (1, 0) else raw[band] * scale + offset
             values[band][missing] = np.nan
+        if self.ceiling is not None:
+            values[values >= self.ceiling] = np.nan
         return values
+
+    def moved(self, east_m: float, north_m: float, longitude: float, latitude: float) -> "RasterFile":
+        """The same raster, moved by so many metres; ``longitude`` and ``latitude`` in degrees say where."""
+        away_latitude = latitude + north_m / METRES_PER_DEGREE
+        away_longitude = longitude + east_m / (METRES_PER_DEGREE * math.cos(math.radians(latitude)))
+        xs, ys = transform(_GRID_CRS, self.crs, [longitude, away_longitude], [latitude, away_latitude])
+        offset = Affine.translation(xs[1] - xs[0], ys[1] - ys[0])
+        return replace(self, transform=offset @ self.transform)
 
     def pixels_per_grid_pixel(self, fine: bool) -> float:
         """How many of the raster's pixels lie along the side of a grid pixel, at the raster's centre."""
@@ -188,12 +203,15 @@ class RasterFile:
         area = (east[0] - column) * (north[1] - row) - (east[1] - row) * (north[0] - column)
         return math.sqrt(abs(area))
 
-    def on(self, window: Window, fine: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def on(
+        self, window: Window, fine: bool, average: bool | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The raster on the pixels of ``window``.
 
         Where it is finer than the grid, a grid pixel is the mean of what is known in it; where it is
         coarser, it is interpolated, and missing where the nearest pixel is missing. A raster on the grid
-        itself is taken as it is.
+        itself is taken as it is. ``average`` chooses means (weighted by area) or interpolation whatever its
+        pixels are.
 
         Returns
         -------
@@ -213,7 +231,9 @@ class RasterFile:
         ratio = self.pixels_per_grid_pixel(fine)
         for part, pixels in self._parts(window, fine, math.ceil(2 * ratio) + 2):
             place = (slice(None), *(part.fine_slices_in(window) if fine else part.slices_in(window)))
-            values[place], known[place] = self._warped(part, pixels, fine, ratio > _AVERAGE_ABOVE)
+            values[place], known[place] = self._warped(
+                part, pixels, fine, ratio > _AVERAGE_ABOVE if average is None else average
+            )
         return values, known
 
     def _parts(self, window: Window, fine: bool, margin: int) -> Iterator[tuple[Window, PixelWindow]]:
@@ -292,25 +312,31 @@ class RasterFile:
         return source
 
 
-def mosaic(files: tuple[RasterFile, ...], window: Window, fine: bool) -> NDArray[np.float32]:
-    """Several files as one image: each pixel from the first file that knows at least half of it.
+def mosaic(
+    files: tuple[RasterFile, ...],
+    window: Window,
+    fine: bool,
+    average: bool | None = None,
+    least_share: float = 0.5,
+) -> NDArray[np.float32]:
+    """Several files as one image: each pixel from the first file that knows ``least_share`` of it.
 
     Where none does, what several know together counts, weighted by area, so that no seam is left between
-    files that meet within a pixel.
+    files that meet within a pixel. ``average`` is that of :meth:`RasterFile.on`.
 
     Returns
     -------
     numpy.ndarray
-        float32, shape (bands, rows, columns), NaN where less than half is known.
+        float32, shape (bands, rows, columns), NaN where less than ``least_share`` is known.
     """
-    half = 0.5 - 1e-4
+    half = least_share - 1e-4
     shape = window.fine_shape if fine else window.shape
     total = np.full((len(files[0].indexes), *shape), np.nan, np.float32)
     weight = np.zeros_like(total)
     for file in files:
         if not file.touches(window):
             continue
-        values, known = file.on(window, fine)
+        values, known = file.on(window, fine, average)
         alone = weight == 0
         mixed = ~alone & (weight < half) & (known > 0)
         parts = total[mixed] * weight[mixed] + values[mixed] * known[mixed]

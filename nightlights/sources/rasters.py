@@ -3,10 +3,10 @@
 import glob
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,17 @@ from numpy.typing import NDArray
 from nightlights.bands import LANDSAT_BANDS, Band, Quantity
 from nightlights.encodings import encodings_of
 from nightlights.errors import RasterError, SourceError
+from nightlights.fine_truth import TruthRequest
 from nightlights.grid import Window
 from nightlights.noise import Noise
+from nightlights.observation import PointSpread
+from nightlights.progress import Progress
+from nightlights.sources import night_composites
 from nightlights.sources.base import Estimate
 from nightlights.sources.raster_files import NodataRule, RasterFile, mosaic
+from nightlights.sources.truth import RegionTruth, TruthRasters
+from nightlights.sources.truth.files import truth_file
+from nightlights.wording import counted
 
 _STORED_SHARE: Final = 0.8
 """Compressed size with overviews over raw size, typical of daytime imagery."""
@@ -25,6 +32,8 @@ _VALUES_PER_SECOND: Final = 3_000_000
 """Warped and compressed on one core."""
 _SAMPLE_SIDE: Final = 256
 _SAMPLED_FILES: Final = 4
+_FEWEST_AGAINST_FIRES: Final = 3
+_NO_FIRES: Final = "A median of one or two images cannot leave out fires: give three months or more."
 _LANDSAT: Final = {band.name: band for band in LANDSAT_BANDS}
 _PLAUSIBLE: dict[Quantity, tuple[float, float]] = {
     "reflectance": (-0.2, 1.6),
@@ -33,9 +42,10 @@ _PLAUSIBLE: dict[Quantity, tuple[float, float]] = {
 
 
 class RastersSource:
-    """Imagery from raster files (implements :class:`~nightlights.sources.base.ImagerySource`).
+    """Imagery from raster files (implements :class:`~nightlights.sources.base.RepeatedSource`).
 
-    Files of a kind are mosaicked, the first given on top. Each is warped onto the grid: averaged where it
+    Files of a kind are mosaicked, the first given on top; night-time files may be composed by a robust median
+    instead, see :mod:`~nightlights.sources.night_composites`. Each is warped onto the grid: averaged where it
     is finer, interpolated where it is coarser, taken bit by bit where it lies on the grid. Scale and
     offset tags of the bands are applied.
 
@@ -54,6 +64,10 @@ class RastersSource:
     ignore_nodata_tag:
         Take tagged values as measurements where no value is given; see
         :class:`~nightlights.sources.raster_files.NodataRule`.
+    nighttime_composite:
+        "mosaic", or "median" where the night-time files are monthly composites of the same place.
+    truth:
+        Night-time rasters finer than VIIRS, for scores at their scale; see :mod:`nightlights.sources.truth`.
 
     Raises
     ------
@@ -74,11 +88,14 @@ class RastersSource:
         daytime_nodata: float | None = None,
         nighttime_nodata: float | None = None,
         ignore_nodata_tag: bool = False,
+        nighttime_composite: Literal["mosaic", "median"] = "mosaic",
+        truth: TruthRequest | Mapping[str, Any] | None = None,
     ) -> None:
         self._rules = {
             "daytime": NodataRule(daytime_nodata, ignore_nodata_tag),
             "night-time": NodataRule(nighttime_nodata, ignore_nodata_tag),
         }
+        self._composed = nighttime_composite == "median"
         self._day = self._open("daytime", daytime_files)
         self._night = self._open("night-time", nighttime_files)
         for file in self._night:
@@ -100,13 +117,22 @@ class RastersSource:
                     "Give daytime rasters with the same bands in the same order.",
                 )
 
+        self._truth: TruthRasters | None = None
+        if truth is not None:
+            request = TruthRequest.model_validate(truth)
+            paths = matching_files("truth", request.files)
+            files = tuple(truth_file(path, request) for path in paths)
+            resolved = request.model_copy(update={"files": [str(path) for path in paths]})
+            self._truth = TruthRasters(resolved, files)
+
     def _open(self, what: str, patterns: Sequence[str]) -> tuple[RasterFile, ...]:
         return tuple(RasterFile.open(path, self._rules[what]) for path in matching_files(what, patterns))
 
     @property
     def label(self) -> str:
         """For example "Rasters: population.tif and 3 more; viirs.tif"."""
-        return f"Rasters: {_summary(self._day)}; {_summary(self._night)}"
+        how = "median of " if self._composed else ""
+        return f"Rasters: {_summary(self._day)}; {how}{_summary(self._night)}"
 
     @cached_property
     def bands(self) -> tuple[Band, ...]:
@@ -128,24 +154,51 @@ class RastersSource:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know about how these files are read, in whole sentences."""
-        return tuple(
+        return (*self._composite_notes, *self._nodata_notes)
+
+    @property
+    def _composite_notes(self) -> tuple[str, ...]:
+        if self._composed:
+            images = counted(len(self._night), "image")
+            median = (
+                f"The night-time image is the median of {images}, each without its own offset. "
+                "Pixels with the same value in all of three or more are left out as filling."
+            )
+            return (median, _NO_FIRES) if len(self._night) < _FEWEST_AGAINST_FIRES else (median,)
+        if night_composites.repeated(self._night):
+            return (
+                "Several night-time files cover the same place, of which the first one counts. "
+                "Monthly composites are better composed by their median.",
+            )
+        return ()
+
+    @property
+    def _nodata_notes(self) -> tuple[str, ...]:
+        tagged = tuple(
             f"{file.path.name} marks 0 nW/cm²/sr as missing, so pixels of exactly 0 are left out. "
             "If 0 was measured there, say that the nodata tag is to be ignored."
             for file in self._night
             if file.nodata[0] == 0 and self._rules["night-time"].value is None
         )
+        return tagged + (self._truth.notes() if self._truth else ())
 
     @property
-    def noise(self) -> Noise | None:
+    def usual_noise(self) -> Noise | None:
         """Unknown: a raster does not say how many nights or months are in it."""
         return None
 
     def describe(self) -> dict[str, Any]:
         """The arguments that make this source again, with size and time of each file."""
         state = {}
-        for file in (*self._day, *self._night):
+        truth = self._truth
+        for file in (*self._day, *self._night, *(truth.files if truth else ())):
             status = file.path.stat()
             state[str(file.path)] = {"bytes": status.st_size, "modified_ns": status.st_mtime_ns}
+        # A mosaic is described as by earlier versions, so that exports that they began go on.
+        composite: dict[str, Any] = {}
+        if self._composed:
+            offsets = {str(path): offset for path, offset in self._offsets.items()}
+            composite = {"nighttime_composite": "median", "nighttime_offsets": offsets}
         return {
             "daytime_files": [str(file.path) for file in self._day],
             "nighttime_files": [str(file.path) for file in self._night],
@@ -153,6 +206,8 @@ class RastersSource:
             "nighttime_nodata": self._rules["night-time"].value,
             "ignore_nodata_tag": self._rules["daytime"].ignore_tag,
             "files": state,
+            **composite,
+            **({"truth": truth.request.model_dump(mode="json")} if truth else {}),
         }
 
     def estimate(self, window: Window) -> Estimate:
@@ -175,12 +230,41 @@ class RastersSource:
 
     def nighttime(self, window: Window) -> NDArray[np.float32]:
         """Radiance in nW/cm2/sr, shape (height, width), NaN where missing or outside."""
+        if self._composed:
+            return night_composites.compose(self._night, window, self._offsets).radiance
         radiance: NDArray[np.float32] = mosaic(self._night, window, fine=False)[0]
         return radiance
 
+    def noise(self, window: Window) -> NDArray[np.float32] | None:
+        """Scatter of a single image in nW/cm2/sr and number of images; None for a mosaic."""
+        if not self._composed:
+            return None
+        composite = night_composites.compose(self._night, window, self._offsets)
+        return np.stack([composite.scatter, composite.images])
+
+    @cached_property
+    def _offsets(self) -> dict[Path, float]:
+        return night_composites.image_offsets(self._night)
+
     def truth(self, window: Window) -> None:
-        """None: nobody has measured it."""
+        """None: one that was given must be aligned with a region first, see :meth:`align_truth`."""
         return
+
+    def align_truth(
+        self, windows: Mapping[str, Window], point_spread: PointSpread, progress: Progress
+    ) -> dict[str, RegionTruth | str]:
+        """The fine truth of each region, or why it has none; empty where none was given.
+
+        Raises
+        ------
+        RasterError
+            When its values cannot be those of light.
+        SourceError
+            When it can be used in no region.
+        """
+        if self._truth is None:
+            return {}
+        return self._truth.align(windows, self.nighttime, point_spread, progress)
 
 
 def matching_files(what: str, patterns: Sequence[str]) -> tuple[Path, ...]:

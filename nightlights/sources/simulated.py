@@ -66,7 +66,7 @@ class SimulatedSource:
         return ()
 
     @property
-    def noise(self) -> Noise | None:
+    def usual_noise(self) -> Noise | None:
         """That of the simulated instrument."""
         return SIMULATED
 

@@ -18,6 +18,7 @@ from nightlights.manifests import RunRecord
 from nightlights.observation import PointSpread, observe
 from nightlights.progress import Progress
 from nightlights.sharpening import Agreement, sharpen
+from nightlights.sharpening.verdict import verdict
 from nightlights.standard.cities import City, Split, cities_of
 from nightlights.standard.table import CityFigures, MethodFigures, PlaceTraps, Versions
 from nightlights.standard.traps import Trap, trap_masks, trap_places, trap_sums
@@ -176,13 +177,17 @@ def _figures(
         plain = plain.model_copy(update=counts)
     if not candidate.sharpened:
         return [plain]
+    noise, contrast = dataset.manifest.viirs_noise, candidate.contrast
+    texture = observe(np.maximum(light, 0) ** contrast, scene.window, scene.spread)
+    found = verdict(scene.measured, texture, scene.window, scene.spread, noise)
     corrected = sharpen(
         light,
         scene.measured,
         scene.window,
         scene.spread,
-        noise=dataset.manifest.viirs_noise,
-        contrast=candidate.contrast,
+        noise=noise,
+        contrast=contrast,
+        exponent=found.exponent,
     )
     return [plain, scene.figures(corrected, sharpened=True)]
 

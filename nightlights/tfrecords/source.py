@@ -130,7 +130,7 @@ class PatchFilesSource:
         )
 
     @property
-    def noise(self) -> Noise | None:
+    def usual_noise(self) -> Noise | None:
         """Unknown: the files do not say how many months are in them."""
         return None
 

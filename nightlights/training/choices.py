@@ -54,7 +54,7 @@ def check_combination(manifest: DatasetManifest, settings: TrainingSettings) -> 
         When the point spread is to be learned from a loss without footprints or from a width out of
         bounds, the truth is to be compared with footprints, or early stopping has nothing to judge by.
     DatasetError
-        When the truth is the label, and a region to train on has none.
+        When the truth is the label, and a region to train on has none, or one of the user's own.
     """
     train, evaluate = chosen_regions(manifest, settings)
     if settings.point_spread == "learned":
@@ -75,7 +75,15 @@ def check_combination(manifest: DatasetManifest, settings: TrainingSettings) -> 
                 f"The hidden truth is a label of 29 m pixels, and {settings.loss} compares VIIRS pixels.",
                 "Choose a pixel loss, or VIIRS as the label.",
             )
-        unknown = [region.name for region in manifest.regions if region.name in train and not region.truth]
+        chosen = [region for region in manifest.regions if region.name in train]
+        own = [region.name for region in chosen if region.fine_truth is not None]
+        if own:
+            raise DatasetError(
+                f"The truth of {', '.join(own)} is a raster of your own, aligned and calibrated with "
+                "VIIRS; it is there to score.",
+                "Train on VIIRS, so that the scores against it stay independent.",
+            )
+        unknown = [region.name for region in chosen if not region.truth]
         if unknown:
             raise DatasetError(
                 f"The truth of {', '.join(unknown)} is not known: only simulated imagery has one.",

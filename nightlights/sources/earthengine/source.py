@@ -103,7 +103,7 @@ class EarthEngineSource:
         return tuple(notes)
 
     @property
-    def noise(self) -> Noise:
+    def usual_noise(self) -> Noise:
         """Of the median of all months, or years, that begin in the period."""
         return SIMULATED if self.simulated else composite_noise(self.request.nighttime)
 

@@ -19,6 +19,7 @@ from nightlights.files import make_folder
 from nightlights.manifests import ModelConfig, RunRecord, read_record, write_record
 from nightlights.models import CONFIG_FILE, load_model, save_model
 from nightlights.networks.guided import fixed_map, straightened
+from nightlights.networks.means import geometric_mean
 from nightlights.records import SCHEMA_VERSION, Record
 from nightlights.training_settings import TrainingSettings
 
@@ -69,12 +70,14 @@ def _member(record: RunRecord) -> Member:
     )
 
 
-def combine(members: Sequence[Path], folder: Path, name: str, *, series: str = "") -> RunRecord:
+def combine(
+    members: Sequence[Path], folder: Path, name: str, *, series: str = "", geometric: bool = False
+) -> RunRecord:
     """Write the mean of trained runs to ``folder`` as a run of its own.
 
-    The mean is taken of transformed radiance. Members with and without VIIRS as an input may be mixed; the
-    model then takes it. Bands come scaled and limited as the last member scales them; each other member's
-    scaling follows by an affine map, so members may have been fitted to other patches.
+    The mean is taken of transformed radiance unless it is ``geometric``. Members with and without VIIRS as an
+    input may be mixed; the model then takes it. Bands come scaled and limited as the last member scales them;
+    each other member's scaling follows by an affine map, so members may have been fitted to other patches.
 
     Parameters
     ----------
@@ -84,6 +87,8 @@ def combine(members: Sequence[Path], folder: Path, name: str, *, series: str = "
         Of the combined run.
     series:
         What it is part of itself, whatever its members are part of.
+    geometric:
+        Take the geometric mean of light, see :func:`nightlights.networks.means.geometric_mean`.
 
     Returns
     -------
@@ -105,6 +110,12 @@ def combine(members: Sequence[Path], folder: Path, name: str, *, series: str = "
     for record, (_, config) in zip(records, loaded, strict=True):
         if record.finished is None:
             raise ModelError(f"The run {record.name} is not finished.", "Resume it first.")
+        if config.texture_networks:
+            raise ModelError(
+                f"The run {record.name} has texture networks beside its level network: there is no mean of "
+                "such runs.",
+                "Combine runs that were trained without (--texture-networks 0).",
+            )
         differ = _different(_frame(config), _frame(loaded[0][1]))
         if differ:
             raise ModelError(
@@ -113,7 +124,7 @@ def combine(members: Sequence[Path], folder: Path, name: str, *, series: str = "
                 "Combine runs that share it; only the seed, the schedule and the like may differ.",
             )
     viirs_input = any(config.viirs_input for _, config in loaded)
-    model = _mean(loaded, len(loaded[0][1].bands) + viirs_input)
+    model = _mean(loaded, len(loaded[0][1].bands) + viirs_input, geometric=geometric)
     make_folder(folder)
     # The record comes last: a folder without one is no run. What an older run left says nothing of this one.
     for stale in (RUN_FILE, *_OF_AN_OLDER_RUN):
@@ -167,7 +178,7 @@ def _different(one: ModelConfig, other: ModelConfig) -> list[str]:
     ]
 
 
-def _mean(loaded: Sequence[tuple[Any, ModelConfig]], channels: int) -> Any:
+def _mean(loaded: Sequence[tuple[Any, ModelConfig]], channels: int, *, geometric: bool) -> Any:
     import keras
 
     scaling = loaded[-1][1].scaling
@@ -182,6 +193,8 @@ def _mean(loaded: Sequence[tuple[Any, ModelConfig]], channels: int) -> Any:
         else:
             tensor = _rescaled(inputs, scaling, config.scaling, channels, own, f"member{number}")
         outputs.append(model(tensor))
+    if geometric:
+        return keras.Model(inputs, geometric_mean(outputs, loaded[-1][1].transform), name="ensemble")
     mean = keras.layers.Average(name="transformed_radiance")(outputs) if len(outputs) > 1 else outputs[0]
     return keras.Model(inputs, mean, name="ensemble")
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nightlights.manifests import Role, Score
+from nightlights.manifests import PartRecord, Role, Score
 from nightlights.observation import PointSpread
 from nightlights.progress import Progress
 
@@ -89,6 +89,30 @@ def network_method(
         return compare_region(dataset, region, counted, spread, scratch)
 
     return Method(name, compare)
+
+
+LEVEL_ALONE, TEXTURE_ALONE = "level alone", "texture alone"
+"""Names of the parts of a model of level and texture in tables; both together have that of the network."""
+
+
+def part_methods(predictor: "Predictor", scratch: Path) -> Iterator[Method]:
+    """The parts of a model of level and texture, each as if there were no other; none of another model."""
+    if predictor.texture is not None:
+        yield network_method(LEVEL_ALONE, predictor.level, scratch)
+        yield network_method(TEXTURE_ALONE, predictor.texture, scratch)
+
+
+def scored_parts(parts: Sequence[PartRecord], scores: Sequence[Score], network: str) -> list[PartRecord]:
+    """``parts`` with the RMSE over all regions of each role, as far as ``scores`` have it."""
+    from nightlights.metrics import ALL_REGIONS
+
+    names = {"level": LEVEL_ALONE, "texture": TEXTURE_ALONE, "together": network}
+    found = {(each.method, each.role): each.rmse for each in scores if each.region == ALL_REGIONS}
+    roles: dict[str, Role] = {"train_rmse": "train", "evaluation_rmse": "evaluate"}
+    return [
+        part.model_copy(update={name: found.get((names[part.part], role)) for name, role in roles.items()})
+        for part in parts
+    ]
 
 
 def baseline_methods(dataset: "Dataset", regions: Sequence[str]) -> Iterator[Method]:

@@ -26,6 +26,8 @@ from nightlights.records import Share as Share
 from nightlights.records import SourceRecord as SourceRecord
 from nightlights.records import read_record as read_record
 from nightlights.records import write_record as write_record
+from nightlights.run_records import EpochRecord as EpochRecord
+from nightlights.run_records import PartRecord as PartRecord
 from nightlights.scores import ClassScore as ClassScore
 from nightlights.scores import FineScore as FineScore
 from nightlights.scores import Interval as Interval
@@ -285,6 +287,13 @@ class ModelConfig(Record):
     largest_radiance: float | None = Field(
         default=None, description="nW/cm2/sr, which no prediction exceeds; None for no such limit"
     )
+    mirrored_edges: bool = Field(default=False, description="imagery is mirrored beyond the region's edges")
+    texture_networks: int = Field(
+        default=0, ge=0, description="whose mean, beside the model, places the light within footprints"
+    )
+    texture_smoothing: float = Field(
+        default=0.0, ge=0, le=8, description="of the logarithm of their light: standard deviation in pixels"
+    )
 
 
 class RunRecord(Record):
@@ -317,6 +326,7 @@ class RunRecord(Record):
     seconds: float = 0.0
     notes: str = ""
     series: str = Field(default="", description="the sweep, cross-validation or table that it is a run of")
+    parts: list[PartRecord] = Field(default_factory=list, description="of a model of level and texture")
 
     def without_machine(self) -> Self:
         """With GPU or CPU as the device: whose machine it was is nobody's business."""
@@ -327,18 +337,6 @@ class RunRecord(Record):
         """What keeps its scores from being compared with those of others, after a comma; nothing mostly."""
         said = {TRAINED_ON_TRUTH: self.trained_on_truth, READS_VIIRS: self.settings.viirs_input}
         return "".join(f", {words}" for words, true in said.items() if true)
-
-
-class EpochRecord(Record):
-    """One row of ``runs/ID/history.csv``: both RMSE columns measured the same way, in nW/cm2/sr."""
-
-    epoch: int
-    loss: float
-    train_rmse: float
-    evaluation_rmse: float | None
-    learning_rate: float
-    seconds: float
-    patches_per_second: float
 
 
 class PredictionRequest(Record):

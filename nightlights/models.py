@@ -1,16 +1,57 @@
-"""Trained models on disk: ``model.keras`` beside ``config.json``."""
+"""Trained models on disk: ``model.keras`` beside ``config.json``.
 
+A model of level and texture has both of the level, and a folder ``texture`` with both of the texture.
+"""
+
+import hashlib
 from pathlib import Path
 from typing import Any
 
 from nightlights.errors import ModelError, WorkspaceError
-from nightlights.files import replacing
+from nightlights.files import replacing, sha256
 from nightlights.manifests import ModelConfig, read_record
 from nightlights.networks.segformer import fold_windows
 from nightlights.tensorflow_start import import_tensorflow
 
 MODEL_FILE = "model.keras"
 CONFIG_FILE = "config.json"
+TEXTURE_FOLDER = "texture"
+
+
+def texture_folder(folder: Path) -> Path:
+    """Where the texture of the model in ``folder`` lies, if it has one."""
+    return folder / TEXTURE_FOLDER
+
+
+def model_parts(folder: Path) -> list[Path]:
+    """Folders of all that predicts together with the model in ``folder``: its own, and that of its texture.
+
+    Its own alone where it has no configuration, so that it cannot predict.
+
+    Raises
+    ------
+    WorkspaceError
+        When its configuration is broken.
+    """
+    path = folder / CONFIG_FILE
+    whole = path.exists() and read_record(path, ModelConfig).texture_networks > 0
+    return [folder, texture_folder(folder)] if whole else [folder]
+
+
+def model_sha256(folder: Path) -> str:
+    """Digest of the weights of the model in ``folder``, as 64 hexadecimal digits.
+
+    That of ``model.keras``; with a texture, of its digest and that of the texture.
+
+    Raises
+    ------
+    WorkspaceError
+        When the configuration is broken.
+    OSError
+        When a part is missing.
+    """
+    digests = [sha256(part / MODEL_FILE) for part in model_parts(folder)]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def save_model(folder: Path, model: Any) -> None:

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nightlights.errors import DatasetError, ModelError, NewerVersionError, SourceError, WorkspaceError
 from nightlights.evaluation import (
@@ -19,6 +19,8 @@ from nightlights.evaluation import (
     Share,
     baseline_methods,
     network_method,
+    part_methods,
+    scored_parts,
     scores_of,
 )
 from nightlights.files import remove_partial, replacing_folder
@@ -247,8 +249,12 @@ def scored(
     result = Scores(simulated=dataset.manifest.source.simulated, scores=scores)
     write_record(folder / SCORES_FILE, result)
     pooled = {score.role: score.rmse for score in scores if score.method == record.settings.network}
-    figures = {f"{'train' if role == 'train' else 'evaluation'}_rmse": pooled.get(role) for role in roles}
-    write_record(folder / RUN_FILE, record.model_copy(update={**figures, "at_cap": counter.fraction}))
+    figures: dict[str, Any] = {
+        f"{'train' if role == 'train' else 'evaluation'}_rmse": pooled.get(role) for role in roles
+    }
+    figures["parts"] = scored_parts(record.parts, scores, record.settings.network)
+    figures["at_cap"] = counter.fraction
+    write_record(folder / RUN_FILE, record.model_copy(update=figures))
     progress.update(len(work), len(work), unit="scores", message="Scored")
     return result, compared
 
@@ -264,6 +270,7 @@ def _methods(folder: Path, record: RunRecord, dataset: "Dataset", counter: CapCo
             "Train again: regions that were trained on might be scored as if they were new.",
         )
     yield network_method(record.settings.network, predictor, folder, counter)
+    yield from part_methods(predictor, folder)
     yield from baseline_methods(dataset, record.train_regions)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from nightlights.bands import RADIANCE_UNIT
 from nightlights.ensembles import MEMBERS_FILE, Member, read_members
 from nightlights.errors import DatasetError, ModelError, WorkspaceError
-from nightlights.files import replacing_folder, write_text
+from nightlights.files import make_folder, replacing_folder, write_text
 from nightlights.manifests import (
     DatasetManifest,
     ModelConfig,
@@ -21,7 +21,7 @@ from nightlights.manifests import (
     read_record,
     write_record,
 )
-from nightlights.models import CONFIG_FILE, MODEL_FILE, load_model
+from nightlights.models import CONFIG_FILE, MODEL_FILE, TEXTURE_FOLDER, load_model, model_parts
 from nightlights.names import checked_name
 from nightlights.networks import network_info
 from nightlights.pipeline import RUN_FILE, SCORES_FILE, read_run
@@ -104,18 +104,26 @@ def promote(
         names.append(UNCERTAINTY_FILE)
     if record.members and read_members(folder, record):
         names.append(MEMBERS_FILE)
+    if config.texture_networks:
+        own_files = (MODEL_FILE, CONFIG_FILE, RUN_FILE, MEMBERS_FILE)
+        names += [f"{TEXTURE_FOLDER}/{each}" for each in own_files]
+        _check_parts(folder, record, names)
     size = sum((folder / each).stat().st_size for each in names)
     if size > LARGEST_BYTES:
         raise ModelError(
             f"The model has {size / 1e6:,.1f} MB; at most {LARGEST_BYTES / 1e6:,.0f} MB ship.",
             "Train a smaller network.",
         )
-    _check_model(folder)
+    for part in model_parts(folder):
+        _check_model(part)
     with replacing_folder(target) as unfinished:
         for each in names:
+            make_folder((unfinished / each).parent)
             shutil.copyfile(folder / each, unfinished / each)
+        for part in model_parts(unfinished):
+            anonymous = read_record(part / RUN_FILE, RunRecord).without_machine()
+            write_record(part / RUN_FILE, anonymous)
         record = record.without_machine()
-        write_record(unfinished / RUN_FILE, record)
     return ShippedModel(own, target, record, config)
 
 
@@ -125,6 +133,15 @@ def _check_finished(folder: Path, record: RunRecord) -> None:
             f"The run {record.name} is not finished: {record.epochs_done} of {record.settings.epochs} "
             "epochs.",
             "Resume its training first.",
+        )
+
+
+def _check_parts(folder: Path, record: RunRecord, names: list[str]) -> None:
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise ModelError(
+            f"The model of {record.name} is not whole: {', '.join(missing)} is missing.",
+            "Train it again, or restore the folder from a copy.",
         )
 
 
@@ -247,6 +264,7 @@ def _card(folder: Path, record: RunRecord, config: ModelConfig, truths: Sequence
     yield ""
     yield "## Settings"
     yield from _settings(read_members(folder, record), record)
+    yield from _texture(record, config)
     yield f"- trained on: {record.without_machine().device or 'an unknown device'}"
     yield from _bounds(config, record)
     yield ""
@@ -319,6 +337,20 @@ def _bounds(config: ModelConfig, record: RunRecord) -> Iterator[str]:
     if config.largest_radiance is not None:
         at_cap = "not counted" if record.at_cap is None else f"{record.at_cap:.4%} of the scored 29 m pixels"
         yield f"- cap: no pixel above {config.largest_radiance:.4g} {config.radiance_unit}; at it: {at_cap}"
+
+
+def _texture(record: RunRecord, config: ModelConfig) -> Iterator[str]:
+    """The parts of a model of level and texture."""
+    if not config.texture_networks:
+        return
+    for part in record.parts:
+        if part.part != "together":
+            yield f"- {part.part}: {part.networks} x {part.network}, {part.parameters:,} weights"
+    yield (
+        "- joined: the light of the texture networks, its logarithm smoothed by "
+        f"{config.texture_smoothing:g} pixels, is multiplied by a smooth factor until VIIRS would see of it "
+        "what it sees of the level network's"
+    )
 
 
 def _simulated(config: ModelConfig) -> str:

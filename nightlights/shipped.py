@@ -17,6 +17,7 @@ PREFIX: Final = "shipped-"
 MODELS_VARIABLE: Final = "NIGHTLIGHTS_MODELS"
 """Environment variable with another folder of models."""
 
+TEXTURE_FOLDER: Final = "texture"
 RUN_FILE, CONFIG_FILE, MODEL_FILE, CARD_FILE = "run.json", "config.json", "model.keras", "card.md"
 
 
@@ -29,7 +30,7 @@ class ShippedModel:
     name:
         Of its folder.
     folder:
-        Holds ``model.keras``, ``config.json``, ``run.json``, ``card.md``.
+        Holds ``model.keras``, ``config.json``, ``run.json``, ``card.md``; ``texture`` where it has one.
     run:
         How it was trained; its name is that by which predictions know the model, ``shipped-NAME``.
     config:
@@ -58,7 +59,9 @@ def shipped_models(root: Path | None = None) -> list[ShippedModel]:
             continue
         with contextlib.suppress(WorkspaceError):
             run = read_record(own / RUN_FILE, RunRecord).model_copy(update={"name": PREFIX + own.name})
-            found.append(ShippedModel(own.name, own, run, read_record(path, ModelConfig)))
+            config = read_record(path, ModelConfig)
+            if not config.texture_networks or (own / TEXTURE_FOLDER / MODEL_FILE).is_file():
+                found.append(ShippedModel(own.name, own, run, config))
     return found
 
 

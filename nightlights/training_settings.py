@@ -118,6 +118,12 @@ class TrainingSettings(Record):
     compress_tails: bool = Field(
         default=False, description="an inverse hyperbolic sine goes before the scaling of heavy-tailed bands"
     )
+    texture_networks: int = Field(
+        default=0,
+        ge=0,
+        le=16,
+        description="pixel networks that place the light within footprints; 0 for none",
+    )
     schedule: Schedule | None = Field(default=None, description="the network's own unless given")
     gradient_norm: float | None = Field(
         default=None,

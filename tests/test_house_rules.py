@@ -30,6 +30,7 @@ FLOORS: dict[str, int] = {
             "redaction",
             "manifests",
             "records",
+            "run_records",
             "publication_records",
             "crossvalidation_records",
             "scores",

@@ -72,6 +72,7 @@ def test_the_study_preset_fills_in_the_settings_of_the_study(
 def test_every_setting_reaches_the_request(app: Any, exported: Workspace, submitted: list[Any]) -> None:
     page = app("train", exported)
     wanted = {"epochs": 3, "batch_size": 5, "patches_per_region": 11, "patch_size": 64, "seed": 42}
+    wanted["texture_networks"] = 2
     for name, value in wanted.items():
         page.number_input(key=f"train_{name}").set_value(value)
     page.number_input(key="train_learning_rate").set_value(0.002)

@@ -128,7 +128,9 @@ def test_the_scores_are_those_of_whole_region_predictions(made: Workspace) -> No
     predictor = Predictor.load(made.run_folder("first"))
     errors = {}
     for region, (window, _) in WINDOWS.items():
-        fine = predictor.radiance(dataset.read_daytime(region))
+        margin = predictor.tiling.margin
+        image = np.pad(dataset.read_daytime(region), [(0, 0)] + 2 * [(margin, margin)], mode="symmetric")
+        fine = predictor.radiance(image)[margin:-margin, margin:-margin]
         errors[region] = observe(fine, window, PointSpread()) - dataset.read_nighttime(region)
     found = {score.region: score for score in scores_of(made).scores if score.method == "unet-small"}
     for region in ("north", "east"):

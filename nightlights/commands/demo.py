@@ -241,10 +241,15 @@ def _pooled(scores: "list[Score]") -> "Score":
 
 def _verdict(scores: "list[Score]") -> tuple[bool, str]:
     """Whether the network has the smallest error over all held-out pixels, and a sentence that says so."""
+    from nightlights.baselines import CONSTANT_MEAN, LINEAR_REGRESSION
     from nightlights.metrics import ALL_REGIONS
 
     pooled = {score.method: score for score in scores if score.region == ALL_REGIONS}
     own = pooled.pop(_NETWORK)
+    # Its parts, each alone, are no baselines.
+    pooled = {
+        method: score for method, score in pooled.items() if method in (CONSTANT_MEAN, LINEAR_REGRESSION)
+    }
     others = " and ".join(f"{score.rmse:.2f} of the {method}" for method, score in pooled.items())
     better = all(own.rmse < score.rmse for score in pooled.values())
     word = "better than" if better else "NOT better than"

@@ -187,6 +187,14 @@ def train(
             advanced=True,
         ),
     ] = None,
+    texture_networks: Annotated[
+        int | None,
+        _setting(
+            "texture_networks",
+            "Pixel networks trained beside the network: they place the light within footprints, whose amount "
+            "the network predicts; 0 for none.",
+        ),
+    ] = None,
     first_output: Annotated[
         str | None,
         _setting("first_output", f"First output, as-drawn or mean-radiance. {FIRST_OUTPUT}", advanced=True),
@@ -278,6 +286,7 @@ def train(
         "residual_share": residual_share,
         "light_cap": light_cap,
         "compress_tails": compress_tails,
+        "texture_networks": texture_networks,
         "first_output": choice("first_output", first_output),
         "schedule": choice("schedule", schedule),
         "gradient_norm": gradient_norm,
@@ -312,10 +321,14 @@ def train(
         return
     typer.echo(
         f"Run {run}: {counted(record.epochs_done, 'epoch')} of {record.settings.network} "
-        f"({record.parameters:,} weights) in {record.seconds:,.0f} s on {record.device}"
-        f"{record.caveats}."
+        f"({record.parameters:,} weights){_textures(record.settings.texture_networks)} "
+        f"in {record.seconds:,.0f} s on {record.device}{record.caveats}."
     )
     print_scores(place, run)
+
+
+def _textures(count: int) -> str:
+    return f" and {counted(count, 'texture network')}" if count else ""
 
 
 def names(text: str | None) -> list[str] | None:

@@ -11,6 +11,7 @@ from nightlights.devices import Device, describe
 from nightlights.errors import NightlightsError
 from nightlights.interface.advanced_form import ask_for_advanced
 from nightlights.interface.jobs_view import duration
+from nightlights.interface.texture_form import ask_for_texture
 from nightlights.manifests import (
     DatasetManifest,
     Loss,
@@ -88,6 +89,7 @@ def plan(
         for run in runs
         if run.settings.network == settings.network
         and run.settings.patch_size == settings.patch_size
+        and run.settings.texture_networks == settings.texture_networks
         and run.epochs_done > 0
         and run.seconds > 0
     ]
@@ -177,11 +179,13 @@ def ask_for_run(
     )
     st.caption(NETWORKS[network].description)
     _presets(network)
+    texture = ask_for_texture()
     chosen = {"network": network, **_amount(), **_learning(), **_details(), **ask_for_advanced(network)}
     settings = TrainingSettings.model_validate(
         {
             **chosen,
             **NETWORKS[network].fixed,
+            **texture,
             "train_regions": None if train == regions["train"] else train,
             "evaluate_regions": None if evaluate == regions["evaluate"] else evaluate,
         }

@@ -3,6 +3,7 @@
 from nightlights.metrics.bootstrap import BOOTSTRAP, Bootstrap
 from nightlights.metrics.classes import BRIGHT_FROM, CLASSES, DIM_FROM, RadianceClass
 from nightlights.metrics.fine import LIT_FROM, FineSums, structural_similarity
+from nightlights.metrics.patterns import dark_holes, edge_ratio, phase_spread, scan_lines
 from nightlights.metrics.pixels import PixelPairs, spearman
 from nightlights.metrics.ranks import RankSums
 from nightlights.metrics.sums import ALL_REGIONS, ErrorSums, ScoreSums, log_radiance
@@ -21,7 +22,11 @@ __all__ = [
     "RadianceClass",
     "RankSums",
     "ScoreSums",
+    "dark_holes",
+    "edge_ratio",
     "log_radiance",
+    "phase_spread",
+    "scan_lines",
     "spearman",
     "structural_similarity",
 ]

@@ -160,6 +160,11 @@ _HYBRID: Final[dict[str, Any]] = {
 }
 _HYBRID_ON_GPU: Final[dict[str, Any]] = {**_HYBRID, "passes": 20.0}
 
+# On five African cities of the simulated planet that the demo does not know, trained as the demo's network:
+# with one to four of them, sharpened light at 30 m has 0.811, 0.822, 0.817, 0.816 x the RMSE of interpolated
+# VIIRS, and 0.810, 0.769, 0.763, 0.744 x its log-RMSE. More than three gain less than they cost.
+_TEXTURE_NETWORKS: Final = 3
+
 _LARGE = NetworkInfo(
     name="unet",
     title="U-Net",
@@ -182,6 +187,7 @@ _LARGE = NetworkInfo(
     suits_cpu=False,
     settings=TrainingSettings(
         network="unet",
+        texture_networks=_TEXTURE_NETWORKS,
         epochs=30,
         patches_per_region=200,
         patch_size=256,
@@ -208,7 +214,7 @@ _SMALL = NetworkInfo(
     schedule="cosine",
     clipped_gradients=True,
     suits_cpu=True,
-    settings=TrainingSettings(network="unet-small", **_HYBRID),
+    settings=TrainingSettings(network="unet-small", texture_networks=_TEXTURE_NETWORKS, **_HYBRID),
 )
 
 _MEDIUM = NetworkInfo(
@@ -230,6 +236,7 @@ _MEDIUM = NetworkInfo(
     suits_cpu=False,
     settings=TrainingSettings(
         network="unet-medium",
+        texture_networks=_TEXTURE_NETWORKS,
         epochs=20,
         patches_per_region=100,
         batch_size=16,
@@ -253,6 +260,7 @@ _CONVNEXT = NetworkInfo(
     suits_cpu=False,
     settings=TrainingSettings(
         network="unet-convnext",
+        texture_networks=_TEXTURE_NETWORKS,
         epochs=20,
         patches_per_region=100,
         batch_size=16,
@@ -286,6 +294,7 @@ _SEGFORMER = NetworkInfo(
     suits_cpu=False,
     settings=TrainingSettings(
         network="segformer",
+        texture_networks=_TEXTURE_NETWORKS,
         epochs=30,
         patches_per_region=100,
         patch_size=256,

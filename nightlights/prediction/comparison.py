@@ -171,7 +171,7 @@ def compare_region(
     window = dataset.region(region).window.window
     path = scratch / f"{PARTIAL_PREFIX}{uuid.uuid4().hex[:8]}-fine"
     try:
-        fine = _scratch_array(path, window.fine_shape)
+        fine = scratch_array(path, window.fine_shape)
         for tile, radiance in blocks:
             fine[tile.fine_slices_in(window)] = radiance
         return compare_fine(dataset, region, lambda part: fine[part.fine_slices_in(window)], spread)
@@ -179,7 +179,7 @@ def compare_region(
         path.unlink(missing_ok=True)
 
 
-def _scratch_array(path: Path, shape: tuple[int, int]) -> NDArray[np.float32]:
+def scratch_array(path: Path, shape: tuple[int, int]) -> NDArray[np.float32]:
     """A float32 array in a file whose space is taken at once: a full disk later would kill the process."""
     with clear_os_errors(path), path.open("xb") as scratch:
         reserve_space(scratch.fileno(), 4 * shape[0] * shape[1])

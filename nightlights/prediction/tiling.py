@@ -3,14 +3,15 @@
 A tile equals the pass over the whole image, so nothing needs blending: every tile begins on a multiple of
 the network's stride, counted from the region's north-west corner, and is read with a margin that covers
 the receptive field. At the edge of the region a tile ends where the whole image ends, so that the padding
-of the convolutions falls on the same pixels. Regions whose sides are not multiples of the stride are
-continued to the south and east by their last row and column, in both passes alike.
+of the convolutions falls on the same pixels; for newer models the imagery is mirrored beyond the edge.
+Regions whose sides are not multiples of the stride are continued to the south and east by their last row and
+column, in both passes alike.
 """
 
 import contextlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from nightlights.errors import ModelError
 from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.manifests import ModelConfig
 from nightlights.measured_input import MeasuredInput
-from nightlights.models import load_model
+from nightlights.models import load_model, texture_folder
 from nightlights.networks import NetworkInfo, network_info
 from nightlights.progress import Progress
 from nightlights.training.backend import prepare
@@ -88,27 +89,37 @@ class Predictor:
         What scales the one and undoes the other.
     tiling:
         How regions are cut.
+    texture:
+        What places the light within footprints, where that is another's part; see
+        :mod:`nightlights.prediction.redistribution`.
     """
 
     model: Any
     config: ModelConfig
     tiling: Tiling
+    texture: "Predictor | None" = None
 
     @classmethod
     def load(cls, folder: Path, tile_size: int | None = None) -> "Predictor":
-        """Load the model in ``folder``.
+        """Load the model in ``folder``, with its texture networks where it has some.
 
         Raises
         ------
         ModelError
-            When there is none, or it is broken.
+            When there is none, or it or its texture is broken or missing.
         """
         prepare()
         model, config = load_model(folder)
         # A compiler would start anew for every shape of tile at the edges, and is slower on a CPU.
         model.jit_compile = False
+        texture = cls.load(texture_folder(folder), tile_size) if config.texture_networks else None
         info = network_info(config.network)
-        return cls(model, config, Tiling.for_network(info, tile_size, config.guide_reach))
+        return cls(model, config, Tiling.for_network(info, tile_size, config.guide_reach), texture)
+
+    @property
+    def level(self) -> "Predictor":
+        """The network that knows how much light a footprint holds, without what places it within."""
+        return replace(self, texture=None)
 
     def check(self, dataset: Dataset) -> None:
         """Refuse a dataset that this model cannot read.
@@ -135,17 +146,43 @@ class Predictor:
         window, radiance:
             Where, and float32 of shape (16 height, 16 width) in nW/cm2/sr, NaN where a band is missing.
         """
-        outer = dataset.region(region).window.window
-        tiles = self.tiling.tiles(outer)
+        if self.texture is not None:
+            from nightlights.prediction.redistribution import redistributed
+
+            yield from redistributed(self.level, self.texture, dataset, region, progress)
+            return
+        tiles = self.tiling.tiles(dataset.region(region).window.window)
         measured = self.measured_input(dataset, region)
-        with _full_precision():
-            for done, tile in enumerate(tiles):
-                progress.update(done, len(tiles), unit="tiles", message=f"Predicting {region}")
-                reach = expanded(tile, self.tiling.margin // FINE_PER_VIIRS, outer)
-                image = dataset.read_daytime(region, reach)
-                radiance = self.radiance(image, None if measured is None else measured.part(reach))
-                yield tile, radiance[tile.fine_slices_in(reach)]
+        for done, tile in enumerate(tiles):
+            progress.update(done, len(tiles), unit="tiles", message=f"Predicting {region}")
+            yield tile, self.light(dataset, region, tile, measured)
         progress.update(len(tiles), len(tiles), unit="tiles", message=f"Predicted {region}")
+
+    def light(
+        self, dataset: Dataset, region: str, tile: Window, measured: MeasuredInput | None = None
+    ) -> NDArray[np.float32]:
+        """The radiance that this network alone predicts in a part of ``region``, as :meth:`blocks` gives it.
+
+        Parameters
+        ----------
+        tile:
+            Begins on a multiple of the network's stride, counted from the region's north-west corner.
+        measured:
+            See :meth:`measured_input`.
+        """
+        margin = self.tiling.margin // FINE_PER_VIIRS
+        reach = expanded(tile, margin, dataset.region(region).window.window)
+        image = dataset.read_daytime(region, reach)
+        part = None if measured is None else measured.part(reach)
+        kept = tile.fine_slices_in(reach)
+        if self.config.mirrored_edges:
+            image = mirrored(image, tile, reach, margin)
+            part = None if part is None else mirrored(part, tile, reach, margin)
+            start = self.tiling.margin
+            kept = slice(start, start + tile.fine_shape[0]), slice(start, start + tile.fine_shape[1])
+        with _full_precision():
+            radiance = self.radiance(image, part)
+        return radiance[kept]
 
     def measured_input(self, dataset: Dataset, region: str) -> MeasuredInput | None:
         """The smoothed VIIRS of ``region`` where the network reads it; None where it does not."""
@@ -195,6 +232,20 @@ class Predictor:
         output = np.asarray(self.model.predict_on_batch(scaled[None]))[0, :height, :width, 0]
         radiance = self.config.transform.inverse(output.astype(np.float32))
         return np.where(missing, np.float32(np.nan), radiance)
+
+
+def mirrored(image: NDArray[np.float32], tile: Window, reach: Window, margin: int) -> NDArray[np.float32]:
+    """``image`` of ``reach``, shape (..., height, width), continued by its own mirror images.
+
+    It then has ``margin`` VIIRS pixels around ``tile`` on every side. Beyond the edge of a region a network
+    would else see zeros, which no place looks like, and answer with a frame of light.
+    """
+    north, west = tile.row - reach.row, tile.column - reach.column
+    south = reach.height - tile.height - north
+    east = reach.width - tile.width - west
+    sides = ((north, south), (west, east))
+    widths = [tuple(FINE_PER_VIIRS * (margin - known) for known in pair) for pair in sides]
+    return np.pad(image, [(0, 0)] * (image.ndim - 2) + widths, mode="symmetric")
 
 
 def expanded(tile: Window, pixels: int, outer: Window) -> Window:

@@ -20,7 +20,7 @@ from nightlights.ensembles import read_members
 from nightlights.files import sha256
 from nightlights.grid import Window
 from nightlights.manifests import RunRecord, read_record
-from nightlights.models import MODEL_FILE
+from nightlights.models import MODEL_FILE, model_parts
 from nightlights.observation import PointSpread
 from nightlights.progress import NoProgress, Progress
 from nightlights.sharpening.boosting import GRADIENT_BOOSTING, fit_gradient_boosting
@@ -57,7 +57,9 @@ def model_candidate(recipe: Recipe, folder: Path) -> Candidate:
         return light
 
     calibration, run = load_calibration(folder), read_record(folder / RUN_FILE, RunRecord)
-    files = [folder / MODEL_FILE] + [folder / UNCERTAINTY_FILE] * (calibration is not None)
+    files = [part / MODEL_FILE for part in model_parts(folder)] + [folder / UNCERTAINTY_FILE] * (
+        calibration is not None
+    )
     return Candidate(
         key=recipe.key,
         title=recipe.title,

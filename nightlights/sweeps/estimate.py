@@ -94,6 +94,7 @@ def seconds_of(
     for each in settings:
         alike = [run for run in runs if run.settings.network == each.network and run.seconds > 0]
         alike = [run for run in alike if run.epochs_done]
+        alike = [run for run in alike if run.settings.texture_networks == each.texture_networks]
         if not alike:
             return None
         newest = max(alike, key=lambda run: run.created)

@@ -46,6 +46,7 @@ from nightlights.training.learning_rates import learning_rate_at, plateau_factor
 from nightlights.training.prefetch import prefetched
 from nightlights.training.stopping import kept_epoch, stops
 from nightlights.training.study_loader import regions_read, with_loader
+from nightlights.training.texture import part_progress, remove_texture, train_texture
 
 if TYPE_CHECKING:
     from nightlights.training.steps import Trainer
@@ -69,6 +70,8 @@ def train(
     timer: Callable[[], float] = time.perf_counter,
 ) -> RunRecord:
     """Train a network and leave ``run.json``, ``config.json``, ``history.csv`` and ``model.keras``.
+
+    Texture networks, where the settings ask for some, follow, see :mod:`nightlights.training.texture`.
 
     All files are brought up to date after every epoch, so that a run that was stopped can be used as far
     as it came. The weights of the last epoch are kept, not those of the epoch that evaluated best: choosing
@@ -106,10 +109,16 @@ def train(
         When ``progress`` says so; what the finished epochs left stays.
     """
     with clear_os_errors(folder):
-        run = _Run(dataset, request, folder, progress, timer)
+        parts = part_progress(progress, request.settings)
+        run = _Run(dataset, request, folder, parts[0], timer)
         run.begin(resume, clock)
         if run.record.finished is None:
             run.work()
+
+            def go_on(wanted: TrainingRequest, place: Path, part: Progress) -> RunRecord:
+                return train(dataset, wanted, place, part, True, clock=clock, timer=timer)
+
+            run.record = train_texture(request, run.record, folder, parts, go_on)
             run.finish(clock)
     return run.record
 
@@ -412,6 +421,7 @@ class _Run:
 
 def _clear(folder: Path) -> None:
     delete_checkpoint(folder)
+    remove_texture(folder)
     for pattern in (RUN_FILE, CONFIG_FILE, HISTORY_FILE, MODEL_FILE, *_FILES_ABOUT_A_MODEL):
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)

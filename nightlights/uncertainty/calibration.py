@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nightlights import files
 from nightlights.bands import RadianceTransform
 from nightlights.datasets import Dataset
 from nightlights.errors import DatasetError
 from nightlights.grid import VIIRS_HEIGHT, VIIRS_WIDTH, Window
 from nightlights.manifests import RunRecord, now, write_record
-from nightlights.models import MODEL_FILE
+from nightlights.models import model_sha256
 from nightlights.progress import Progress
 from nightlights.uncertainty.features import region_features
 from nightlights.uncertainty.intervals import SizeModel, fit_intervals, group_mean, held_out_cover
@@ -227,7 +226,7 @@ def calibrate(
         datasets=list(dict.fromkeys(dataset.manifest.name for dataset, _ in regions)),
         level=level,
         share=made.share,
-        model_sha256=files.sha256(model_folder / MODEL_FILE),
+        model_sha256=model_sha256(model_folder),
         transform=_TRANSFORM,
         orientations=orientations,
         intercept=made.sizes.intercept,

@@ -93,10 +93,12 @@ def region_features(
     level = transform.forward(observed)
     layers = [level, level**2, np.log(contrast + _LEAST_CONTRAST), np.log(distance + _LEAST_DISTANCE)]
     if orientations > 1:
-        means = [upright]
-        for number, turn in enumerate(turns(orientations)[1:], start=1):
-            share = _Share(progress, number - 1, orientations - 1, region)
-            means.append(turned_means(predictor, dataset, region, turn, share))
+        # A texture sees single pixels, whichever way they lie; a turned image has no latitudes to join by.
+        first = 1 if predictor.texture is None else 0
+        means = [upright] * first
+        for number, turn in enumerate(turns(orientations)[first:]):
+            share = _Share(progress, number, orientations - first, region)
+            means.append(turned_means(predictor.level, dataset, region, turn, share))
         layers.append(np.log(np.std([transform.forward(mean) for mean in means], axis=0) + _LEAST_SPREAD))
     if len(layers) != len(feature_names(orientations)):
         raise AssertionError("a feature has no name")

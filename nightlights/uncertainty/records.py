@@ -1,16 +1,16 @@
 """``uncertainty.json`` beside ``model.keras``: all that turns a prediction into an interval."""
 
+import contextlib
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from nightlights import files
 from nightlights.bands import RADIANCE_UNIT, RadianceTransform
 from nightlights.errors import ModelError, WorkspaceError
 from nightlights.manifests import Name, read_record
-from nightlights.models import MODEL_FILE
+from nightlights.models import model_sha256
 from nightlights.records import SCHEMA_VERSION, Record, Share
 
 UNCERTAINTY_FILE: Final = "uncertainty.json"
@@ -70,7 +70,7 @@ class Calibration(Record):
     share:
         At which the quantile of the pooled errors was taken to that end; as the level in older records.
     model_sha256:
-        Of the ``model.keras`` whose errors were used.
+        Of the model whose errors were used, see :func:`nightlights.models.model_sha256`.
     held_out:
         Errors were scaled by a model fitted without their whole region, or, where there are too few regions,
         without their block.
@@ -142,6 +142,10 @@ def load_calibration(folder: Path) -> Calibration | None:
         calibration = read_record(path, Calibration)
     except WorkspaceError as error:
         raise ModelError(f"The intervals of {folder.name} cannot be used: {error.message}", remedy) from error
-    if not (folder / MODEL_FILE).is_file() or files.sha256(folder / MODEL_FILE) != calibration.model_sha256:
+    found = ""
+    # Of a part that is missing there is no digest.
+    with contextlib.suppress(OSError, WorkspaceError):
+        found = model_sha256(folder)
+    if found != calibration.model_sha256:
         raise ModelError(f"The intervals of {folder.name} belong to another model.", remedy)
     return calibration

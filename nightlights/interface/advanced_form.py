@@ -114,8 +114,8 @@ def _guided(info: NetworkInfo) -> dict[str, object]:
         placeholder=f"{SHARE_OF_FEW:g}, from {FEW_REGIONS} regions chosen",
         persist_state="session",
         disabled=shut or guide == "none",
-        help=f"Unless given, {SHARE_OF_FEW:g} with fewer than {FEW_REGIONS} training regions. With more, short "
-        "trainings on halves of them choose it, which takes half as long again.",
+        help=f"Unless given, {SHARE_OF_FEW:g} with fewer than {FEW_REGIONS} training regions. With more, "
+        "short trainings on halves of them choose it, which takes half as long again.",
     )
     cap = st.number_input(
         "Largest light (x the brightest VIIRS pixel)",

@@ -4,11 +4,12 @@ With few training regions half is kept, and nothing is chosen: halves of them te
 demo's six cities such a choice kept nothing of a pixel network, where half would have brought the RMSE at the
 VIIRS grid in two other cities from 1.17 to 1.09 nW/cm2/sr, and all of it to 1.06.
 
-With more, the training regions are dealt into two halves by their brightness. A network is trained on each half
-for a quarter of the steps, with the guide that each region has in training, and scored in the other half with
-every share of the factor's logarithm. The share with the lowest RMSE at the VIIRS grid is kept. Leaving out
-every region in turn would cost as many trainings; this costs half a training. Two short trainings on half the
-regions err more than the one that they stand for, so the choice errs on the side of the regression.
+With more, the training regions are dealt into two halves by their brightness. A network is trained on each
+half for a quarter of the steps, with the guide that each region has in training, and scored in the other
+half with every share of the factor's logarithm. The share with the lowest RMSE at the VIIRS grid is kept.
+Leaving out every region in turn would cost as many trainings; this costs half a training. Two short
+trainings on half the regions err more than the one that they stand for, so the choice errs on the side of
+the regression.
 """
 
 import contextlib

@@ -47,9 +47,9 @@ FEW_REGIONS: Final = 10
 LIMIT_OF_FEW, LIMIT_OF_MANY = 0.7, 1.5
 """Largest logarithm of the factor with few and with many training regions."""
 SHARES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Shares of the logarithm among which regions left out choose."""
-LARGEST_SHARE_OF_FEW: Final = 0.5
-"""With few training regions, at most so much of the logarithm is kept."""
+"""Shares of the logarithm among which many regions choose."""
+SHARE_OF_FEW: Final = 0.5
+"""With few training regions, so much of the logarithm is kept."""
 
 
 def counted_patches(chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class TrainingSettings(Record):
         default=None,
         ge=0,
         le=1,
-        description="of that logarithm that is kept; chosen in regions left out unless given",
+        description="of that logarithm that is kept; by the regions unless given",
     )
     light_cap: float = Field(
         default=0.0, ge=0, le=10_000, description="largest light, x the brightest training VIIRS; 0 for any"

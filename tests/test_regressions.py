@@ -40,7 +40,7 @@ from nightlights.regressions.classes import class_map
 from nightlights.regressions.samples import training_sample
 from nightlights.sharpening.boosting import fit_footprint_boosting, fit_gradient_boosting
 from nightlights.training import train
-from nightlights.training.choices import footprints_per_patch, patches_per_region
+from nightlights.training.choices import choosing_cost, footprints_per_patch, patches_per_region
 from nightlights.training.configs import guide_imagery, new_config
 from nightlights.training.history import read_history
 from nightlights.training.run import _Run
@@ -301,8 +301,10 @@ class StopAt:
 
 @pytest.mark.parametrize("step", [1, 4])
 def test_a_stopped_hybrid_resumes_to_the_weights_of_an_uninterrupted_one(
-    dataset: Dataset, tmp_path: Path, step: int
+    dataset: Dataset, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # As if there were many regions.
+    monkeypatch.setattr("nightlights.training.shrinkage.FEW_REGIONS", 2)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     watched = StopAt(1000)
     run(dataset, whole, HYBRID, watched, seed=3)
@@ -318,7 +320,7 @@ def test_a_stopped_hybrid_resumes_to_the_weights_of_an_uninterrupted_one(
     ):
         np.testing.assert_array_equal(one, other)
     configs = [read_record(folder / "config.json", ModelConfig) for folder in (whole, stopped)]
-    assert configs[0] == configs[1] and configs[0].residual_share in (0, 0.25, 0.5)
+    assert configs[0] == configs[1] and configs[0].residual_share in (0, 0.25, 0.5, 0.75, 1)
     assert configs[0].residual_limit == 0.7
 
 
@@ -327,6 +329,7 @@ def test_a_single_region_is_guided_by_its_other_strips_and_half_of_the_factor_is
 ) -> None:
     run(dataset, tmp_path / "one", train_regions=["north"], epochs=1)
     config = load_model(tmp_path / "one")[1]
+    assert choosing_cost(HYBRID, 9) == 0 and choosing_cost(HYBRID, 10) == 0.5
     assert config.guide and len(config.guide.parts) == 4 and config.residual_share == 0.5
 
 

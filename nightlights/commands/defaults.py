@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from nightlights.networks.registry import NETWORKS, NetworkInfo
-from nightlights.training_settings import FEW_REGIONS, LIMIT_OF_FEW, LIMIT_OF_MANY
+from nightlights.training_settings import FEW_REGIONS, LIMIT_OF_FEW, LIMIT_OF_MANY, SHARE_OF_FEW
 
 DEFAULT_NETWORK: Final = next(iter(NETWORKS))
 """The network that is trained unless another is named."""
@@ -12,7 +12,7 @@ _UNSET: Final = {
     "evaluate_regions": "all of role evaluate",
     "gradient_norm": "0",
     "residual_limit": f"{LIMIT_OF_FEW:g}, from {FEW_REGIONS} training regions {LIMIT_OF_MANY:g}",
-    "residual_share": "chosen in regions left out",
+    "residual_share": f"{SHARE_OF_FEW:g}, from {FEW_REGIONS} training regions chosen in those left out",
     "early_stopping": "never",
 }
 """What a setting without a value means."""

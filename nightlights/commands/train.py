@@ -164,7 +164,7 @@ def train(
         float | None,
         _setting(
             "residual_share",
-            "Share of that logarithm that predictions keep, 0 to 1. Choosing it costs half a training.",
+            "Share of that logarithm that predictions keep, 0 to 1. Choosing it takes half a training.",
             advanced=True,
         ),
     ] = None,

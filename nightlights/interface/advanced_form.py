@@ -6,7 +6,7 @@ from typing import get_args
 import streamlit as st
 
 from nightlights.networks.registry import NetworkInfo, network_info
-from nightlights.training_settings import FEW_REGIONS, LIMIT_OF_FEW, LIMIT_OF_MANY, Schedule
+from nightlights.training_settings import FEW_REGIONS, LIMIT_OF_FEW, LIMIT_OF_MANY, SHARE_OF_FEW, Schedule
 from nightlights.wording import FIRST_OUTPUT
 
 _LABELS = {"VIIRS": "VIIRS", "truth": "Hidden truth (simulated imagery alone)"}
@@ -111,11 +111,11 @@ def _guided(info: NetworkInfo) -> dict[str, object]:
         value=None,
         step=0.25,
         key="train_residual_share",
-        placeholder="chosen in regions left out",
+        placeholder=f"{SHARE_OF_FEW:g}, from {FEW_REGIONS} regions chosen",
         persist_state="session",
         disabled=shut or guide == "none",
-        help="Unless given, short trainings on halves of the regions choose it, which takes half as long "
-        f"again. With fewer than {FEW_REGIONS} training regions at most half is kept.",
+        help=f"Unless given, {SHARE_OF_FEW:g} with fewer than {FEW_REGIONS} training regions. With more, "
+        "short trainings on halves of them choose it, which takes half as long again.",
     )
     cap = st.number_input(
         "Largest light (x the brightest VIIRS pixel)",

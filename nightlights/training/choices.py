@@ -158,7 +158,7 @@ def footprints_of(manifest: DatasetManifest, settings: TrainingSettings) -> int:
 
 def choosing_cost(settings: TrainingSettings, regions: int) -> float:
     """Fraction of a training by which choosing the share of a network's factor prolongs it."""
-    chosen = settings.guide != "none" and settings.residual_share is None and regions >= HALVES
+    chosen = settings.guide != "none" and settings.residual_share is None and regions >= FEW_REGIONS
     return HALVES * STEPS_FRACTION if chosen else 0.0
 
 

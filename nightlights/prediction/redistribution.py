@@ -151,7 +151,7 @@ def _kept(
 
     def predicted(tile: Window) -> NDArray[np.float32]:
         nonlocal done
-        wide = tile.expand(reach).intersection(window) or tile
+        wide = _around(tile, reach, window)
         light = smoothed(texture.light(dataset, region, wide), sigma)[tile.fine_slices_in(wide)]
         done += tile.width * tile.height
         stage.update(done, window.width * window.height)
@@ -165,6 +165,17 @@ def _kept(
         for tile in window.tiles(_TILE, _TILE):
             fine[tile.fine_slices_in(window)] = predicted(tile)
         yield lambda part: np.asarray(fine[part.fine_slices_in(window)], np.float32)
+
+
+def _around(tile: Window, reach: int, outer: Window) -> Window:
+    """``tile`` with ``reach`` VIIRS pixels around it as far as ``outer`` goes, of one size wherever it lies.
+
+    Every other size would be compiled anew.
+    """
+    height, width = (min(_TILE + 2 * reach, side) for side in outer.shape)
+    row = min(max(tile.row - reach, outer.row), outer.row + outer.height - height)
+    column = min(max(tile.column - reach, outer.column), outer.column + outer.width - width)
+    return Window(column, row, width, height)
 
 
 @dataclass(frozen=True)

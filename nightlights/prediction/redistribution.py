@@ -130,7 +130,7 @@ def redistributed(
         seen.add(tile, radiance)
     with _kept(texture, level.config.texture_smoothing, dataset, region, progress) as read:
         joined = Sharpening.of(
-            read, seen.radiance, window, spread, noise=FOLLOWED, tile_size=_TILE, kept_bytes=_KEPT_BYTES
+            read, seen.radiance, window, spread, noise=FOLLOWED, tile_size=_TILE, kept_bytes=0
         )
         stage, done, whole = _Stage(progress, "joined", region), 0, window.width * window.height
         for tile, light in joined.blocks():
@@ -143,28 +143,39 @@ def redistributed(
 def _kept(
     texture: "Predictor", sigma: float, dataset: Dataset, region: str, progress: Progress
 ) -> Iterator[Read]:
-    """Reads the light of the texture networks, each pixel of which is predicted once."""
+    """Reads the light of the texture networks, which is predicted once: from memory, or from a file."""
     window = dataset.region(region).window.window
-    stage = _Stage(progress, "texture", region)
+    stage, done = _Stage(progress, "texture", region), 0
     reach = -(-int(_REACH * sigma + 0.5) // FINE_PER_VIIRS)
-    done = 0
+    with _array(window.fine_shape) as fine:
+        for tile in window.tiles(_TILE, _TILE):
+            wide = _around(tile, reach, window)
+            light = smoothed(texture.light(dataset, region, wide), sigma)
+            fine[tile.fine_slices_in(window)] = light[tile.fine_slices_in(wide)]
+            done += tile.width * tile.height
+            stage.update(done, window.width * window.height)
+        yield lambda part: np.asarray(fine[part.fine_slices_in(window)], np.float32)
 
-    def predicted(tile: Window) -> NDArray[np.float32]:
-        nonlocal done
-        wide = tile.expand(reach).intersection(window) or tile
-        light = smoothed(texture.light(dataset, region, wide), sigma)[tile.fine_slices_in(wide)]
-        done += tile.width * tile.height
-        stage.update(done, window.width * window.height)
-        return light
 
-    if 4 * FINE_PER_VIIRS**2 * window.width * window.height <= _KEPT_BYTES:
-        yield predicted
+@contextmanager
+def _array(shape: tuple[int, int]) -> Iterator[NDArray[np.float32]]:
+    """A float32 array in memory, or in a file that is removed at the end."""
+    if 4 * shape[0] * shape[1] <= _KEPT_BYTES:
+        yield np.empty(shape, np.float32)
         return
     with tempfile.TemporaryDirectory() as folder:
-        fine = scratch_array(Path(folder) / "texture", window.fine_shape)
-        for tile in window.tiles(_TILE, _TILE):
-            fine[tile.fine_slices_in(window)] = predicted(tile)
-        yield lambda part: np.asarray(fine[part.fine_slices_in(window)], np.float32)
+        yield scratch_array(Path(folder) / "texture", shape)
+
+
+def _around(tile: Window, reach: int, outer: Window) -> Window:
+    """``tile`` with ``reach`` VIIRS pixels around it as far as ``outer`` goes, of one size wherever it lies.
+
+    Every other size would be compiled anew.
+    """
+    height, width = (min(_TILE + 2 * reach, side) for side in outer.shape)
+    row = min(max(tile.row - reach, outer.row), outer.row + outer.height - height)
+    column = min(max(tile.column - reach, outer.column), outer.column + outer.width - width)
+    return Window(column, row, width, height)
 
 
 @dataclass(frozen=True)

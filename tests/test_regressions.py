@@ -81,13 +81,29 @@ class PeopleSource(LearnableSource):
         return observe(self.truth(window), window).astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def people(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    workspace = Workspace.open(tmp_path_factory.mktemp("people"))
+class SnowSource(PeopleSource):
+    """Light that falls with a band of reflectance."""
+
+    bands = (Band(name="snow", quantity="reflectance", unit="1"),)
+
+    def daytime(self, window: Window) -> NDArray[np.float32]:
+        return (0.3 + 0.05 * self._noise(window, 0))[None].astype(np.float32)
+
+    def truth(self, window: Window) -> NDArray[np.float32]:
+        return 10 * (0.6 - self.daytime(window)[0])
+
+
+def exported(root: Path, source: Any) -> Dataset:
+    workspace = Workspace.open(root)
     regions = [Region(key, role, box(*window.bounds)) for key, (window, role) in WINDOWS.items()]
     request = ExportRequest(dataset="people", regions="some")
-    export_dataset(workspace, request, PeopleSource(), regions, NoProgress())
+    export_dataset(workspace, request, source, regions, NoProgress())
     return Dataset.open(workspace, "people")
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return exported(tmp_path_factory.mktemp("people"), PeopleSource())
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +148,14 @@ def test_weights_are_those_of_pixels_though_only_footprints_are_known(people: Da
     np.testing.assert_allclose(light, truth, rtol=0.02, atol=0.02)
     pixelwise = fit_linear_regression(people, ["north", "south"]).predict(people.read_daytime("east"))
     assert np.abs(pixelwise - truth).mean() > 20 * np.abs(light - truth).mean()
+
+
+def test_light_may_fall_with_a_band(tmp_path: Path) -> None:
+    dataset = exported(tmp_path, SnowSource())
+    truth = dataset.read_truth("east")
+    assert truth is not None
+    light = fit_footprint_baseline(dataset, ["north", "south"]).predict(dataset.read_daytime("east"))
+    assert np.abs(light - truth).mean() < 0.1 * truth.std()
 
 
 def test_a_regression_follows_what_no_line_gives_and_its_set_is_chosen_in_regions_left_out(

@@ -2,6 +2,7 @@
 
     python benchmarks/burundi.py DATA WORKSPACE
     python benchmarks/burundi.py DATA WORKSPACE --choose
+    python benchmarks/burundi.py DATA WORKSPACE --seeds 5 --hybrids
 
 DATA holds ``population_burundi.tif`` (Global Human Settlement population, people a pixel) and
 ``viirs_avg_rad_burundi.tif`` (monthly composite, nW/cm2/sr). The first table predicts towns that a method has
@@ -11,6 +12,9 @@ light is known below VIIRS: VIIRS is the fine image, what the footprints make of
 The settings of the networks were set beforehand: where training begins and how fast it goes by trials in six
 other towns, four to train in and two to judge by, which ``--choose`` compares again; the number of steps by
 patience. The towns of the table choose nothing. What was trained already, by the same settings, is kept.
+
+With ``--hybrids`` the networks are trained as they are by default: on a footprint regression, for ten passes.
+With ``--seeds`` each network is trained from so many first weights, and the median and the worst are shown.
 """
 
 import argparse
@@ -29,12 +33,14 @@ from nightlights.datasets import Dataset
 from nightlights.evaluation import Compared, scores_of
 from nightlights.manifests import CrossValidationRequest, ExportRequest, TrainingRequest, TrainingSettings
 from nightlights.metrics import ALL_REGIONS, Bootstrap
+from nightlights.networks import network_info
 from nightlights.pipeline import export
 from nightlights.progress import NoProgress
 from nightlights.region_files import save_collection
 from nightlights.regions import Region, RegionCollection
+from nightlights.regressions import fit_footprint_baseline
 from nightlights.scores import Score
-from nightlights.sharpening.boosting import fit_gradient_boosting
+from nightlights.sharpening.boosting import fit_footprint_boosting, fit_gradient_boosting
 from nightlights.sweeps.series import train_and_score
 from nightlights.workspace import Workspace
 
@@ -74,6 +80,9 @@ CANDIDATES: tuple[Choice, ...] = (
 )
 CHOSEN: tuple[Choice, ...] = (CANDIDATES[1], CANDIDATES[4])
 """Those of the table of towns."""
+HYBRIDS: dict[str, int] = {"pixel": 128, "unet-small": 256}
+"""Networks that are trained by their own settings, and the side of their patches in pixels."""
+PASSES = 10.0
 
 
 def prepare(
@@ -134,6 +143,8 @@ def baseline_scores(dataset: Dataset, folds: Mapping[str, list[str]], seed: int)
             fit_constant_mean(dataset, others),
             fit_linear_regression(dataset, others),
             fit_gradient_boosting(dataset, others, seed),
+            fit_footprint_boosting(dataset, others, seed),
+            fit_footprint_baseline(dataset, others),
         ):
             comparison = compare_baseline(baseline, dataset, held_out)
             compared.setdefault(baseline.method, []).append(Compared("evaluate", held_out, comparison))
@@ -149,14 +160,44 @@ def pooled(compared: Mapping[str, list[Compared]], seed: int) -> list[Score]:
 def network_score(workspace: Workspace, choice: Choice, seed: int) -> Score:
     """A network over all towns, each time trained on the others."""
     settings = settings_of(choice, len(CENTRES) - 1, seed)
-    request = CrossValidationRequest(name=run_name(choice), dataset="burundi", settings=settings)
+    # What was trained before there were seeds has none in its name.
+    name = run_name(choice) if seed == 1 else f"{run_name(choice)}-{seed}"
+    return held_out_score(workspace, name, settings, in_words(choice))
+
+
+def hybrid_score(workspace: Workspace, network: str, seed: int) -> Score:
+    """A network as it is trained by default, over all towns."""
+    size = HYBRIDS[network]
+    settings = network_info(network).settings.model_copy(
+        update={"seed": seed, "patch_size": size, "passes": PASSES, "epochs": 2, "evaluation_patches": 8}
+    )
+    name = f"burundi-hybrid-{network}-{PASSES:g}-{seed}"
+    words = f"{network} on a footprint regression, {PASSES:g} passes, patches of {size} pixels"
+    return held_out_score(workspace, name, settings, words)
+
+
+def held_out_score(workspace: Workspace, name: str, settings: TrainingSettings, words: str) -> Score:
+    """The score over all towns, each by a network trained on the others."""
+    request = CrossValidationRequest(name=name, dataset="burundi", settings=settings)
     record = cross_validate(workspace, request, NoProgress(), resume=True)
     (score,) = (
         score
         for score in record.scores
         if score.region == ALL_REGIONS and score.method not in ("constant mean", "linear regression")
     )
-    return score.model_copy(update={"method": in_words(choice)})
+    return score.model_copy(update={"method": words})
+
+
+def of_seeds(scores: list[Score]) -> list[Score]:
+    """The median and the worst by RMSE, of one method trained from several first weights."""
+    ordered = sorted(scores, key=lambda score: score.rmse)
+    if len(ordered) == 1:
+        return ordered
+    kept = {"median": ordered[len(ordered) // 2], "worst": ordered[-1]}
+    return [
+        score.model_copy(update={"method": f"{score.method}, {which} of {len(ordered)} seeds"})
+        for which, score in kept.items()
+    ]
 
 
 def choose(workspace: Workspace, data: Path, seed: int) -> None:
@@ -211,6 +252,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("workspace", type=Path)
     parser.add_argument("--choose", action="store_true", help="judge the candidates in other towns instead")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=1, help="train each network from so many seeds")
+    parser.add_argument("--hybrids", action="store_true", help="train the networks by their own settings")
     options = parser.parse_args(arguments)
     workspace, data = Workspace.open(options.workspace), options.data.resolve()
     if options.choose:
@@ -224,9 +267,15 @@ def main(arguments: list[str]) -> int:
     )
     folds = {town: [other for other in CENTRES if other != town] for town in CENTRES}
     scores = baseline_scores(dataset, folds, options.seed)
-    for choice in CHOSEN:
-        print(in_words(choice), file=sys.stderr, flush=True)
-        scores.append(network_score(workspace, choice, options.seed))
+    seeds = range(options.seed, options.seed + options.seeds)
+    if options.hybrids:
+        for network in HYBRIDS:
+            print(network, file=sys.stderr, flush=True)
+            scores += of_seeds([hybrid_score(workspace, network, seed) for seed in seeds])
+    else:
+        for choice in CHOSEN:
+            print(in_words(choice), file=sys.stderr, flush=True)
+            scores += of_seeds([network_score(workspace, choice, seed) for seed in seeds])
     title = "Towns of Burundi, each held out once: errors at the VIIRS grid, nW/cm²/sr"
     print_scores(title, scores, options.seed)
     return 0

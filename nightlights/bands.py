@@ -6,7 +6,7 @@ Level 2 Science Product Guide (USGS LSDS-1619).
 
 from collections.abc import Collection, Sequence
 from types import ModuleType
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,11 +124,50 @@ def composites_of(names: Collection[str]) -> dict[str, tuple[str, ...]]:
     return {title: chosen for title, chosen in known if set(chosen) <= set(names)}
 
 
+TAIL_REACH: Final = 4.0
+"""Ranges of its samples above their least value that a band with a heavy tail is limited to."""
+_TAIL_RATIO: Final = 6.0
+"""(99.9th percentile - median) / (90th - median) from which a tail is heavy.
+
+2.4 for a Gaussian, 3.9 for an exponential, 8 for a log-normal distribution with a sigma of 1.
+"""
+
+
+def heavy_tailed(bands: Sequence[Band], samples: NDArray[np.floating[Any]]) -> list[bool]:
+    """Which bands have a few values far above all others, as people or buildings per pixel have.
+
+    Reflectance and brightness temperature never count: their range is bounded by what they are.
+
+    Parameters
+    ----------
+    samples:
+        Shape (..., bands), in the bands' units; NaN where missing.
+    """
+    values = np.asarray(samples, np.float64).reshape(-1, len(bands))
+    found = []
+    for band, column in zip(bands, values.T, strict=True):
+        known = column[np.isfinite(column)]
+        if band.quantity in ("reflectance", "brightness temperature") or not len(known):
+            found.append(False)
+            continue
+        median, high, extreme = np.percentile(known, (50, 90, 99.9))
+        found.append(bool(extreme - median > _TAIL_RATIO * (high - median)))
+    return found
+
+
+def _knee(values: NDArray[np.float64]) -> float:
+    """The median of the sizes that are not 0; 1 where there is none."""
+    sizes = np.abs(values[np.isfinite(values) & (values != 0)])
+    return float(np.median(sizes)) if len(sizes) else 1.0
+
+
 class Scaling(Record):
     """How the bands of an image become the inputs of a network, band by band.
 
     A value is limited to ``lower`` .. ``upper`` (both in the band's unit), then ``(value - center) /
-    spread``. Missing values become 0, the value of an average pixel.
+    spread``. Where ``knee`` (in the band's unit) is above 0, ``arcsinh(value / knee)`` takes the place of
+    the value in between: nearly linear below the knee, logarithmic above. Missing values become 0, the value
+    of an average pixel.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -138,17 +177,20 @@ class Scaling(Record):
     spread: tuple[float, ...]
     lower: tuple[float, ...]
     upper: tuple[float, ...]
+    knee: tuple[float, ...] = Field(default=(), description="of each band, 0 for none; none at all if empty")
 
     @model_validator(mode="after")
     def _lengths_agree(self) -> Self:
-        for name in ("center", "spread", "lower", "upper"):
+        for name in ("center", "spread", "lower", "upper", "knee"):
             values = getattr(self, name)
-            if len(values) != len(self.bands):
+            if len(values) != len(self.bands) and (name != "knee" or values):
                 raise ValueError(f"{name} has {len(values)} values for {len(self.bands)} bands")
             if not all(np.isfinite(values)):
                 raise ValueError(f"{name} must be finite")
         if min(self.spread) <= 0:
             raise ValueError("spread must be above 0")
+        if self.knee and min(self.knee) < 0:
+            raise ValueError("knee must not be below 0")
         return self
 
     @classmethod
@@ -173,7 +215,12 @@ class Scaling(Record):
         )
 
     @classmethod
-    def fitted(cls, bands: Sequence[str], samples: NDArray[np.floating[Any]]) -> "Scaling":
+    def fitted(
+        cls,
+        bands: Sequence[str],
+        samples: NDArray[np.floating[Any]],
+        compressed: Sequence[bool] | None = None,
+    ) -> "Scaling":
         """Mean 0 and standard deviation 1 over ``samples``, limited to 6 standard deviations.
 
         Parameters
@@ -182,8 +229,14 @@ class Scaling(Record):
             Names, in order.
         samples:
             Shape (pixels, bands), in the bands' units; NaN where missing. A band without spread keeps 1.
+        compressed:
+            Bands that an inverse hyperbolic sine goes before, see :func:`heavy_tailed`; none unless given.
+            Their knee is the median of what is not 0. They are limited to :data:`TAIL_REACH` times the
+            range of the samples, since 6 standard deviations would cut off the tail.
         """
         values = np.asarray(samples, dtype=np.float64).reshape(-1, len(bands))
+        if compressed is not None and any(compressed):
+            return cls._compressed(bands, values, compressed)
         known = np.isfinite(values)
         count = np.maximum(known.sum(axis=0), 1)
         mean = np.where(known, values, 0).sum(axis=0) / count
@@ -197,12 +250,43 @@ class Scaling(Record):
             upper=tuple((mean + 6 * deviation).tolist()),
         )
 
+    @classmethod
+    def _compressed(
+        cls, bands: Sequence[str], values: NDArray[np.float64], compressed: Sequence[bool]
+    ) -> "Scaling":
+        chosen = np.asarray(compressed, bool)
+        knee = np.array([_knee(column) if own else 0.0 for column, own in zip(values.T, chosen, strict=True)])
+        stretched = np.where(chosen, np.arcsinh(values / np.where(chosen, knee, 1.0)), values)
+        plain = cls.fitted(bands, stretched)
+        lowest, highest = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+        return cls(
+            bands=tuple(bands),
+            center=plain.center,
+            spread=plain.spread,
+            lower=tuple(np.where(chosen, lowest, plain.lower).tolist()),
+            upper=tuple(np.where(chosen, lowest + TAIL_REACH * (highest - lowest), plain.upper).tolist()),
+            knee=tuple(knee.tolist()),
+        )
+
     def apply(self, image: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """Scale ``image``, shape (..., bands), in the bands' units; float32 of the same shape."""
         limits = [np.asarray(values, np.float32) for values in (self.lower, self.upper)]
         center, spread = np.asarray(self.center, np.float32), np.asarray(self.spread, np.float32)
-        scaled = (np.clip(image, *limits) - center) / spread
+        limited = np.clip(image, *limits)
+        if any(self.knee):
+            knee = np.asarray(self.knee, np.float32)
+            limited = np.where(knee > 0, np.arcsinh(limited / np.where(knee > 0, knee, 1)), limited)
+        scaled = (limited - center) / spread
         return np.nan_to_num(scaled.astype(np.float32), nan=0.0)
+
+    def undo(self, scaled: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Bands in their units from what :meth:`apply` gave, within the limits; shape (..., bands)."""
+        values = np.asarray(scaled, np.float64) * np.asarray(self.spread) + np.asarray(self.center)
+        if any(self.knee):
+            knee = np.asarray(self.knee)
+            values = np.where(knee > 0, np.sinh(np.where(knee > 0, values, 0.0)) * knee, values)
+        result: NDArray[np.float64] = values
+        return result
 
 
 class RadianceTransform(Record):

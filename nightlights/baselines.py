@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from nightlights.datasets import Dataset
 from nightlights.errors import DatasetError
-from nightlights.grid import Window
+from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.observation import PointSpread
 from nightlights.patches import PatchBatch
 from nightlights.prediction.comparison import Comparison, compare_fine
+from nightlights.prediction.tiling import expanded
 
 CONSTANT_MEAN = "constant mean"
 LINEAR_REGRESSION = "linear regression"
@@ -26,6 +27,10 @@ class Baseline(Protocol):
     @property
     def method(self) -> str:
         """Name of the method in tables."""
+
+    @property
+    def reach(self) -> int:
+        """Analysis pixels around a pixel that its prediction depends on."""
 
     def predict(self, daytime: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Radiance in nW/cm2/sr, shape (rows, columns), of bands in their units, bands first.
@@ -51,6 +56,11 @@ class ConstantMean:
         """Name of the method in tables."""
         return CONSTANT_MEAN
 
+    @property
+    def reach(self) -> int:
+        """None: a pixel is predicted by itself."""
+        return 0
+
     def predict(self, daytime: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """See :meth:`Baseline.predict`."""
         return np.where(np.isfinite(daytime).all(axis=0), self.mean, np.nan)
@@ -75,6 +85,11 @@ class LinearRegression:
     def method(self) -> str:
         """Name of the method in tables."""
         return LINEAR_REGRESSION
+
+    @property
+    def reach(self) -> int:
+        """None: a pixel is predicted by itself."""
+        return 0
 
     def predict(self, daytime: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """See :meth:`Baseline.predict`."""
@@ -141,9 +156,12 @@ def compare_baseline(baseline: Baseline, dataset: Dataset, region: str) -> Compa
     Equals comparing the prediction of the whole region at once.
     """
     spread = PointSpread(dataset.manifest.point_spread_fwhm_m)
+    outer = dataset.region(region).window.window
+    margin = -(-baseline.reach // FINE_PER_VIIRS)
 
     def read(window: Window) -> NDArray[np.float64]:
-        return baseline.predict(dataset.read_daytime(region, window))
+        reach = expanded(window, margin, outer)
+        return baseline.predict(dataset.read_daytime(region, reach))[window.fine_slices_in(reach)]
 
     return compare_fine(dataset, region, read, spread, _TILE)
 

@@ -8,7 +8,7 @@ doi:10.1109/34.58871; Lakshminarayanan et al. 2017, arXiv:1612.01474).
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,16 @@ from nightlights.errors import ModelError, WorkspaceError
 from nightlights.files import make_folder
 from nightlights.manifests import ModelConfig, RunRecord, read_record, write_record
 from nightlights.models import CONFIG_FILE, load_model, save_model
+from nightlights.networks.guided import fixed_map, straightened
 from nightlights.networks.means import geometric_mean
 from nightlights.records import SCHEMA_VERSION, Record
 from nightlights.training_settings import TrainingSettings
 
 RUN_FILE = "run.json"
 MEMBERS_FILE = "members.json"
+_OF_ONE_MEMBER: Final[dict[str, None]] = dict.fromkeys(
+    ("guide", "residual_limit", "residual_share", "largest_radiance")
+)
 _OF_AN_OLDER_RUN = ("metrics.json", "history.csv", "uncertainty.json", "card.md", MEMBERS_FILE)
 
 
@@ -126,7 +130,11 @@ def combine(
     for stale in (RUN_FILE, *_OF_AN_OLDER_RUN):
         (folder / stale).unlink(missing_ok=True)
     save_model(folder, model)
-    write_record(folder / CONFIG_FILE, loaded[-1][1].model_copy(update={"viirs_input": viirs_input}))
+    caps = [config.largest_radiance for _, config in loaded]
+    own: dict[str, Any] = {**_OF_ONE_MEMBER, "viirs_input": viirs_input}
+    own["guide_reach"] = max(config.guide_reach for _, config in loaded)
+    own["largest_radiance"] = None if None in caps else max(cap for cap in caps if cap is not None)
+    write_record(folder / CONFIG_FILE, loaded[-1][1].model_copy(update=own))
     seen = list(dict.fromkeys(region for record in records for region in record.train_regions))
     record = records[-1].model_copy(
         update={
@@ -139,6 +147,7 @@ def combine(
             "seconds": sum(record.seconds for record in records),
             "train_rmse": None,
             "evaluation_rmse": None,
+            "at_cap": None,
             # It is a run of its own, even where its members are those of a sweep.
             "series": series,
             "notes": f"The mean of {', '.join(record.name for record in records)}.",
@@ -150,10 +159,12 @@ def combine(
 
 
 def _frame(config: ModelConfig) -> ModelConfig:
-    """What members share: all but the figures of the scaling and the input of VIIRS."""
+    """What members share: all but the figures of the scaling, the input of VIIRS, and what lies within."""
     ones = (1.0,) * len(config.scaling.bands)
     same = Scaling(bands=config.scaling.bands, center=ones, spread=ones, lower=ones, upper=ones)
-    return config.model_copy(update={"viirs_input": False, "scaling": same})
+    return config.model_copy(
+        update={"viirs_input": False, "scaling": same, "guide_reach": 0, **_OF_ONE_MEMBER}
+    )
 
 
 def _different(one: ModelConfig, other: ModelConfig) -> list[str]:
@@ -176,9 +187,11 @@ def _mean(loaded: Sequence[tuple[Any, ModelConfig]], channels: int, *, geometric
     for number, (model, config) in enumerate(loaded, start=1):
         model.name = f"member{number}"
         own = len(config.bands) + config.viirs_input
-        given = keras.layers.Conv2D(own, 1, trainable=False, name=f"member{number}_inputs")
-        tensor = given(inputs)
-        given.set_weights(_affine(scaling, config.scaling, channels, own))
+        if _knees(scaling) == _knees(config.scaling):
+            kernel, bias = _affine(scaling, config.scaling, channels, own)
+            tensor = fixed_map(inputs, kernel, bias, f"member{number}_inputs")
+        else:
+            tensor = _rescaled(inputs, scaling, config.scaling, channels, own, f"member{number}")
         outputs.append(model(tensor))
     if geometric:
         return keras.Model(inputs, geometric_mean(outputs, loaded[-1][1].transform), name="ensemble")
@@ -186,10 +199,39 @@ def _mean(loaded: Sequence[tuple[Any, ModelConfig]], channels: int, *, geometric
     return keras.Model(inputs, mean, name="ensemble")
 
 
-def _affine(given: Scaling, wanted: Scaling, channels: int, own: int) -> list[NDArray[np.float32]]:
+def _affine(
+    given: Scaling, wanted: Scaling, channels: int, own: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Kernel and bias that turn bands scaled as ``given`` into bands scaled as ``wanted``; the rest stays."""
     count = len(given.bands)
     kernel, bias = np.eye(channels, own), np.zeros(own)
     kernel[range(count), range(count)] = np.divide(given.spread, wanted.spread)
     bias[:count] = np.subtract(given.center, wanted.center) / np.asarray(wanted.spread)
-    return [kernel[None, None].astype(np.float32), bias.astype(np.float32)]
+    return kernel, bias
+
+
+def _knees(scaling: Scaling) -> tuple[float, ...]:
+    return scaling.knee or (0.0,) * len(scaling.bands)
+
+
+def _rescaled(inputs: Any, given: Scaling, wanted: Scaling, channels: int, own: int, name: str) -> Any:
+    """As :func:`_affine`, where the scalings bend the bands at other knees."""
+    from keras import ops
+
+    count = len(given.bands)
+    scaled = fixed_map(inputs, np.eye(channels, count), np.zeros(count), f"{name}_bands")
+    bands, spread, center = straightened(scaled, given, name)
+    knee = np.asarray(_knees(wanted))
+    bent = knee > 0
+    divisor = np.where(bent, knee, 1.0)
+    units = fixed_map(bands, np.diag(spread), center, f"{name}_units")
+    lower, upper = (np.asarray(limits, np.float32) for limits in (wanted.lower, wanted.upper))
+    limited = ops.maximum(ops.minimum(units, upper), lower)
+    ratios = fixed_map(limited, np.diag(bent / divisor), np.zeros(count), f"{name}_ratios")
+    straight = fixed_map(limited, np.diag(~bent * 1.0), np.zeros(count), f"{name}_straight")
+    scale, shift = np.asarray(wanted.spread), np.asarray(wanted.center)
+    result = fixed_map(ops.arcsinh(ratios) + straight, np.diag(1 / scale), -shift / scale, f"{name}_inputs")
+    if own == count:
+        return result
+    viirs = np.eye(channels)[:, count:own]
+    return ops.concatenate([result, fixed_map(inputs, viirs, np.zeros(own - count), f"{name}_viirs")], -1)

@@ -4,7 +4,7 @@ Every method predicts whole regions, which are observed and compared with VIIRS,
 radiance where it is known.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,9 +16,39 @@ from nightlights.progress import Progress
 
 if TYPE_CHECKING:
     from nightlights.baselines import Baseline
+    from nightlights.cog import Block
     from nightlights.datasets import Dataset
     from nightlights.metrics import Bootstrap
     from nightlights.prediction import Comparison, Predictor
+
+
+@dataclass
+class CapCounter:
+    """Counts predicted pixels at the largest radiance that a model allows.
+
+    Attributes
+    ----------
+    largest:
+        In nW/cm2/sr; None where there is no such limit.
+    """
+
+    largest: float | None
+    pixels: int = 0
+    capped: int = 0
+
+    def counted(self, blocks: "Iterable[Block]") -> "Iterator[Block]":
+        """``blocks`` as they are."""
+        for window, radiance in blocks:
+            if self.largest is not None:
+                # Models hold the limit transformed, in single precision.
+                self.pixels += int((radiance >= 0).sum())
+                self.capped += int((radiance >= self.largest * (1 - 1e-4)).sum())
+            yield window, radiance
+
+    @property
+    def fraction(self) -> float | None:
+        """Of the known pixels; None where there is no limit or no pixel."""
+        return self.capped / self.pixels if self.pixels else None
 
 
 @dataclass(frozen=True)
@@ -37,13 +67,17 @@ class Method:
     compare: "Callable[[Dataset, str, Progress], Comparison]"
 
 
-def network_method(name: str, predictor: "Predictor", scratch: Path) -> Method:
+def network_method(
+    name: str, predictor: "Predictor", scratch: Path, counter: CapCounter | None = None
+) -> Method:
     """A trained network.
 
     Parameters
     ----------
     scratch:
         Folder for temporary files.
+    counter:
+        Counts the pixels at its cap.
     """
     from nightlights.prediction import compare_region
 
@@ -51,7 +85,8 @@ def network_method(name: str, predictor: "Predictor", scratch: Path) -> Method:
 
     def compare(dataset: "Dataset", region: str, progress: Progress) -> "Comparison":
         blocks = predictor.blocks(dataset, region, progress)
-        return compare_region(dataset, region, blocks, spread, scratch)
+        counted = blocks if counter is None else counter.counted(blocks)
+        return compare_region(dataset, region, counted, spread, scratch)
 
     return Method(name, compare)
 

@@ -1,25 +1,66 @@
-"""What a newcomer sees first: a shipped model's prediction of a small square of the simulated planet."""
+"""What a newcomer sees first: a shipped model's prediction of a small square of the simulated planet.
 
+It ships ready-made beside the model, so that the first start has a picture to show at once. Where it does
+not, a job makes it.
+"""
+
+import shutil
+from pathlib import Path
 from typing import Final
 
 from shapely import box
 
 from nightlights.errors import NewerVersionError, NightlightsError
+from nightlights.files import replacing_folder
 from nightlights.jobs.kinds import FIRST_LOOK, FirstLookRequest
-from nightlights.manifests import PredictionRequest
+from nightlights.manifests import PredictionRecord, PredictionRequest, read_record
 from nightlights.pipeline import predict
 from nightlights.progress import Progress
 from nightlights.regions import Region
+from nightlights.shipped import models_folder, shipped_model
 from nightlights.workspace import Workspace
 
 _LONGITUDE, _LATITUDE, _SIDE_DEGREES = 15.31, -4.33, 0.1
 REGION: Final = "kinshasa"
+PICTURE_FILE: Final = "picture.png"
+_PREDICTION_FILE: Final = "prediction.json"
 
 
 def first_look_region() -> Region:
     """A tenth of a degree of Kinshasa."""
     west, south = _LONGITUDE - _SIDE_DEGREES / 2, _LATITUDE - _SIDE_DEGREES / 2
     return Region(REGION, "predict", box(west, south, west + _SIDE_DEGREES, south + _SIDE_DEGREES))
+
+
+def ready_made() -> Path | None:
+    """The folder of the prediction that ships; None where there is none of a model that ships."""
+    folder = models_folder() / FIRST_LOOK
+    try:
+        record = read_record(folder / _PREDICTION_FILE, PredictionRecord)
+    except NightlightsError:
+        return None
+    whole = all((folder / file).is_file() for file in record.layers.values())
+    return folder if whole and shipped_model(record.run) is not None else None
+
+
+def show_ready_made(workspace: Workspace) -> PredictionRecord | None:
+    """Put the prediction that ships into a workspace that holds nothing yet; None where nothing was put.
+
+    Raises
+    ------
+    WorkspaceError
+        When the folder cannot be written.
+    """
+    held = workspace.prediction_names() or workspace.dataset_names() or workspace.run_names()
+    folder = None if held else ready_made()
+    if folder is None:
+        return None
+    target = workspace.prediction_folder(FIRST_LOOK)
+    with replacing_folder(target) as unfinished:
+        for path in folder.iterdir():
+            if path.name != PICTURE_FILE:
+                shutil.copyfile(path, unfinished / path.name)
+    return read_record(target / _PREDICTION_FILE, PredictionRecord)
 
 
 def run_first_look(

@@ -7,8 +7,12 @@ from pydantic import Field, model_validator
 
 from nightlights.bands import RADIANCE_UNIT, Band, RadianceTransform, Scaling
 from nightlights.composites import EarthEngineRequest
+from nightlights.crossvalidation_records import CrossValidationFold as CrossValidationFold
+from nightlights.crossvalidation_records import CrossValidationRecord as CrossValidationRecord
+from nightlights.crossvalidation_records import CrossValidationRequest as CrossValidationRequest
 from nightlights.fine_truth import FineTruthRecord as FineTruthRecord
 from nightlights.fine_truth import TruthRequest as TruthRequest
+from nightlights.footprint_terms import FootprintRegression
 from nightlights.grid import Window
 from nightlights.noise import MONTH, SIMULATED, Noise
 from nightlights.publication_records import PublicationRecord as PublicationRecord
@@ -19,6 +23,7 @@ from nightlights.records import Name as Name
 from nightlights.records import Record as Record
 from nightlights.records import Role as Role
 from nightlights.records import Share as Share
+from nightlights.records import SourceRecord as SourceRecord
 from nightlights.records import read_record as read_record
 from nightlights.records import write_record as write_record
 from nightlights.run_records import EpochRecord as EpochRecord
@@ -32,6 +37,7 @@ from nightlights.scores import ScoreIntervals as ScoreIntervals
 from nightlights.scores import Scores as Scores
 from nightlights.scores import SharpeningRecord as SharpeningRecord
 from nightlights.training_settings import READS_VIIRS, TRAINED_ON_TRUTH, VIIRS_SMOOTHING
+from nightlights.training_settings import Guide as Guide
 from nightlights.training_settings import Loss as Loss
 from nightlights.training_settings import Optimizer as Optimizer
 from nightlights.training_settings import Resampling as Resampling
@@ -65,18 +71,6 @@ class WindowRecord(Record):
     def window(self) -> Window:
         """The window itself."""
         return Window(self.column, self.row, self.width, self.height)
-
-
-class SourceRecord(Record):
-    """Which source the imagery came from, without secrets."""
-
-    kind: Literal["simulated", "rasters", "earthengine", "tfrecord"]
-    label: str
-    simulated: bool
-    parameters: dict[str, Any] = Field(default_factory=dict)
-    attribution: list[str] = Field(
-        default_factory=list, description="source and licence of the imagery, a sentence each"
-    )
 
 
 class RadianceSummary(Record):
@@ -263,47 +257,6 @@ class TrainingRequest(Record):
     overwrite: bool = False
 
 
-class CrossValidationRequest(Record):
-    """The arguments of a cross-validation job: each of ``regions`` is held out once, all unless given.
-
-    ``settings`` are those of every fold, which trains on all of its ``train_regions`` but the one held out;
-    on all of role train or evaluate unless given.
-    """
-
-    name: Name
-    dataset: Name
-    settings: TrainingSettings = TrainingSettings()
-    regions: list[str] | None = None
-    bootstrap_seed: int = Field(default=1, ge=0)
-    overwrite: bool = False
-
-
-class CrossValidationFold(Record):
-    """One fold: the region that it was scored in, and the run that was trained on all others."""
-
-    region: str
-    run: Name
-
-
-class CrossValidationRecord(Record):
-    """``crossvalidations/NAME/crossvalidation.json``: scores in regions that were held out of training.
-
-    ``scores`` has a row a region and method, and "all regions": sums over the pixels of all of them, each
-    predicted by the model that has not seen it. What simulated imagery gave says so.
-    """
-
-    schema_version: Literal[1] = SCHEMA_VERSION
-    name: Name
-    created: datetime
-    dataset: Name
-    source: SourceRecord
-    settings: TrainingSettings
-    bootstrap_seed: int
-    folds: list[CrossValidationFold]
-    trained_on: int | None = Field(default=None, description="regions a fold trained on, where all alike")
-    scores: list[Score]
-
-
 class ModelConfig(Record):
     """``config.json`` beside ``model.keras``: all that is needed to use the network."""
 
@@ -323,6 +276,17 @@ class ModelConfig(Record):
     )
     sharpening_contrast: float = Field(default=1.0, ge=0.1, le=2)
     trained_on_truth: bool = Field(default=False, description="its labels were the hidden radiance")
+    guide: FootprintRegression | None = Field(
+        default=None, description="the regression within the model, which its network multiplies"
+    )
+    guide_reach: int = Field(
+        default=0, ge=0, le=1000, description="analysis pixels around a pixel that the guide reads"
+    )
+    residual_limit: float | None = Field(default=None, description="largest logarithm of the factor")
+    residual_share: float | None = Field(default=None, description="of that logarithm that is kept")
+    largest_radiance: float | None = Field(
+        default=None, description="nW/cm2/sr, which no prediction exceeds; None for no such limit"
+    )
     mirrored_edges: bool = Field(default=False, description="imagery is mirrored beyond the region's edges")
     texture_networks: int = Field(
         default=0, ge=0, description="whose mean, beside the model, places the light within footprints"
@@ -354,6 +318,10 @@ class RunRecord(Record):
     )
     learned_fwhm_m: float | None = None
     trained_on_truth: bool = False
+    patches: int = Field(default=0, description="of an epoch, over all regions; 0 where not recorded")
+    at_cap: float | None = Field(
+        default=None, description="fraction of analysis pixels of the scored regions at the largest radiance"
+    )
     members: list[Name] = Field(default_factory=list, description="of an ensemble: the runs that it averages")
     seconds: float = 0.0
     notes: str = ""

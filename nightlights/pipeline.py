@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nightlights.errors import DatasetError, ModelError, NewerVersionError, SourceError, WorkspaceError
 from nightlights.evaluation import (
+    CapCounter,
     Compared,
     Method,
     Share,
@@ -28,6 +29,7 @@ from nightlights.manifests import (
     DatasetManifest,
     ExportRequest,
     ImportRequest,
+    ModelConfig,
     PredictionRecord,
     PredictionRequest,
     Role,
@@ -49,6 +51,7 @@ from nightlights.workspace import Workspace
 if TYPE_CHECKING:
     from nightlights.datasets import Dataset
 
+CONFIG_FILE = "config.json"
 RUN_FILE = "run.json"
 SCORES_FILE = "metrics.json"
 PREDICTION_FILE = "prediction.json"
@@ -232,7 +235,8 @@ def scored(
     folder, record = workspace.run_folder(run), read_run(workspace, run)
     dataset = Dataset.open(workspace, record.dataset)
     remove_partial(folder)
-    methods = list(_methods(folder, record, dataset))
+    counter = CapCounter(read_record(folder / CONFIG_FILE, ModelConfig).largest_radiance)
+    methods = list(_methods(folder, record, dataset, counter))
     names: dict[Role, list[str]] = {"train": record.train_regions, "evaluate": record.evaluate_regions}
     regions = [(role, name) for role in roles for name in names.get(role, [])]
     work = [(method, role, region) for method in methods for role, region in regions]
@@ -249,12 +253,13 @@ def scored(
         f"{'train' if role == 'train' else 'evaluation'}_rmse": pooled.get(role) for role in roles
     }
     figures["parts"] = scored_parts(record.parts, scores, record.settings.network)
+    figures["at_cap"] = counter.fraction
     write_record(folder / RUN_FILE, record.model_copy(update=figures))
     progress.update(len(work), len(work), unit="scores", message="Scored")
     return result, compared
 
 
-def _methods(folder: Path, record: RunRecord, dataset: "Dataset") -> Iterator[Method]:
+def _methods(folder: Path, record: RunRecord, dataset: "Dataset", counter: CapCounter) -> Iterator[Method]:
     """The run's network and the baselines, ready to score regions of ``dataset``."""
     from nightlights.prediction import Predictor
 
@@ -264,7 +269,7 @@ def _methods(folder: Path, record: RunRecord, dataset: "Dataset") -> Iterator[Me
             f"The dataset {record.dataset} has changed since the run {record.name} was trained on it.",
             "Train again: regions that were trained on might be scored as if they were new.",
         )
-    yield network_method(record.settings.network, predictor, folder)
+    yield network_method(record.settings.network, predictor, folder, counter)
     yield from part_methods(predictor, folder)
     yield from baseline_methods(dataset, record.train_regions)
 

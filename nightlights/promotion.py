@@ -1,5 +1,6 @@
 """A run becomes a model that ships: with a card, checked at the door."""
 
+import math
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -265,6 +266,7 @@ def _card(folder: Path, record: RunRecord, config: ModelConfig, truths: Sequence
     yield from _settings(read_members(folder, record), record)
     yield from _texture(record, config)
     yield f"- trained on: {record.without_machine().device or 'an unknown device'}"
+    yield from _bounds(config, record)
     yield ""
     yield "## Scores"
     yield from _scores(folder)
@@ -315,6 +317,26 @@ def _settings(members: list[Member], record: RunRecord) -> Iterator[str]:
     for name, value in every[0].items():
         if name not in differ:
             yield f"- {name.replace('_', ' ')}: {value}"
+
+
+def _bounds(config: ModelConfig, record: RunRecord) -> Iterator[str]:
+    """Guide, limit, shrinkage and cap of a model that has them."""
+    if config.guide is not None:
+        guide = config.guide
+        yield (
+            f"- guide: a footprint regression of {guide.size} weights above 0, terms: {guide.feature_set} "
+            f"(RMSE in regions left out: {guide.errors.get(guide.feature_set, 0.0):.3f} "
+            f"{config.radiance_unit} at the VIIRS grid)"
+        )
+    if config.residual_limit is not None and config.residual_share is not None:
+        limit, share = config.residual_limit, config.residual_share
+        yield (
+            f"- limit: the network changes the guide by at most x {math.exp(limit):.2f} (logarithm "
+            f"{limit:g}); {share:.0%} of the logarithm is kept, so by at most x {math.exp(limit * share):.2f}"
+        )
+    if config.largest_radiance is not None:
+        at_cap = "not counted" if record.at_cap is None else f"{record.at_cap:.4%} of the scored 29 m pixels"
+        yield f"- cap: no pixel above {config.largest_radiance:.4g} {config.radiance_unit}; at it: {at_cap}"
 
 
 def _texture(record: RunRecord, config: ModelConfig) -> Iterator[str]:

@@ -55,6 +55,18 @@ class Record(BaseModel):
         return fields if info.include is not None else fields | (self.__pydantic_extra__ or {})
 
 
+class SourceRecord(Record):
+    """Which source the imagery came from, without secrets."""
+
+    kind: Literal["simulated", "rasters", "earthengine", "tfrecord"]
+    label: str
+    simulated: bool
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    attribution: list[str] = Field(
+        default_factory=list, description="source and licence of the imagery, a sentence each"
+    )
+
+
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 _BROKEN_REMEDY = "Restore it from a copy. If a newer version of this program wrote it, update the program."

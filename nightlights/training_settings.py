@@ -1,6 +1,7 @@
 """What a training run depends on besides its dataset."""
 
-from typing import Final, Literal
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
@@ -28,6 +29,7 @@ READS_VIIRS = "reads VIIRS"
 Schedule = Literal["constant", "cosine", "plateau"]
 Optimizer = Literal["SGD", "Adam", "AdamW"]
 Resampling = Literal["nearest", "bilinear"]
+Guide = Literal["none", "footprint regression"]
 SMALLEST_PATCH: Final = 32
 """Side in analysis pixels of the smallest patch that may be asked for."""
 SMALLEST_DEFAULT_PATCH: Final = 128
@@ -40,6 +42,22 @@ VIIRS_SMOOTHING: Final = 6.0
 See :mod:`nightlights.measured_input`. A model keeps the one that it was trained with.
 """
 
+FEW_REGIONS: Final = 10
+"""Below so many training regions a network's factor is held in tighter limits."""
+LIMIT_OF_FEW, LIMIT_OF_MANY = 0.7, 1.5
+"""Largest logarithm of the factor with few and with many training regions."""
+SHARES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Shares of the logarithm among which many regions choose."""
+SHARE_OF_FEW: Final = 0.5
+"""With few training regions, so much of the logarithm is kept."""
+
+
+def counted_patches(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """``chosen`` settings, in which patches that are named take the place of passes that are not."""
+    if "patches_per_region" in chosen and "passes" not in chosen:
+        return {**chosen, "passes": 0.0}
+    return dict(chosen)
+
 
 class TrainingSettings(Record):
     """Everything that a training run depends on besides its dataset."""
@@ -47,6 +65,13 @@ class TrainingSettings(Record):
     network: str = "unet-small"
     epochs: int = Field(default=10, ge=1, le=10_000)
     patches_per_region: int = Field(default=40, ge=1, le=100_000, description="patches a region an epoch")
+    passes: float = Field(
+        default=0.0,
+        ge=0,
+        le=10_000,
+        description="times that training goes over the footprints of its regions, from which the patches "
+        "follow; 0: as many patches a region as given",
+    )
     patch_size: int = Field(
         default=SMALLEST_DEFAULT_PATCH,
         ge=SMALLEST_PATCH,
@@ -72,6 +97,27 @@ class TrainingSettings(Record):
         description=FIRST_OUTPUT,
     )
     viirs_input: bool = Field(default=False, description="VIIRS is an input too: the network is to sharpen")
+    guide: Guide = Field(
+        default="none", description="a regression that the network multiplies by a bounded factor"
+    )
+    residual_limit: float | None = Field(
+        default=None,
+        gt=0,
+        le=5,
+        description="largest logarithm of that factor; by the number of regions unless given",
+    )
+    residual_share: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="of that logarithm that is kept; by the regions unless given",
+    )
+    light_cap: float = Field(
+        default=0.0, ge=0, le=10_000, description="largest light, x the brightest training VIIRS; 0 for any"
+    )
+    compress_tails: bool = Field(
+        default=False, description="an inverse hyperbolic sine goes before the scaling of heavy-tailed bands"
+    )
     texture_networks: int = Field(
         default=0,
         ge=0,

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from nightlights.interface.connection_panel import connection_panel
-from nightlights.interface.first_look import first_look_model
+from nightlights.interface.first_look import first_look_model, first_picture
 from nightlights.interface.jobs_view import job_card
 from nightlights.interface.navigation import PAGES, go_to_page, page_link
 from nightlights.interface.overview import look_at, next_step
@@ -31,7 +31,7 @@ with story:
         if st.button(step.label, type="primary", icon=":material/arrow_forward:"):
             go_to_page(step.page)
         st.markdown(step.reason)
-    if first_look_model() and step.page != "compare":
+    if not first_picture() and first_look_model() and step.page != "compare":
         page_link("compare", "Or look at a prediction first, by a model that ships")
     offer_real_light(jobs)
     counts = {

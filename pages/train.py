@@ -43,7 +43,7 @@ def training_form(manifest: DatasetManifest) -> None:
         count = (
             sum(region.role == "train" for region in manifest.regions) if regions is None else len(regions)
         )
-        st.caption(plan_sentence(plan(settings, count, runs), device))
+        st.caption(plan_sentence(plan(settings, count, runs, manifest), device))
         impossible = what_is_impossible(manifest, settings)
         if impossible:
             show_error(impossible)

@@ -109,6 +109,8 @@ def test_the_help_of_train_states_the_defaults_with_which_each_network_is_traine
                     "train_regions": "all of role train",
                     "evaluate_regions": "all of role evaluate",
                     "early_stopping": "never",
+                    "residual_limit": "0.7, from 10 training regions 1.5",
+                    "residual_share": "0.5, from 10 training regions chosen in those left out",
                 }[field]
             )
         elif isinstance(value, str):

@@ -1,6 +1,7 @@
 """The Compare page: choosing, predicting, layers, values at a point, figures, downloads."""
 
 import re
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import rasterio
 from pages_workspace import PLACES, add_dataset, add_job, add_prediction, add_run, app, ship_run, submitted
 from truth_samples import own_truth_record
 
+from nightlights.firstlook import ready_made
 from nightlights.interface import compare_map
 from nightlights.interface.map_parts import SIMULATED
 from nightlights.interface.prediction_choice import request_for, targets, usable_runs
@@ -372,3 +374,36 @@ def test_a_shipped_model_predicts_any_dataset_with_its_bands(
     next(button for button in page.button if button.label == "Predict").click().run()
     ((kind, request),) = submitted
     assert (kind, request.run, request.dataset) == ("predict", "shipped-daytime", "cities")
+
+
+def test_a_fresh_workspace_shows_the_prediction_that_ships_at_once(
+    app: Any, ships: Workspace, maps: Any, submitted: list[Any], tmp_path: Path
+) -> None:
+    made = add_prediction(ships, "shipped-daytime", "kinshasa", "first-look")
+    folder = ships.prediction_folder(made.name)
+    record = folder / "prediction.json"
+    record.write_text(record.read_text().replace(made.name, "first-look"))
+    shutil.move(folder, tmp_path / "models" / "first-look")
+    fresh = Workspace.open(tmp_path / "new")
+    page = app("compare", fresh)
+    assert page.selectbox(key="region").value == "first-look/kinshasa"
+    assert not [button for button in page.button if button.label == "Show me a prediction"]
+    assert fresh.prediction_names() == ["first-look"] and not submitted
+    # Whoever has something of their own is not given it.
+    busy = Workspace.open(tmp_path / "busy")
+    add_run(busy, "first")
+    app("compare", busy)
+    assert "first-look" not in busy.prediction_names()
+
+
+def test_a_prediction_that_ships_in_part_or_of_a_model_that_is_gone_is_not_shown(
+    app: Any, ships: Workspace, maps: Any, submitted: list[Any], tmp_path: Path
+) -> None:
+    made = add_prediction(ships, "shipped-daytime", "kinshasa", "first-look")
+    target = tmp_path / "models" / "first-look"
+    shutil.move(ships.prediction_folder(made.name), target)
+    assert ready_made() == target
+    (target / made.layers["viirs"]).unlink()
+    assert ready_made() is None
+    page = app("compare", Workspace.open(tmp_path / "new"))
+    assert [button for button in page.button if button.label == "Show me a prediction"]

@@ -85,6 +85,7 @@ def test_every_setting_reaches_the_request(app: Any, exported: Workspace, submit
     page.text_area(key="train_notes").set_value("why")
     page.run()
     assert any("11 patches in 3 steps" in caption.value for caption in page.caption)
+    assert page.number_input(key="train_passes").value == 0
     press(page, "Train")
     request = submitted[0][1]
     settings = request.settings
@@ -121,6 +122,34 @@ def test_every_advanced_setting_reaches_the_request(
     page.selectbox(key="train_label").set_value("truth").run()
     assert "mixture compares VIIRS pixels" in page.error[0].value
     assert next(button for button in page.button if button.label == "Train").disabled
+
+
+def test_what_bounds_the_light_reaches_the_request_and_is_shut_where_a_network_cannot_have_it(
+    app: Any, exported: Workspace, submitted: list[Any]
+) -> None:
+    page = app("train", exported)
+    numbers = {"passes": 2.5, "residual_limit": 1.2, "residual_share": 0.25, "light_cap": 8.0}
+    for name, value in numbers.items():
+        page.number_input(key=f"train_{name}").set_value(value)
+    page.checkbox(key="train_compress_tails").set_value(False)
+    page.run()
+    # At least as many: an epoch has whole patches.
+    stated = next(each.value for each in page.caption if "passes** over the footprints" in each.value)
+    assert 2.5 <= float(stated.split(" passes**")[0].split("**")[-1]) < 25
+    press(page, "Train")
+    settings = submitted[-1][1].settings
+    assert {name: getattr(settings, name) for name in numbers} == numbers
+    assert settings.guide == "footprint regression" and not settings.compress_tails
+    page.selectbox(key="train_guide").set_value("none").run()
+    assert page.number_input(key="train_residual_limit").disabled
+    page.selectbox(key="train_guide").set_value("footprint regression").run()
+    page.selectbox(key="train_network").set_value("footprint-regression").run()
+    assert page.selectbox(key="train_guide").disabled
+    assert any("Fitted** in seconds" in caption.value for caption in page.caption)
+    page.selectbox(key="train_network").set_value("study-unet").run()
+    press(page, "Train")
+    settings = submitted[-1][1].settings
+    assert (settings.network, settings.guide, settings.light_cap) == ("study-unet", "none", 0)
 
 
 def test_the_first_output_has_one_name_and_one_explanation(app: Any, exported: Workspace) -> None:

@@ -72,7 +72,7 @@ def test_noise_is_not_fitted_and_total_light_is_kept(window: Window, seed: int, 
     assert_total_kept(found, measured, window)
     assert 0.4 < agreement_of(found, measured, window, noise).chi_square < 1.8
     # But for its total, which the noise lets be known so well, it is the truth again.
-    assert np.sqrt(np.mean((found - truth) ** 2)) < (0.1 + noise.share) * np.sqrt(np.mean(truth**2))
+    assert np.sqrt(np.mean((found - truth) ** 2)) < (0.15 + 1.5 * noise.share) * np.sqrt(np.mean(truth**2))
 
 
 @settings(max_examples=5, deadline=None)

@@ -19,6 +19,7 @@ from nightlights.grid import Window
 from nightlights.manifests import EpochRecord, RunRecord, TrainingRequest, TrainingSettings, read_record
 from nightlights.models import load_model
 from nightlights.networks import NETWORKS, build
+from nightlights.networks.guided import Assembled
 from nightlights.observation import ObservationOperator, PointSpread
 from nightlights.patches import PatchSampler
 from nightlights.prediction import Predictor
@@ -367,7 +368,7 @@ def test_a_wide_point_spread_leaves_no_footprint_out_of_the_score(dataset: Datas
     footprints = PatchFootprints(PointSpread(742.0), 64)
     scaling = Scaling.study(dataset.manifest.bands)
     arrays = BatchMaker(scaling, TINY_NETWORK.transform, footprints, settings).for_scoring(patches)
-    trainer = Trainer(build("tiny", 2, 1), TINY_NETWORK, settings, footprints)
+    trainer = Trainer(Assembled.plain(build("tiny", 2, 1)), TINY_NETWORK, settings, footprints)
     width = next(each for each in trainer.state["weight"] if each.name == "point_spread")
     found = [trainer.score([arrays])]
     width.assign(5.0)

@@ -94,6 +94,7 @@ def crossvalidate(
     """
     from nightlights.manifests import CrossValidationRequest, TrainingSettings
     from nightlights.networks.registry import network_info
+    from nightlights.training_settings import counted_patches
 
     if show:
         _print(readable_workspace(workspace), name, json=json)
@@ -118,9 +119,9 @@ def crossvalidate(
         "loss": choice("loss", loss),
         "seed": seed,
     }
-    chosen = {key: value for key, value in given.items() if value is not None}
+    chosen = counted_patches({key: value for key, value in given.items() if value is not None})
     if network is not None:
-        chosen["network"] = network_info(network).name
+        chosen = {**network_info(network).fixed, **chosen, "network": network}
     no_regions = {"train_regions": None, "evaluate_regions": None}
     request = record_of(
         CrossValidationRequest,

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from nightlights.networks.registry import NETWORKS, NetworkInfo
+from nightlights.training_settings import FEW_REGIONS, LIMIT_OF_FEW, LIMIT_OF_MANY, SHARE_OF_FEW
 
 DEFAULT_NETWORK: Final = next(iter(NETWORKS))
 """The network that is trained unless another is named."""
@@ -10,6 +11,8 @@ _UNSET: Final = {
     "train_regions": "all of role train",
     "evaluate_regions": "all of role evaluate",
     "gradient_norm": "0",
+    "residual_limit": f"{LIMIT_OF_FEW:g}, from {FEW_REGIONS} training regions {LIMIT_OF_MANY:g}",
+    "residual_share": f"{SHARE_OF_FEW:g}, from {FEW_REGIONS} training regions chosen in those left out",
     "early_stopping": "never",
 }
 """What a setting without a value means."""

@@ -199,9 +199,10 @@ class _Loop:
     def _settings(self) -> "TrainingSettings":
         from nightlights.manifests import TrainingSettings
         from nightlights.networks.registry import network_info
+        from nightlights.training_settings import counted_patches
 
         chosen: dict[str, Any] = network_info(_NETWORK).settings.model_dump()
-        chosen |= {**_SETTINGS, "epochs": self.epochs, "seed": self.seed}
+        chosen |= {**counted_patches(_SETTINGS), "epochs": self.epochs, "seed": self.seed}
         return record_of(TrainingSettings, **chosen)
 
     def _job(self, kind: "JobKind", request: "Record", resume: bool = False) -> None:

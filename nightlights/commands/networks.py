@@ -18,6 +18,7 @@ def networks(json: JsonOption = False) -> None:
             "name": info.name,
             "title": info.title,
             "weights": info.parameters,
+            "fitted": info.fitted,
             "depth": info.depth,
             "reach_pixels": info.reach,
             "margin_pixels": info.margin,
@@ -37,7 +38,7 @@ def networks(json: JsonOption = False) -> None:
         (
             (
                 row["name"],
-                f"{row['weights']:,}",
+                "fitted" if row["fitted"] else f"{row['weights']:,}",
                 row["depth"],
                 row["reach_pixels"],
                 row["margin_pixels"],

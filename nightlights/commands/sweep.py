@@ -206,7 +206,8 @@ def _base(
         run = read_run(place, like)
         base = run.settings
         if network is not None:
-            base = base.model_copy(update={"network": network_info(network).name})
+            info = network_info(network)
+            base = base.model_copy(update={**info.fixed, "network": info.name})
         return dataset or run.dataset, base
     if dataset is None:
         raise SettingsError("Which dataset?", "Name it with --dataset, or a run with --like.")

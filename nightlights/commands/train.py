@@ -41,6 +41,14 @@ def train(
         int | None,
         _setting("patches_per_region", "Patches from each region in an epoch."),
     ] = None,
+    passes: Annotated[
+        float | None,
+        _setting(
+            "passes",
+            "Times that training goes over the footprints of VIIRS in its regions, from which the patches "
+            "follow; 0, or --patches-per-region, counts patches instead.",
+        ),
+    ] = None,
     patch_size: Annotated[
         int | None,
         _setting("patch_size", "Side of a patch in 29 m pixels, a multiple of 16."),
@@ -135,6 +143,50 @@ def train(
             advanced=True,
         ),
     ] = None,
+    guide: Annotated[
+        str | None,
+        _setting(
+            "guide",
+            "footprint-regression: the network multiplies a regression, fitted first, by a bounded factor, "
+            "so that its light cannot explode; none: the network alone.",
+            advanced=True,
+        ),
+    ] = None,
+    residual_limit: Annotated[
+        float | None,
+        _setting(
+            "residual_limit",
+            "Largest natural logarithm of that factor, up to 5: 0.7 allows half to double the light.",
+            advanced=True,
+        ),
+    ] = None,
+    residual_share: Annotated[
+        float | None,
+        _setting(
+            "residual_share",
+            "Share of that logarithm that predictions keep, 0 to 1. Choosing it takes half a training.",
+            advanced=True,
+        ),
+    ] = None,
+    light_cap: Annotated[
+        float | None,
+        _setting(
+            "light_cap",
+            "Largest predicted light, as a multiple of the brightest VIIRS pixel of the training regions; "
+            "0 for no limit.",
+            advanced=True,
+        ),
+    ] = None,
+    compress_tails: Annotated[
+        bool | None,
+        _setting(
+            "compress_tails",
+            "Take an inverse hyperbolic sine of bands with heavy tails, such as population, before they are "
+            "scaled.",
+            "--compress-tails/--no-compress-tails",
+            advanced=True,
+        ),
+    ] = None,
     texture_networks: Annotated[
         int | None,
         _setting(
@@ -203,12 +255,14 @@ def train(
     """
     from nightlights.manifests import RunRecord, TrainingRequest, TrainingSettings, read_record
     from nightlights.networks.registry import network_info
+    from nightlights.training_settings import counted_patches
 
     info = network_info(network or DEFAULT_NETWORK)
     given: dict[str, Any] = {
         "network": info.name,
         "epochs": epochs,
         "patches_per_region": patches_per_region,
+        "passes": passes,
         "patch_size": patch_size,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
@@ -227,6 +281,11 @@ def train(
         "loader": choice("loader", loader),
         "point_spread": choice("point_spread", point_spread),
         "viirs_input": viirs_input,
+        "guide": choice("guide", guide),
+        "residual_limit": residual_limit,
+        "residual_share": residual_share,
+        "light_cap": light_cap,
+        "compress_tails": compress_tails,
         "texture_networks": texture_networks,
         "first_output": choice("first_output", first_output),
         "schedule": choice("schedule", schedule),
@@ -236,7 +295,7 @@ def train(
         "sharpening_contrast": sharpening_contrast,
         "early_stopping": early_stopping,
     }
-    chosen = {name: value for name, value in given.items() if value is not None}
+    chosen = counted_patches({name: value for name, value in given.items() if value is not None})
     settings = record_of(TrainingSettings, **{**info.settings.model_dump(), **chosen})
     request = record_of(
         TrainingRequest, run=run, dataset=dataset, settings=settings, notes=notes, overwrite=overwrite

@@ -6,11 +6,12 @@ from typing import get_args
 import streamlit as st
 
 from nightlights.networks.registry import NetworkInfo, network_info
-from nightlights.training_settings import Schedule
+from nightlights.training_settings import FEW_REGIONS, LIMIT_OF_FEW, LIMIT_OF_MANY, SHARE_OF_FEW, Schedule
 from nightlights.wording import FIRST_OUTPUT
 
 _LABELS = {"VIIRS": "VIIRS", "truth": "Hidden truth (simulated imagery alone)"}
 _SPREADS = {"fixed": "As in the dataset", "learned": "Learned"}
+_GUIDES = {"none": "None: the network alone", "footprint regression": "Footprint regression"}
 _FIRST_OUTPUTS = {"as drawn": "As drawn", "mean radiance": "Mean radiance"}
 _LOADERS = {
     "random patches": "New random patches every epoch",
@@ -25,7 +26,8 @@ def ask_for_advanced(network: str) -> dict[str, object]:
     What is left to the ``network`` shows the value that it will have.
     """
     with st.expander("Advanced"):
-        return {**_compared(), **_descent(network_info(network)), **_ending()}
+        info = network_info(network)
+        return {**_compared(), **_guided(info), **_descent(info), **_ending()}
 
 
 def _compared() -> dict[str, object]:
@@ -74,6 +76,72 @@ def _compared() -> dict[str, object]:
         "point_spread": spread,
         "loader": loader,
         "viirs_input": viirs,
+    }
+
+
+def _guided(info: NetworkInfo) -> dict[str, object]:
+    """What keeps light within bounds; what the network cannot have is shut."""
+    shut = "guide" in info.fixed
+    guide = st.selectbox(
+        "Guide",
+        list(_GUIDES),
+        key="train_guide",
+        format_func=_GUIDES.__getitem__,
+        persist_state="session",
+        disabled=shut,
+        help="A regression of VIIRS on the bands, fitted through the footprints within seconds. The network "
+        "multiplies it by a bounded factor, so that no seed explodes and none loses much to it.",
+    )
+    limit = st.number_input(
+        "Largest logarithm of the factor",
+        0.05,
+        5.0,
+        value=None,
+        step=0.1,
+        key="train_residual_limit",
+        placeholder=f"{LIMIT_OF_FEW:g}, from {FEW_REGIONS} regions {LIMIT_OF_MANY:g}",
+        persist_state="session",
+        disabled=shut or guide == "none",
+        help="0.7 lets the network halve or double the light of its guide, 1.5 divide or multiply it by 4.5.",
+    )
+    share = st.number_input(
+        "Share of it that is kept",
+        0.0,
+        1.0,
+        value=None,
+        step=0.25,
+        key="train_residual_share",
+        placeholder=f"{SHARE_OF_FEW:g}, from {FEW_REGIONS} regions chosen",
+        persist_state="session",
+        disabled=shut or guide == "none",
+        help=f"Unless given, {SHARE_OF_FEW:g} with fewer than {FEW_REGIONS} training regions. With more, "
+        "short trainings on halves of them choose it, which takes half as long again.",
+    )
+    cap = st.number_input(
+        "Largest light (x the brightest VIIRS pixel)",
+        0.0,
+        10_000.0,
+        step=1.0,
+        key="train_light_cap",
+        persist_state="session",
+        disabled="light_cap" in info.fixed,
+        help="No 29 m pixel is predicted brighter than this multiple of the brightest VIIRS pixel of the "
+        "training regions. 0 sets no limit.",
+    )
+    tails = st.checkbox(
+        "Compress heavy-tailed bands",
+        key="train_compress_tails",
+        persist_state="session",
+        disabled="compress_tails" in info.fixed,
+        help="Takes an inverse hyperbolic sine of bands such as population, whose few largest values lie far "
+        "above all others, before they are scaled.",
+    )
+    return {
+        "guide": guide,
+        "residual_limit": limit,
+        "residual_share": share,
+        "light_cap": cap,
+        "compress_tails": tails,
     }
 
 

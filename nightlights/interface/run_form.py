@@ -23,7 +23,13 @@ from nightlights.manifests import (
 )
 from nightlights.names import unused_name
 from nightlights.networks.registry import NETWORKS
-from nightlights.training.choices import check_choices
+from nightlights.training.choices import (
+    check_choices,
+    choosing_cost,
+    footprints_of,
+    footprints_per_patch,
+    patches_per_region,
+)
 
 STUDY = "study-unet"
 """The network whose settings are those of the study's best row."""
@@ -38,13 +44,18 @@ _LOSS_HELP = (
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """What a run will do: patches and steps an epoch, and the seconds it takes where that is known."""
+    """What a run will do: patches and steps an epoch, and the seconds it takes where that is known.
+
+    ``passes`` is how often it goes over the footprints of its regions; ``fitted`` tells a regression.
+    """
 
     patches: int
     steps: int
     epochs: int
     seconds: float | None
     measured_on: str = ""
+    passes: float | None = None
+    fitted: bool = False
 
 
 @st.cache_resource(show_spinner=False)
@@ -53,9 +64,25 @@ def machine() -> Device:
     return describe()
 
 
-def plan(settings: TrainingSettings, train_regions: int, runs: Sequence[RunRecord]) -> TrainingPlan:
-    """Count the work; the time is that of the newest run with the same network and patch size."""
+def plan(
+    settings: TrainingSettings,
+    train_regions: int,
+    runs: Sequence[RunRecord],
+    manifest: DatasetManifest | None = None,
+) -> TrainingPlan:
+    """Count the work; the time is that of the newest run with the same network and patch size.
+
+    Passes over the footprints are counted where the ``manifest`` of the dataset tells how many there are.
+    """
+    if NETWORKS[settings.network].fitted:
+        return TrainingPlan(0, 0, 1, None, fitted=True)
+    passes = None
     patches = settings.patches_per_region * train_regions
+    if manifest is not None and train_regions:
+        patches = patches_per_region(manifest, settings) * train_regions
+        passes = (
+            patches * settings.epochs * footprints_per_patch(settings) / footprints_of(manifest, settings)
+        )
     steps = math.ceil(patches / settings.batch_size)
     alike = [
         run
@@ -67,18 +94,22 @@ def plan(settings: TrainingSettings, train_regions: int, runs: Sequence[RunRecor
         and run.seconds > 0
     ]
     if not alike:
-        return TrainingPlan(patches, steps, settings.epochs, None)
+        return TrainingPlan(patches, steps, settings.epochs, None, passes=passes)
     newest = max(alike, key=lambda run: run.created)
-    trained = newest.epochs_done * newest.settings.patches_per_region * len(newest.train_regions)
-    seconds = newest.seconds / max(trained, 1) * patches * settings.epochs
-    return TrainingPlan(patches, steps, settings.epochs, seconds, newest.name)
+    counted = newest.patches or newest.settings.patches_per_region * len(newest.train_regions)
+    seconds = newest.seconds / max(newest.epochs_done * counted, 1) * patches * settings.epochs
+    seconds *= 1 + choosing_cost(settings, train_regions)
+    return TrainingPlan(patches, steps, settings.epochs, seconds, newest.name, passes)
 
 
 def plan_sentence(work: TrainingPlan, device: Device) -> str:
-    """Patches, steps, time where known, and the device, in one line."""
+    """Patches, steps, passes, time where known, and the device, in one line."""
+    if work.fitted:
+        return f"**Fitted** in seconds, without epochs · on the {device.kind}"
     steps = f"{work.steps:,} step{'s' if work.steps != 1 else ''}"
     parts = [
         f"**{work.epochs} epoch{'s' if work.epochs != 1 else ''}** of {work.patches:,} patches in {steps}",
+        *([f"**{work.passes:.2g} passes** over the footprints"] if work.passes is not None else []),
         f"about **{duration(work.seconds)}** (as fast as {work.measured_on})"
         if work.seconds is not None
         else "time known after the first epoch",
@@ -153,6 +184,7 @@ def ask_for_run(
     settings = TrainingSettings.model_validate(
         {
             **chosen,
+            **NETWORKS[network].fixed,
             **texture,
             "train_regions": None if train == regions["train"] else train,
             "evaluate_regions": None if evaluate == regions["evaluate"] else evaluate,
@@ -190,16 +222,32 @@ def _presets(network: str) -> None:
         )
 
 
+def _count_patches() -> None:
+    st.session_state["train_passes"] = 0.0
+
+
 def _amount() -> dict[str, object]:
     left, right = st.columns(2)
     with left:
+        passes = st.number_input(
+            "Passes over the footprints",
+            0.0,
+            10_000.0,
+            step=1.0,
+            format="%.3g",
+            key="train_passes",
+            persist_state="session",
+            help="How often training sees each VIIRS pixel of its regions, over all epochs. Patches follow "
+            "from it. 0: as many patches a region as stated beside. Below ten, a network has hardly begun.",
+        )
         patches = st.number_input(
             "Patches a region",
             1,
             100_000,
             key="train_patches_per_region",
             persist_state="session",
-            help="Drawn anew, at random, every epoch.",
+            on_change=_count_patches,
+            help="Drawn anew, at random, every epoch. Counts where passes are 0; changing it sets them to 0.",
         )
         batch = st.number_input(
             "Batch size", 1, 4096, key="train_batch_size", persist_state="session", help="Patches a step."
@@ -224,6 +272,7 @@ def _amount() -> dict[str, object]:
             "train or evaluate on must be at least as large.",
         )
     return {
+        "passes": passes,
         "patches_per_region": int(patches),
         "batch_size": int(batch),
         "epochs": int(epochs),

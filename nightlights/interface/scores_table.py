@@ -76,7 +76,7 @@ def _row(experiment: Experiment) -> dict[str, Any]:
         "Dataset": run.dataset,
         "Simulated": run.source.simulated,
         "Epochs": f"{run.epochs_done} of {settings.epochs}",
-        "Patches a region": settings.patches_per_region,
+        "Patches a region": run.patches // max(len(run.train_regions), 1) or settings.patches_per_region,
         "Patch size": settings.patch_size,
         "Batch size": settings.batch_size,
         "Learning rate": settings.learning_rate,

@@ -10,6 +10,7 @@ from nightlights.networks.base import Layout
 from nightlights.networks.convnext import ConvNextUNetLayout
 from nightlights.networks.layout import UNetLayout
 from nightlights.networks.pixel import PixelLayout
+from nightlights.networks.regression import RegressionLayout
 from nightlights.networks.segformer import Stage, WindowedSegFormerLayout
 
 STUDY_BAND_COUNT = 9
@@ -59,6 +60,20 @@ class NetworkInfo:
     def gradient_norm(self) -> float | None:
         """Largest norm of the gradient, unless the settings name another; None without a limit."""
         return LARGEST_GRADIENT if self.clipped_gradients else None
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """Settings that it cannot have otherwise, whatever those of another network were."""
+        if self.study_scaling:
+            return {"guide": "none", "light_cap": 0.0, "compress_tails": False}
+        if self.fitted:
+            return {"guide": "none", "viirs_input": False, "label": "VIIRS", "point_spread": "fixed"}
+        return {}
+
+    @property
+    def fitted(self) -> bool:
+        """Whether it is a regression, fitted at once, rather than a network that is trained step by step."""
+        return isinstance(self.layout, RegressionLayout)
 
     @property
     def depth(self) -> int:
@@ -135,6 +150,16 @@ _STUDY = NetworkInfo(
 # scale of 1) and 7.2 against the truth (8.8 and 12.0 with a scale of 1).
 _TRANSFORM = RadianceTransform(kind="inverse hyperbolic sine", scale=5.0)
 
+# A bounded factor keeps networks from exploding, and beginning at the regression keeps them from losing to
+# it; see nightlights.networks.guided.
+_HYBRID: Final[dict[str, Any]] = {
+    "guide": "footprint regression",
+    "light_cap": 5.0,
+    "compress_tails": True,
+    "passes": 10.0,
+}
+_HYBRID_ON_GPU: Final[dict[str, Any]] = {**_HYBRID, "passes": 20.0}
+
 # On five African cities of the simulated planet that the demo does not know, trained as the demo's network:
 # with one to four of them, sharpened light at 30 m has 0.811, 0.822, 0.817, 0.816 x the RMSE of interpolated
 # VIIRS, and 0.810, 0.769, 0.763, 0.744 x its log-RMSE. More than three gain less than they cost.
@@ -168,6 +193,7 @@ _LARGE = NetworkInfo(
         patch_size=256,
         batch_size=16,
         learning_rate=1e-3,
+        **_HYBRID_ON_GPU,
     ),
 )
 
@@ -188,7 +214,7 @@ _SMALL = NetworkInfo(
     schedule="cosine",
     clipped_gradients=True,
     suits_cpu=True,
-    settings=TrainingSettings(network="unet-small", texture_networks=_TEXTURE_NETWORKS),
+    settings=TrainingSettings(network="unet-small", texture_networks=_TEXTURE_NETWORKS, **_HYBRID),
 )
 
 _MEDIUM = NetworkInfo(
@@ -215,6 +241,7 @@ _MEDIUM = NetworkInfo(
         patches_per_region=100,
         batch_size=16,
         learning_rate=2e-3,
+        **_HYBRID_ON_GPU,
     ),
 )
 
@@ -238,6 +265,7 @@ _CONVNEXT = NetworkInfo(
         patches_per_region=100,
         batch_size=16,
         learning_rate=1e-3,
+        **_HYBRID_ON_GPU,
     ),
 )
 
@@ -272,6 +300,7 @@ _SEGFORMER = NetworkInfo(
         patch_size=256,
         batch_size=8,
         learning_rate=1e-3,
+        **_HYBRID_ON_GPU,
     ),
 )
 
@@ -288,11 +317,27 @@ _PIXEL = NetworkInfo(
     schedule="cosine",
     clipped_gradients=True,
     suits_cpu=True,
-    settings=TrainingSettings(network="pixel"),
+    settings=TrainingSettings(network="pixel", **_HYBRID),
+)
+
+_REGRESSION = NetworkInfo(
+    name="footprint-regression",
+    title="Footprint regression",
+    description=(
+        "No network: a sum of functions of each pixel's bands with weights of at least 0, fitted through the "
+        "footprints of VIIRS in seconds. It cannot explode, and other networks begin from it."
+    ),
+    layout=RegressionLayout(),
+    transform=_TRANSFORM,
+    study_scaling=False,
+    schedule="constant",
+    clipped_gradients=False,
+    suits_cpu=True,
+    settings=TrainingSettings(network="footprint-regression", epochs=1, light_cap=5.0, compress_tails=True),
 )
 
 NETWORKS: dict[str, NetworkInfo] = {
-    info.name: info for info in (_SMALL, _MEDIUM, _LARGE, _CONVNEXT, _SEGFORMER, _PIXEL, _STUDY)
+    info.name: info for info in (_SMALL, _MEDIUM, _LARGE, _CONVNEXT, _SEGFORMER, _PIXEL, _REGRESSION, _STUDY)
 }
 """The networks by name, the default first."""
 

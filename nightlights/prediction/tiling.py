@@ -54,13 +54,14 @@ class Tiling:
     stride: int
 
     @classmethod
-    def for_network(cls, info: NetworkInfo, tile_size: int | None = None) -> "Tiling":
+    def for_network(cls, info: NetworkInfo, tile_size: int | None = None, guide_reach: int = 0) -> "Tiling":
         """The tiling that keeps the network's activations within about a gigabyte.
 
-        ``tile_size`` is rounded up to whole strides and whole VIIRS pixels.
+        ``tile_size`` is rounded up to whole strides and whole VIIRS pixels. What the network reads may itself
+        have read ``guide_reach`` pixels around.
         """
         step = math.lcm(info.stride, FINE_PER_VIIRS)
-        margin = _whole(info.margin, step)
+        margin = _whole(info.margin + guide_reach, step)
         if tile_size is None:
             side = math.isqrt(int(_ACTIVATION_BYTES / (_BYTES_PER_PIXEL_AND_FILTER * info.base_filters)))
             tile_size = min(max(side - 2 * margin, step) // step * step, _LARGEST_TILE)
@@ -112,7 +113,8 @@ class Predictor:
         # A compiler would start anew for every shape of tile at the edges, and is slower on a CPU.
         model.jit_compile = False
         texture = cls.load(texture_folder(folder), tile_size) if config.texture_networks else None
-        return cls(model, config, Tiling.for_network(network_info(config.network), tile_size), texture)
+        info = network_info(config.network)
+        return cls(model, config, Tiling.for_network(info, tile_size, config.guide_reach), texture)
 
     @property
     def level(self) -> "Predictor":

@@ -17,6 +17,7 @@ def sharpening_constants() -> dict[str, float | list[float]]:
         "rounds": estimate._ROUNDS,
         "step": estimate._STEP,
         "gentle rounds": estimate._GENTLE,
+        "weak": estimate._WEAK,
         "chi-square": estimate._CHI_SQUARE,
         "neighbourhood": estimate._NEIGHBOURHOOD,
         "largest residual": estimate._LARGEST_RESIDUAL,

@@ -22,6 +22,8 @@ _STEP = 1.5
 """Of a round, in logarithms of measured over observed; below 2, beyond which rounds diverge."""
 _GENTLE = 5
 """So many rounds begin with a step of 1: while residuals are large, a longer one overshoots the noise."""
+_WEAK = 9.0
+"""How slowly light is followed that does not stand out of the noise: in variances of the noise."""
 _CHI_SQUARE = 1.0
 """Of a neighbourhood: from there on nothing is fitted any more."""
 _NEIGHBOURHOOD = 2.0
@@ -90,6 +92,8 @@ def estimated_factor(scene: Corrected, measured: Floats, sigma: Floats) -> Float
     # Where all is darker than a share of the noise, ratios begin lower.
     faint = min(_FAINT, float(np.median(sigma[known])))
     wanted = np.log(np.maximum(light, faint))
+    near = np.maximum(_mean_near(light, known, 1.0), 0)
+    trust = near**2 / (near**2 + _WEAK * sigma**2)
     observed = scene.observed(factor)
     overall = _typical_ratio(light, observed, known, faint)
     factor += overall
@@ -98,7 +102,8 @@ def estimated_factor(scene: Corrected, measured: Floats, sigma: Floats) -> Float
         gate = _gate((observed - light) / sigma, known)
         if gate.max() < _LEAST_GATE:
             break
-        ratio = (1.0 if index < _GENTLE else _STEP) * gate * (wanted - np.log(np.maximum(observed, faint)))
+        step = (1.0 if index < _GENTLE else _STEP) * trust * gate
+        ratio = step * (wanted - np.log(np.maximum(observed, faint)))
         factor = np.clip(factor + _filled(ratio, known), overall - limit, overall + limit)
         observed = scene.observed(factor)
     return factor + _ratio_of_totals(light, observed, area, faint**2)

@@ -22,7 +22,9 @@ def is_as_wanted(folder: Path, wanted: TrainingRequest, dataset: Dataset) -> boo
     with contextlib.suppress(WorkspaceError):
         record = read_record(folder / pipeline.RUN_FILE, RunRecord)
         config = read_record(folder / CONFIG_FILE, ModelConfig)
-        parameters = network_info(config.network).layout.parameters(len(config.bands) + config.viirs_input)
+        info = network_info(config.network)
+        channels = len(config.bands) + config.viirs_input + (config.guide is not None)
+        parameters = record.parameters if info.fitted else info.layout.parameters(channels)
         smoothed = not config.viirs_input or config.viirs_smoothing == VIIRS_SMOOTHING
         same = (record.settings, config.dataset_sha256) == (wanted.settings, dataset.sha256)
         return smoothed and same and record.parameters in (0, parameters)

@@ -8,7 +8,12 @@ from nightlights.errors import SettingsError
 from nightlights.manifests import DatasetManifest, RunRecord, TrainingSettings, read_record
 from nightlights.sweeps.records import MAXIMUM_TRIALS, SweepRequest
 from nightlights.sweeps.trials import settings_with, trial_count, trials_of
-from nightlights.training.choices import check_choices, chosen_regions
+from nightlights.training.choices import (
+    check_choices,
+    choosing_cost,
+    chosen_regions,
+    patches_per_region,
+)
 from nightlights.wording import counted
 from nightlights.workspace import Workspace
 
@@ -57,7 +62,7 @@ def plan_sweep(workspace: Workspace, request: SweepRequest, runs: Sequence[RunRe
     manifest = read_record(workspace.dataset_folder(request.dataset) / "dataset.json", DatasetManifest)
     train, evaluate = chosen_regions(manifest, request.settings)
     if count > MAXIMUM_TRIALS:
-        seconds = seconds_of([request.settings], len(train), runs)
+        seconds = seconds_of([request.settings], len(train), runs, manifest)
         long = _time_words(None if seconds is None else seconds * count)
         raise SettingsError(
             f"These are {count:,} runs, {long}; a sweep has at most {MAXIMUM_TRIALS}.",
@@ -72,13 +77,19 @@ def plan_sweep(workspace: Workspace, request: SweepRequest, runs: Sequence[RunRe
         )
     for each in settings:
         check_choices(manifest, each)
-    return SweepPlan(trials, settings, seconds_of(settings, len(train), runs))
+    return SweepPlan(trials, settings, seconds_of(settings, len(train), runs, manifest))
 
 
 def seconds_of(
-    settings: Sequence[TrainingSettings], train_regions: int, runs: Sequence[RunRecord]
+    settings: Sequence[TrainingSettings],
+    train_regions: int,
+    runs: Sequence[RunRecord],
+    manifest: DatasetManifest | None = None,
 ) -> float | None:
-    """About how long training takes, from the newest run of each network; None where there is none."""
+    """About how long training takes, from the newest run of each network; None where there is none.
+
+    With ``manifest`` passes over the footprints of its regions are counted, too.
+    """
     total = 0.0
     for each in settings:
         alike = [run for run in runs if run.settings.network == each.network and run.seconds > 0]
@@ -87,14 +98,17 @@ def seconds_of(
         if not alike:
             return None
         newest = max(alike, key=lambda run: run.created)
-        trained = newest.epochs_done * _pixels(newest.settings) * max(len(newest.train_regions), 1)
-        total += newest.seconds / trained * each.epochs * _pixels(each) * train_regions
+        counted = _pixels(newest.settings) * max(len(newest.train_regions), 1)
+        trained = newest.epochs_done * (newest.patches * newest.settings.patch_size**2 or counted)
+        work = each.epochs * _pixels(each, manifest) * train_regions
+        total += newest.seconds / trained * work * (1 + choosing_cost(each, train_regions))
     return total
 
 
-def _pixels(settings: TrainingSettings) -> int:
+def _pixels(settings: TrainingSettings, manifest: DatasetManifest | None = None) -> int:
     """Pixels of a region's patches in an epoch."""
-    return settings.patches_per_region * settings.patch_size**2
+    patches = patches_per_region(manifest, settings) if manifest else settings.patches_per_region
+    return patches * settings.patch_size**2
 
 
 def _time_words(seconds: float | None) -> str:

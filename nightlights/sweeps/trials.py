@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from nightlights.errors import SettingsError
 from nightlights.manifests import TrainingSettings
 from nightlights.sweeps.records import SweepRequest, Variation
+from nightlights.training_settings import counted_patches
 
 _DRAWS_A_TRIAL: Final = 100
 """How often a random search draws until it finds settings that it does not have yet."""
@@ -90,8 +91,12 @@ def checked_values(settings: TrainingSettings, values: Mapping[str, Any]) -> dic
 
 
 def settings_with(settings: TrainingSettings, values: Mapping[str, Any]) -> TrainingSettings:
-    """``settings`` with some of them replaced, validated."""
-    return TrainingSettings.model_validate({**settings.model_dump(), **values})
+    """``settings`` with some of them replaced, validated; what another network cannot have goes with them."""
+    from nightlights.networks.registry import NETWORKS
+
+    info = NETWORKS.get(str(values.get("network", "")))
+    fixed = info.fixed if info else {}
+    return TrainingSettings.model_validate({**settings.model_dump(), **fixed, **counted_patches(values)})
 
 
 def _field(name: str) -> FieldInfo:

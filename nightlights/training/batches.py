@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from nightlights.bands import RadianceTransform, Scaling
 from nightlights.errors import DatasetError
-from nightlights.grid import Window
+from nightlights.footprint_terms import FootprintRegression, logarithm
+from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.manifests import TrainingSettings
 from nightlights.measured_input import MeasuredInput
+from nightlights.networks.guided import read_guide
+from nightlights.patch_cache import CachedRegion
 from nightlights.training.augmentation import draw_switches
 from nightlights.training.footprints import PatchFootprints
 from nightlights.training_settings import FOOTPRINT_LOSSES, PIXEL_LOSSES, Resampling
@@ -64,10 +67,12 @@ class Sampler(Protocol):
 class BatchMaker:
     """Makes the arrays of training and of scoring.
 
-    Every batch has ``inputs`` (scaled bands, then smoothed VIIRS where it is an input), ``switches`` (how the
-    device is to turn them) and ``known`` (1 where every band is known), and what its use compares the
-    prediction with: ``label`` and ``label_weights`` of analysis pixels, ``measured`` and ``weights`` of VIIRS
-    pixels with ``along_rows``, and ``cosines`` where the point spread is learned. All lie north up.
+    Every batch has ``inputs`` (scaled bands, then smoothed VIIRS where it is an input, then what the network
+    reads of its guide), ``guide`` where there is one (the natural logarithm of its radiance in nW/cm2/sr),
+    ``switches`` (how the device is to turn them) and ``known`` (1 where every band is known), and what its
+    use compares the prediction with: ``label`` and ``label_weights`` of analysis pixels, ``measured`` and
+    ``weights`` of VIIRS pixels with ``along_rows``, and ``cosines`` where the point spread is learned. All
+    lie north up.
     """
 
     scaling: Scaling
@@ -75,6 +80,8 @@ class BatchMaker:
     footprints: PatchFootprints
     settings: TrainingSettings
     measured_inputs: Mapping[str, MeasuredInput] = field(default_factory=dict)
+    guide: FootprintRegression | None = None
+    imagery: Mapping[str, CachedRegion] = field(default_factory=dict)
 
     def for_training(self, patches: Patches, step: int) -> Arrays:
         """The arrays of training step ``step``, counted over all epochs; turns are drawn from its number."""
@@ -82,7 +89,7 @@ class BatchMaker:
         generator = np.random.default_rng([settings.seed, step])
         count = len(patches.daytime)
         switches = draw_switches(count, generator, rotate=settings.rotate, mirror=settings.mirror)
-        arrays = self._inputs(patches, switches)
+        arrays = self._inputs(patches, switches, left_out=True)
         if settings.loss in PIXEL_LOSSES:
             label = self.transform.forward(self._label(patches))
             arrays["label_weights"] = (np.isfinite(label) * arrays["known"]).astype(np.float32)
@@ -91,19 +98,57 @@ class BatchMaker:
             arrays |= self._measured(patches)
         return arrays
 
-    def for_scoring(self, patches: Patches) -> Arrays:
-        """The arrays that a score at the VIIRS grid needs, north up."""
-        switches = np.zeros((len(patches.daytime), 3), dtype=bool)
-        return self._inputs(patches, switches) | self._measured(patches)
+    def for_scoring(self, patches: Patches, *, left_out: bool = False) -> Arrays:
+        """The arrays that a score at the VIIRS grid needs, north up.
 
-    def _inputs(self, patches: Patches, switches: NDArray[np.bool_]) -> Arrays:
+        With ``left_out`` the guide of each region comes from the others, as in training; otherwise from all
+        of them, as in the saved model.
+        """
+        switches = np.zeros((len(patches.daytime), 3), dtype=bool)
+        return self._inputs(patches, switches, left_out=left_out) | self._measured(patches)
+
+    def _inputs(self, patches: Patches, switches: NDArray[np.bool_], *, left_out: bool) -> Arrays:
         known = np.isfinite(patches.daytime).all(axis=-1)
         inputs = self.scaling.apply(patches.daytime)
         if self.settings.viirs_input:
             places = zip(patches.regions, patches.windows, strict=True)
             measured = np.stack([self.measured_inputs[region].part(window) for region, window in places])
             inputs = np.concatenate([inputs, measured[..., None]], axis=-1)
-        return {"inputs": inputs, "switches": switches, "known": np.asarray(known, np.float32)}
+        arrays = {"inputs": inputs, "switches": switches, "known": np.asarray(known, np.float32)}
+        if self.guide is not None:
+            images = zip(inputs, patches.regions, patches.windows, strict=True)
+            light = np.stack(
+                [
+                    self._logarithm(self.guide, image, region, window, left_out)
+                    for image, region, window in images
+                ]
+            )
+            arrays["guide"] = light[..., None].astype(np.float32)
+            read = read_guide(light, self.guide)
+            arrays["inputs"] = np.concatenate([inputs, read[..., None]], axis=-1)
+        return arrays
+
+    def _logarithm(
+        self,
+        guide: FootprintRegression,
+        inputs: NDArray[np.float32],
+        region: str,
+        window: Window,
+        left_out: bool,
+    ) -> NDArray[np.floating[Any]]:
+        """Natural logarithm of the guide's radiance in one patch, of it and the imagery around it."""
+        around, scaled = window, inputs[..., : len(self.scaling.bands)]
+        if guide.reach:
+            imagery = self.imagery[region]
+            whole = imagery.window
+            around = window.expand(-(-guide.reach // FINE_PER_VIIRS)).intersection(whole) or window
+            image = np.empty((*around.fine_shape, len(self.scaling.bands)), np.float32)
+            imagery.daytime(around, image)
+            scaled = self.scaling.apply(image)
+        # Of scaled bands, as in the saved model: limits and missing pixels are the same.
+        bands = self.scaling.undo(scaled).astype(np.float32)
+        light = guide.log_radiance(bands, region, around) if left_out else logarithm(guide.radiance(bands))
+        return light[window.fine_slices_in(around)]
 
     def _label(self, patches: Patches) -> NDArray[np.float32]:
         if self.settings.label == "VIIRS":

@@ -23,9 +23,9 @@ from nightlights.manifests import (
     read_record,
     write_record,
 )
-from nightlights.measured_input import MeasuredInput
 from nightlights.models import CONFIG_FILE, MODEL_FILE, save_model
-from nightlights.networks import build, network_info
+from nightlights.networks import network_info
+from nightlights.networks.guided import assemble
 from nightlights.observation import PointSpread
 from nightlights.patches import PatchSampler
 from nightlights.progress import Progress
@@ -37,7 +37,8 @@ from nightlights.training.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
-from nightlights.training.choices import check_choices, chosen_regions, make_scaling
+from nightlights.training.choices import check_choices, chosen_regions, patches_per_region
+from nightlights.training.configs import CACHE_FOLDER, guide_imagery, measured_inputs, new_config
 from nightlights.training.first_output import begin_at, mean_radiance
 from nightlights.training.footprints import PatchFootprints
 from nightlights.training.history import HISTORY_FILE, read_history, write_history
@@ -54,10 +55,7 @@ RUN_FILE = "run.json"
 SCORES_FILE = "metrics.json"
 _INTERVALS_FILE = "uncertainty.json"
 _FILES_ABOUT_A_MODEL = (SCORES_FILE, "card.md", _INTERVALS_FILE, "standard-*.json")
-CACHE_FOLDER = ".cache"
 _UPDATE_SECONDS = 0.5
-_SCALING_PATCHES = 64
-_SCALING_STEP = 5
 _MOST_WORKERS = 4
 
 
@@ -185,8 +183,10 @@ class _Run:
         self._update()
 
     def _check_layers(self) -> None:
+        if self.info.fitted:
+            return
         channels = len(self.dataset.manifest.bands) + self.settings.viirs_input
-        weights = self.info.layout.parameters(channels)
+        weights = self.info.layout.parameters(channels + (self.settings.guide != "none"))
         if self.record.finished is None and self.record.parameters not in (0, weights):
             raise ModelError(
                 f"The run {self.record.name} was begun by an earlier version: its network has "
@@ -200,22 +200,31 @@ class _Run:
         settings = self.settings
         ready = self._preparation or self._prepare(resumed=True)
         plan, scored = ready.plan, ready.scored
-        write_record(self.folder / CONFIG_FILE, ready.config)
+        from nightlights.training.shrinkage import config_with_share
         from nightlights.training.steps import Trainer, clear_memory_errors
 
-        channels = len(ready.config.bands) + settings.viirs_input
-        model = build(settings.network, channels, settings.seed)
-        if settings.first_output == "mean radiance" and not has_checkpoint(self.folder):
-            read = regions_read(self.regions[0], settings.loader)
-            begin_at(model, mean_radiance(self.dataset, read), ready.config.transform)
-        trainer = Trainer(model, self.info, settings, plan.maker.footprints)
+        read = regions_read(self.regions[0], settings.loader)
+        with clear_memory_errors():
+            config, before = config_with_share(
+                self.dataset, ready.config, self.info, plan, read, len(self.regions[0]), self.progress
+            )
+        write_record(self.folder / CONFIG_FILE, config)
+        network = assemble(self.info.layout, config, settings.seed)
+        from_mean = settings.first_output == "mean radiance" and config.guide is None
+        if from_mean and not has_checkpoint(self.folder):
+            begin_at(network.core, mean_radiance(self.dataset, read), config.transform)
+        trainer = Trainer(network, self.info, settings, plan.maker.footprints)
+        if self.info.fitted:
+            self._fit(ready, trainer)
+            return
         done = read_checkpoint(self.folder, trainer.state)
         history = read_history(self.folder)[:done]
         write_history(self.folder, history)
-        weights = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+        weights = sum(math.prod(weight.shape) for weight in network.core.trainable_weights)
         # A run may have been stopped between its checkpoint and its record.
         reached = self._reached(history) if len(history) == done else {"epochs_done": done}
-        self._update(device=ready.backend.description, parameters=weights, **reached)
+        figures = {"parameters": weights, "patches": plan.patches, **reached}
+        self._update(device=ready.backend.description, **figures)
         workers = min(_MOST_WORKERS, max(1, (os.cpu_count() or 1) // 2))
         steps = range(done * plan.steps, settings.epochs * plan.steps)
         with (
@@ -226,11 +235,22 @@ class _Run:
                 if stops(history, settings.early_stopping):
                     break
                 losses = [record.loss for record in history]
-                history.append(self._epoch(epoch, plan, trainer, batches, scored, losses))
+                history.append(self._epoch(epoch, plan, trainer, batches, scored, losses, before))
                 write_history(self.folder, history)
-                self._keep(history, trainer, ready.config)
+                self._keep(history, trainer, config)
                 write_checkpoint(self.folder, trainer.state, epoch + 1)
                 self._update(**self._reached(history))
+
+    def _fit(self, ready: _Preparation, trainer: "Trainer") -> None:
+        """Score and save a regression, which was fitted when the run was prepared."""
+        from nightlights.training.steps import fitted_epoch
+
+        history = [fitted_epoch(trainer, ready.scored, self.timer)]
+        write_history(self.folder, history)
+        self._keep(history, trainer, ready.config)
+        size = ready.config.guide.size if ready.config.guide else 0
+        self._update(device=ready.backend.description, parameters=size, **self._reached(history))
+        self.progress.update(1, 1, unit="steps", message="fitted")
 
     def _keep(self, history: list[EpochRecord], trainer: "Trainer", config: ModelConfig) -> None:
         """Save the model of the last epoch where it is the one to keep."""
@@ -240,7 +260,7 @@ class _Run:
         (self.folder / _INTERVALS_FILE).unlink(missing_ok=True)
         with trainer.kept_weights():
             fwhm_m = trainer.fwhm_m
-            save_model(self.folder, trainer.model)
+            save_model(self.folder, trainer.network.saved)
         if fwhm_m is not None:
             learned = config.model_copy(update={"point_spread_fwhm_m": fwhm_m})
             write_record(self.folder / CONFIG_FILE, learned)
@@ -267,7 +287,14 @@ class _Run:
             self._sampler(regions_read(names, settings.loader)) for names in self.regions if names
         ]
         config = self._stored_config() if resumed else None
-        config = config or self._new_config(train_sampler)
+        config = config or new_config(
+            self.dataset,
+            settings,
+            self.info,
+            regions_read(self.regions[0], settings.loader),
+            train_sampler,
+            self.progress,
+        )
         maker = BatchMaker(
             scaling=config.scaling,
             transform=config.transform,
@@ -276,12 +303,14 @@ class _Run:
                 PointSpread(self.dataset.manifest.point_spread_fwhm_m), settings.patch_size
             ),
             settings=settings,
-            measured_inputs=self._measured_inputs(config) if settings.viirs_input else {},
+            measured_inputs=measured_inputs(self.dataset, self.regions, config),
+            guide=None if self.info.fitted else config.guide,
+            imagery=guide_imagery(self.dataset, self.regions, config),
         )
         plan = Plan(
             sampler=train_sampler,
             maker=maker,
-            patches=settings.patches_per_region * len(self.regions[0]),
+            patches=patches_per_region(self.dataset.manifest, settings) * len(self.regions[0]),
             batch_size=settings.batch_size,
             epochs=settings.epochs,
             seed=settings.seed,
@@ -307,6 +336,7 @@ class _Run:
         batches: Iterator[Arrays],
         scored: list[list[Arrays]],
         earlier_losses: list[float],
+        before: int,
     ) -> EpochRecord:
         began = self.timer()
         schedule = self.settings.schedule or self.info.schedule
@@ -324,8 +354,8 @@ class _Run:
                 checked, told = len(losses), self.timer()
                 speed = len(losses) * plan.size / max(told - began, 1e-9)
                 self.progress.update(
-                    step + 1,
-                    plan.epochs * plan.steps,
+                    before + step + 1,
+                    before + plan.epochs * plan.steps,
                     unit="steps",
                     message=f"epoch {epoch + 1} of {plan.epochs}, loss {float(losses[-1]):.4f}, "
                     f"{speed:.1f} patches/s",
@@ -355,16 +385,6 @@ class _Run:
             truth=self.settings.label == "truth" and set(names) <= set(self.regions[0]),
         )
 
-    def _measured_inputs(self, config: ModelConfig) -> dict[str, MeasuredInput]:
-        """Smoothed VIIRS of every region."""
-        return {
-            name: MeasuredInput(
-                self.dataset.read_nighttime(name), self.dataset.region(name).window.window, config.transform
-            )
-            for names in self.regions
-            for name in names
-        }
-
     def _stored_config(self) -> ModelConfig | None:
         """The configuration of the run to resume; None where it stopped before there was one."""
         path = self.folder / CONFIG_FILE
@@ -377,25 +397,6 @@ class _Run:
                 "Train it again from the start.",
             )
         return config
-
-    def _new_config(self, sampler: Sampler) -> ModelConfig:
-        samples = sampler.fixed(_SCALING_PATCHES, self.settings.seed).daytime
-        manifest = self.dataset.manifest
-        return ModelConfig(
-            network=self.settings.network,
-            bands=manifest.bands,
-            scaling=make_scaling(manifest.bands, self.info, samples[:, ::_SCALING_STEP, ::_SCALING_STEP]),
-            transform=self.info.transform,
-            patch_size=self.settings.patch_size,
-            point_spread_fwhm_m=manifest.point_spread_fwhm_m,
-            dataset_sha256=self.dataset.sha256,
-            simulated=manifest.source.simulated,
-            viirs_input=self.settings.viirs_input,
-            sharpening_contrast=self.settings.sharpening_contrast,
-            trained_on_truth=self.settings.label == "truth",
-            # The study's stays as it was published.
-            mirrored_edges=not self.info.study_scaling,
-        )
 
     def _scored(self, maker: BatchMaker, size: int, sampler: Sampler) -> list[Arrays]:
         """The fixed patches of one RMSE curve, in batches."""

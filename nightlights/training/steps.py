@@ -1,8 +1,9 @@
 """One step of training, one pass of scoring, and the optimizer, on the TensorFlow backend of Keras."""
 
 import contextlib
+import copy
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,9 +12,10 @@ import tensorflow as tf
 
 from nightlights.errors import ModelError
 from nightlights.losses import covered_footprints, footprint_loss, observed_radiance, pixel_loss
-from nightlights.manifests import TrainingSettings
+from nightlights.manifests import EpochRecord, TrainingSettings
 from nightlights.metrics import ScoreSums
 from nightlights.networks import NetworkInfo
+from nightlights.networks.guided import Assembled
 from nightlights.training.augmentation import turned, turned_back
 from nightlights.training.averages import MovingAverage
 from nightlights.training.batches import Arrays
@@ -54,20 +56,21 @@ class Trainer:
 
     Parameters
     ----------
-    model:
-        ``keras.Model`` from scaled bands to transformed radiance.
+    network:
+        In its forms: what is trained and what is scored.
     footprints:
         Of the dataset; where the point spread is learned, training begins with theirs.
     """
 
     def __init__(
         self,
-        model: Any,
+        network: Assembled,
         info: NetworkInfo,
         settings: TrainingSettings,
         footprints: PatchFootprints,
     ) -> None:
-        self.model = model
+        model = network.trained
+        self.network = network
         self._spread = None
         if settings.point_spread == "learned":
             self._spread = LearnedPointSpread(footprints.point_spread.fwhm_m, footprints.size)
@@ -77,7 +80,8 @@ class Trainer:
         self._variables = [*model.variables, *extra]
         self._average = MovingAverage(self._variables, settings.weight_averaging)
         self.optimizer = make_optimizer(settings, info)
-        self.optimizer.build(self._trainable)
+        if self._trainable:
+            self.optimizer.build(self._trainable)
         self._transform = info.transform
         self._settings = settings
         self._turns = settings.rotate or settings.mirror
@@ -105,6 +109,14 @@ class Trainer:
         with self._average.in_place():
             yield
 
+    def scored_by(self, network: Assembled) -> "Trainer":
+        """This trainer, scoring another form of its network."""
+        other = copy.copy(self)
+        other.network = network
+        # Not compiled: a form is asked once or twice, and compiling takes longer.
+        other._observe = other._predict_observed
+        return other
+
     def step(self, arrays: Arrays, learning_rate: float) -> Any:
         """Train on one batch; gives the loss as a tensor that need not be finished yet."""
         self.optimizer.learning_rate.assign(learning_rate)
@@ -125,6 +137,17 @@ class Trainer:
             sums = sums.add(predicted, arrays["measured"][use])
         return sums
 
+    def loss(self, batches: Sequence[Arrays]) -> float:
+        """Mean footprint loss of ``batches`` as :meth:`score` takes them, in inference mode."""
+        losses = []
+        for arrays in batches:
+            observed, covered = self._observe(
+                {name: tf.convert_to_tensor(array) for name, array in arrays.items()}
+            )
+            weights = covered * arrays["weights"]
+            losses.append(float(footprint_loss(observed, arrays["measured"], weights, self._transform)))
+        return sum(losses) / max(len(losses), 1)
+
     def _train(self, arrays: dict[str, Any]) -> Any:
         with tf.GradientTape() as tape:
             loss = self._loss(self._trained_prediction(arrays), arrays)
@@ -133,10 +156,15 @@ class Trainer:
         return loss
 
     def _trained_prediction(self, arrays: dict[str, Any]) -> Any:
+        given = [arrays["inputs"], arrays["guide"]] if self.network.guided else [arrays["inputs"]]
         if not self._turns:
-            return self.model(arrays["inputs"], training=True)[..., 0]
-        inputs = turned(arrays["inputs"], arrays["switches"])
-        return turned_back(self.model(inputs, training=True)[..., 0], arrays["switches"])
+            return self._called(self.network.trained, given, training=True)
+        given = [turned(images, arrays["switches"]) for images in given]
+        return turned_back(self._called(self.network.trained, given, training=True), arrays["switches"])
+
+    @staticmethod
+    def _called(model: Any, given: list[Any], *, training: bool) -> Any:
+        return model(given if len(given) > 1 else given[0], training=training)[..., 0]
 
     def _loss(self, predicted: Any, arrays: dict[str, Any]) -> Any:
         kind = self._settings.loss
@@ -152,7 +180,8 @@ class Trainer:
         return share * footprint + (1 - share) * pixel
 
     def _predict_observed(self, arrays: dict[str, Any]) -> tuple[Any, Any]:
-        return self._observed(self.model(arrays["inputs"], training=False)[..., 0], arrays)
+        given = [arrays["inputs"], arrays["guide"]] if self.network.guided else [arrays["inputs"]]
+        return self._observed(self._called(self.network.scored, given, training=False), arrays)
 
     def _observed(self, predicted: Any, arrays: dict[str, Any]) -> tuple[Any, Any]:
         known, fixed = arrays["known"], (self._across_rows, arrays["along_rows"])
@@ -162,3 +191,30 @@ class Trainer:
         observed, _ = observed_radiance(predicted, known, *matrices, self._transform, 0.0)
         # A width that decided which footprints count could grow until none that it gets wrong does.
         return observed, covered_footprints(known, *fixed, MINIMUM_COVERAGE)[1]
+
+
+def fitted_epoch(
+    trainer: Trainer, scored: Sequence[Sequence[Arrays]], timer: Callable[[], float]
+) -> EpochRecord:
+    """The one row of the history of a regression: nothing is trained, all is scored.
+
+    Parameters
+    ----------
+    scored:
+        Fixed patches of the training regions, then of the evaluation regions where there are some.
+    timer:
+        Gives seconds.
+    """
+    began = timer()
+    rmse = [trainer.score(arrays).rmse for arrays in scored]
+    seconds = max(timer() - began, 1e-9)
+    patches = sum(len(arrays["inputs"]) for each in scored for arrays in each)
+    return EpochRecord(
+        epoch=1,
+        loss=trainer.loss(scored[0]),
+        train_rmse=rmse[0],
+        evaluation_rmse=rmse[1] if len(rmse) > 1 else None,
+        learning_rate=0.0,
+        seconds=seconds,
+        patches_per_second=patches / seconds,
+    )

@@ -53,7 +53,10 @@ def texture_settings(settings: TrainingSettings) -> list[TrainingSettings]:
         if name not in _SHARED_SETTINGS and (name != "loss" or settings.label == "VIIRS")
     }
     return [
-        settings.model_copy(update={**own, "texture_networks": 0, "seed": (settings.seed + number) % 2**31})
+        # Without a guide: how much light there is, the level says; a factor of it would say it again.
+        settings.model_copy(
+            update={**own, "guide": "none", "texture_networks": 0, "seed": (settings.seed + number) % 2**31}
+        )
         for number in range(1, settings.texture_networks + 1)
     ]
 

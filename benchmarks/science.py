@@ -1,10 +1,11 @@
 """The table by which pictures and networks are judged, on the simulated planet and on real light.
 
-    ./run bench science [--data DATA] [--short] [--only planet scale uganda]
+    ./run bench science [--data DATA] [--short] [--only planet demo scale uganda]
 
 DATA holds real rasters (``real_light.py`` says which); rows that need them are told as not measured without
-it. ``--short`` takes two cities and one seed of the noise. Every row says its target and whether it was
-reached; the command ends with 1 where one was not, unless ``--short``.
+it. The rows of the demo train networks, some minutes a seed; ``--short`` leaves them out unless they are
+named, and takes two cities and one seed. Every row says its target and whether it was reached; the command
+ends with 1 where one was not, unless ``--short``.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from level_texture import demo_rows
 from numpy.typing import NDArray
 from real_light import PLACES, Scene, scenes, uganda
 from scipy.ndimage import gaussian_filter
@@ -29,6 +31,7 @@ from nightlights.sharpening import Agreement, Sharpening, sharpen
 from nightlights.sharpening.interpolation import bicubic
 from nightlights.sharpening.verdict import EXPONENTS, verdict
 from nightlights.shipped import models_folder
+from nightlights.workspace import Workspace
 
 Floats = NDArray[np.float64]
 SHARES = (0.02, 0.05, 0.1)
@@ -117,7 +120,6 @@ def _cities(short: bool) -> Iterator[tuple[str, Floats, Floats, tuple]]:
     from nightlights.prediction import Predictor
     from nightlights.sources.simulated import SimulatedSource
     from nightlights.standard.cities import cities_of
-    from nightlights.workspace import Workspace
 
     chosen = cities_of("validation")[: 2 if short else None]
     predictor = Predictor.load(models_folder() / "sharpening")
@@ -272,12 +274,17 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", type=Path, help="folder of real rasters")
     parser.add_argument("--short", action="store_true")
-    parser.add_argument("--only", nargs="+", choices=("planet", "scale", "uganda"))
+    parser.add_argument("--only", nargs="+", choices=("planet", "demo", "scale", "uganda"))
+    parser.add_argument("--workspace", type=Path, help="keeps the networks that are trained for the demo")
     options = parser.parse_args(arguments)
-    chosen = options.only or ["planet", "scale", "uganda"]
+    chosen = options.only or ["planet", *([] if options.short else ["demo"]), "scale", "uganda"]
     rows: list[Row] = []
     if "planet" in chosen:
         rows += planet_rows(options.short)
+    if "demo" in chosen:
+        with tempfile.TemporaryDirectory() as scratch:
+            workspace = Workspace.open(options.workspace or Path(scratch))
+            rows += [Row(*each) for each in demo_rows(workspace, SEEDS[: 1 if options.short else None])]
     for name, measure in (("scale", scale_rows), ("uganda", uganda_rows)):
         if name not in chosen:
             continue

@@ -140,7 +140,7 @@ def compare_baseline(baseline: Baseline, dataset: Dataset, region: str) -> Compa
 
     Equals comparing the prediction of the whole region at once.
     """
-    spread = PointSpread(dataset.manifest.point_spread_fwhm_m)
+    spread = PointSpread.of(dataset.manifest)
 
     def read(window: Window) -> NDArray[np.float64]:
         return baseline.predict(dataset.read_daytime(region, window))

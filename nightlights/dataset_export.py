@@ -36,6 +36,7 @@ from nightlights.manifests import (
     write_record,
 )
 from nightlights.progress import Progress
+from nightlights.records import request_content
 from nightlights.regions import Region
 from nightlights.sources.base import Estimate, FetchingSource, ImagerySource
 from nightlights.workspace import Workspace
@@ -221,6 +222,7 @@ class _Export:
             period_end=self.request.period_end,
             bands=list(self.bands),
             point_spread_fwhm_m=self.request.fwhm_m,
+            **self.request.glow,
             noise=self.source.noise,
             regions=records,
         )
@@ -244,7 +246,7 @@ class _Export:
         """Tells whether regions of an interrupted export may be kept."""
         content = {
             "schema": SCHEMA_VERSION,
-            "request": self.request.model_dump(mode="json", exclude={"overwrite"}),
+            "request": request_content(self.request),
             "source": self.source_record.model_dump(mode="json"),
             "bands": [band.model_dump(mode="json") for band in self.bands],
             "regions": [region.to_feature() for region in self.regions],
@@ -418,8 +420,7 @@ class _RegionExport:
 
     def _truths(self, tiles: Sequence[Window]) -> Iterator[cog.Block]:
         for tile in tiles:
-            truth = self._export.source.truth(tile)
-            if truth is not None:
+            if (truth := self._export.source.truth(tile)) is not None:
                 yield tile, truth
 
     def _nothing(self, what: str) -> NightlightsError:

@@ -47,9 +47,8 @@ def network_method(name: str, predictor: "Predictor", scratch: Path) -> Method:
     """
     from nightlights.prediction import compare_region
 
-    spread = PointSpread(predictor.config.point_spread_fwhm_m)
-
     def compare(dataset: "Dataset", region: str, progress: Progress) -> "Comparison":
+        spread = PointSpread.of(predictor.config, dataset.manifest)
         blocks = predictor.blocks(dataset, region, progress)
         return compare_region(dataset, region, blocks, spread, scratch)
 

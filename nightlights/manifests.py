@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from nightlights.bands import RADIANCE_UNIT, Band, RadianceTransform, Scaling
 from nightlights.composites import EarthEngineRequest
+from nightlights.glow_records import GlowRecord
 from nightlights.grid import Window
 from nightlights.noise import MONTH, SIMULATED, Noise
 from nightlights.records import SCHEMA_VERSION as SCHEMA_VERSION
@@ -99,7 +100,7 @@ class DatasetRegion(Record):
     radiance: RadianceSummary
 
 
-class DatasetManifest(Record):
+class DatasetManifest(GlowRecord):
     """``datasets/NAME/dataset.json``. File names are relative to the dataset's folder."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -121,7 +122,7 @@ class DatasetManifest(Record):
         return self.noise or (SIMULATED if self.source.simulated else MONTH)
 
 
-class ExportRequest(Record):
+class ExportRequest(GlowRecord):
     """What to export: the arguments of an export job."""
 
     dataset: Name
@@ -139,6 +140,10 @@ class ExportRequest(Record):
     period_start: str | None = None
     period_end: str | None = None
     fwhm_m: float = 742.0
+    noise_share: Share = Field(default=SIMULATED.share, description="simulated source: noise / light")
+    width_factor: float = Field(
+        default=1.0, ge=0.8, le=1.2, description="simulated source: true width of the footprint / fwhm_m"
+    )
     earthengine: EarthEngineRequest | None = Field(default=None, description="earthengine source alone")
     overwrite: bool = False
 
@@ -146,6 +151,12 @@ class ExportRequest(Record):
     def _earthengine_has_its_settings(self) -> Self:
         if (self.source == "earthengine") != (self.earthengine is not None):
             raise ValueError("the settings of Earth Engine go with the source earthengine")
+        return self
+
+    @model_validator(mode="after")
+    def _only_a_planet_is_varied(self) -> Self:
+        if self.source != "simulated" and (self.noise_share, self.width_factor) != (SIMULATED.share, 1.0):
+            raise ValueError("the noise and the true width are options of the source simulated")
         return self
 
     @model_validator(mode="after")
@@ -255,8 +266,11 @@ class CrossValidationRecord(Record):
     scores: list[Score]
 
 
-class ModelConfig(Record):
-    """``config.json`` beside ``model.keras``: all that is needed to use the network."""
+class ModelConfig(GlowRecord):
+    """``config.json`` beside ``model.keras``: all that is needed to use the network.
+
+    The glow is that of the dataset that it was trained on.
+    """
 
     schema_version: Literal[1] = SCHEMA_VERSION
     network: str

@@ -101,3 +101,19 @@ def _schema_version(content: bytes) -> int:
 def write_record(path: Path, record: Record) -> None:
     """Write ``record`` as JSON to ``path``, whole."""
     write_text(path, record.model_dump_json(indent=2) + "\n")
+
+
+_LATER_FIELDS: Final = ("glow_share", "glow_fwhm_m", "noise_share", "width_factor")
+
+
+def request_content(request: Record) -> dict[str, Any]:
+    """What a request asks for, as JSON values.
+
+    A field that older requests do not have is left out where it is the default, so that their fingerprints
+    stay.
+    """
+    fields = type(request).model_fields
+    usual = {
+        name for name in _LATER_FIELDS if name in fields and getattr(request, name) == fields[name].default
+    }
+    return request.model_dump(mode="json", exclude={"overwrite", *usual})

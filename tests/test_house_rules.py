@@ -19,6 +19,8 @@ FLOORS: dict[str, int] = {
             "progress",
             "grid",
             "observation",
+            "glow_operator",
+            "glow_records",
             "noise",
             "bands",
             "names",

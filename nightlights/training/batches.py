@@ -67,7 +67,8 @@ class BatchMaker:
     Every batch has ``inputs`` (scaled bands, then smoothed VIIRS where it is an input), ``switches`` (how the
     device is to turn them) and ``known`` (1 where every band is known), and what its use compares the
     prediction with: ``label`` and ``label_weights`` of analysis pixels, ``measured`` and ``weights`` of VIIRS
-    pixels with ``along_rows``, and ``cosines`` where the point spread is learned. All lie north up.
+    pixels with ``along_rows``, ``glow_along_rows`` where VIIRS has a glow, and ``cosines`` where the core of
+    the point spread is learned. All lie north up.
     """
 
     scaling: Scaling
@@ -121,6 +122,8 @@ class BatchMaker:
             "weights": measured.astype(np.float32),
             "along_rows": self.footprints.along_rows(patches.rows),
         }
+        if self.footprints.glow_share > 0:
+            arrays["glow_along_rows"] = self.footprints.glow_along_rows(patches.rows)
         if self.settings.point_spread == "learned":
             arrays["cosines"] = self.footprints.cosines(patches.rows)
         return arrays

@@ -263,9 +263,7 @@ class _Run:
             scaling=config.scaling,
             transform=config.transform,
             # Not that of the configuration, which may have been learned since the run began.
-            footprints=PatchFootprints(
-                PointSpread(self.dataset.manifest.point_spread_fwhm_m), settings.patch_size
-            ),
+            footprints=PatchFootprints(PointSpread.of(self.dataset.manifest), settings.patch_size),
             settings=settings,
             measured_inputs=self._measured_inputs(config) if settings.viirs_input else {},
         )
@@ -379,6 +377,7 @@ class _Run:
             transform=self.info.transform,
             patch_size=self.settings.patch_size,
             point_spread_fwhm_m=manifest.point_spread_fwhm_m,
+            **manifest.glow,
             dataset_sha256=self.dataset.sha256,
             simulated=manifest.source.simulated,
             viirs_input=self.settings.viirs_input,

@@ -222,10 +222,9 @@ class _Export:
             period_end=self.request.period_end,
             bands=list(self.bands),
             point_spread_fwhm_m=self.request.fwhm_m,
-            **self.request.glow,
             noise=self.source.noise,
             regions=records,
-        )
+        ).model_copy(update=self.request.glow)
 
     def made(self, target: Path) -> DatasetManifest | None:
         """The manifest of the dataset in ``target`` when this export has made it, or one alike; else None."""

@@ -1,6 +1,6 @@
 """The glow of the point spread in records, and its estimate."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -41,7 +41,10 @@ class GlowEstimate(Record):
     dark_pixels:
         VIIRS pixels that it rests on.
     supported:
-        Whether the interval of the fraction lies above 0 and enough dark ground was seen.
+        Whether the dark ground shows a glow: see :func:`nightlights.glow.estimate_glow`.
+    ground:
+        What was dark: water as the daytime bands show it, or ground that VIIRS itself shows as dark. Of the
+        latter, the fraction is an upper bound: light that falls off around a town by itself looks the same.
     reason:
         Why it is not supported; empty where it is.
     """
@@ -54,4 +57,5 @@ class GlowEstimate(Record):
     fwhm_upper_m: float = WIDEST_GLOW_M
     dark_pixels: int = 0
     supported: bool = False
+    ground: Literal["water", "dark ground"] = "dark ground"
     reason: str = ""

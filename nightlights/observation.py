@@ -30,8 +30,8 @@ DEFAULT_FWHM_M = 742.0
 _FWHM_PER_SIGMA = 2 * math.sqrt(2 * math.log(2))
 TRUNCATE_SIGMAS = 4.0
 """Standard deviations beyond which the core of the point spread is cut off."""
-DEFAULT_GLOW_FWHM_M = 5_000.0
-NARROWEST_GLOW_M, WIDEST_GLOW_M = 2_000.0, 10_000.0
+DEFAULT_GLOW_FWHM_M = 8_000.0
+NARROWEST_GLOW_M, WIDEST_GLOW_M = 2_000.0, 15_000.0
 LARGEST_GLOW_SHARE = 0.5
 
 
@@ -62,7 +62,7 @@ class PointSpread:
     glow_share:
         Fraction of the light that is in the glow, from 0 to 0.5. With 0 there is none.
     glow_fwhm_m:
-        Full width at half maximum of the glow in metres, from 2,000 to 10,000.
+        Full width at half maximum of the glow in metres, from 2,000 to 15,000.
     """
 
     fwhm_m: float = DEFAULT_FWHM_M

@@ -73,6 +73,7 @@ FLOORS: dict[str, int] = {
             "baselines",
             "sharpening",
             "uncertainty",
+            "glow",
         ],
         2,
     ),

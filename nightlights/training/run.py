@@ -377,13 +377,12 @@ class _Run:
             transform=self.info.transform,
             patch_size=self.settings.patch_size,
             point_spread_fwhm_m=manifest.point_spread_fwhm_m,
-            **manifest.glow,
             dataset_sha256=self.dataset.sha256,
             simulated=manifest.source.simulated,
             viirs_input=self.settings.viirs_input,
             sharpening_contrast=self.settings.sharpening_contrast,
             trained_on_truth=self.settings.label == "truth",
-        )
+        ).model_copy(update=manifest.glow)
 
     def _scored(self, maker: BatchMaker, size: int, sampler: Sampler) -> list[Arrays]:
         """The fixed patches of one RMSE curve, in batches."""

@@ -102,7 +102,7 @@ class PointSpread:
     @property
     def core(self) -> "PointSpread":
         """The core alone, with all of the light."""
-        return self if self.glow_share == 0 else PointSpread(self.fwhm_m)
+        return PointSpread(self.fwhm_m)
 
     def sigma_rows(self) -> float:
         """Standard deviation of the core across rows (north-south), in analysis pixels."""

@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
         candidate = model_candidate(RECIPES["sharpening"], workspace.run_folder(run))
         errors: dict[float, list[float]] = {contrast: [] for contrast in CONTRASTS}
         for dataset in datasets:
-            spread = PointSpread(dataset.manifest.point_spread_fwhm_m)
+            spread = PointSpread.of(dataset.manifest)
             noise = dataset.manifest.viirs_noise
             for city in cities:
                 light = candidate.predict(dataset, city, NoProgress())

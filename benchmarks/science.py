@@ -129,7 +129,7 @@ def _cities(short: bool) -> Iterator[tuple[str, Floats, Floats, tuple]]:
         regions = [city.region("evaluate") for city in chosen]
         export_dataset(workspace, request, SimulatedSource(1), regions, NoProgress())
         dataset = Dataset.open(workspace, "cities")
-        spread = PointSpread(dataset.manifest.point_spread_fwhm_m)
+        spread = PointSpread.of(dataset.manifest)
         for city in chosen:
             window = dataset.region(city.name).window.window
             light = np.empty(window.fine_shape, np.float32)

@@ -155,7 +155,7 @@ def compare_baseline(baseline: Baseline, dataset: Dataset, region: str) -> Compa
 
     Equals comparing the prediction of the whole region at once.
     """
-    spread = PointSpread(dataset.manifest.point_spread_fwhm_m)
+    spread = PointSpread.of(dataset.manifest)
     outer = dataset.region(region).window.window
     margin = -(-baseline.reach // FINE_PER_VIIRS)
 

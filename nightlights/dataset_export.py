@@ -215,7 +215,7 @@ class _Export:
             point_spread_fwhm_m=self.request.fwhm_m,
             noise=self.source.usual_noise,
             regions=records,
-        )
+        ).model_copy(update=self.request.glow)
 
     def made(self, target: Path) -> DatasetManifest | None:
         """The manifest of the dataset in ``target`` when this export has made it, or one alike; else None."""
@@ -270,7 +270,7 @@ class _Export:
         """Align a fine truth of one's own with the regions, before anything else: it may not fit."""
         if isinstance(self.source, TruthSource):
             windows = {region.name: region.window for region in self.regions}
-            spread = PointSpread(self.request.fwhm_m)
+            spread = PointSpread(self.request.fwhm_m, self.request.glow_share, self.request.glow_fwhm_m)
             self.truths = dict(self.source.align_truth(windows, spread, self.progress))
 
     def fetch(self, partial: Path) -> None:
@@ -425,8 +425,7 @@ class _RegionExport:
 
     def _truths(self, tiles: Sequence[Window]) -> Iterator[cog.Block]:
         for tile in tiles:
-            truth = self._truth(tile)
-            if truth is not None:
+            if (truth := self._truth(tile)) is not None:
                 yield tile, truth
 
     def _nothing(self, what: str) -> NightlightsError:

@@ -89,7 +89,7 @@ class Dataset:
         """Digest of all that training depends on: bands, regions, roles and rasters.
 
         The dataset's name and its time of creation leave it unchanged, and so do fields that a later version
-        adds to a band.
+        adds to a band, and a glow where there is none.
         """
         content = {
             "bands": [
@@ -104,6 +104,8 @@ class Dataset:
                 for region in self.manifest.regions
             ],
         }
+        if self.manifest.glow_share > 0:
+            content["glow"] = [self.manifest.glow_share, self.manifest.glow_fwhm_m]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def region(self, name: str) -> DatasetRegion:

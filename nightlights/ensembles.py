@@ -170,6 +170,7 @@ def _frame(config: ModelConfig) -> ModelConfig:
 def _different(one: ModelConfig, other: ModelConfig) -> list[str]:
     """What two configurations do not share, in words."""
     words = {"dataset_sha256": "dataset", "point_spread_fwhm_m": "width of the point spread"}
+    words |= {"glow_share": "fraction of the glow", "glow_fwhm_m": "width of the glow"}
     words |= {"trained_on_truth": "label", "viirs_smoothing": "smoothing of VIIRS"}
     return [
         words.get(name, name.replace("_", " "))

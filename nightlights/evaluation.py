@@ -81,9 +81,8 @@ def network_method(
     """
     from nightlights.prediction import compare_region
 
-    spread = PointSpread(predictor.config.point_spread_fwhm_m)
-
     def compare(dataset: "Dataset", region: str, progress: Progress) -> "Comparison":
+        spread = PointSpread.of(predictor.config, dataset.manifest)
         blocks = predictor.blocks(dataset, region, progress)
         counted = blocks if counter is None else counter.counted(blocks)
         return compare_region(dataset, region, counted, spread, scratch)

@@ -18,7 +18,15 @@ from nightlights.manifests import (
 )
 from nightlights.regions import Region
 
-_ADDED = ("nighttime_composite", "attribution", "truth")
+_ADDED = (
+    "nighttime_composite",
+    "attribution",
+    "truth",
+    "glow_share",
+    "glow_fwhm_m",
+    "noise_share",
+    "width_factor",
+)
 """Fields of requests and sources that versions before December 2026 lacked."""
 
 

@@ -81,6 +81,7 @@ def observed_radiance(
     along_rows: Any,
     transform: RadianceTransform,
     minimum_coverage: float,
+    glow: tuple[float, Any, Any] | None = None,
 ) -> tuple[Any, Any]:
     """What VIIRS would have seen of a prediction: the mean over the known part of every footprint.
 
@@ -93,7 +94,10 @@ def observed_radiance(
     across_rows, along_rows:
         See :func:`observe_patches`.
     minimum_coverage:
-        Share of a footprint's weight, from 0 to 1, that must lie in known pixels of the patch.
+        Share of a footprint's weight, from 0 to 1, that must lie in known pixels of the patch; of its core,
+        where there is a glow, which no patch covers.
+    glow:
+        Fraction of the light in the glow, and its matrices, of the same shapes; None where there is none.
 
     Returns
     -------
@@ -101,8 +105,13 @@ def observed_radiance(
         Radiance in nW/cm2/sr, shape (n, h, w), and 1 where enough of the footprint is known,
         else 0.
     """
-    light = observe_patches(transform.inverse(predicted, ops) * known, across_rows, along_rows)
+    radiance = transform.inverse(predicted, ops) * known
+    light = observe_patches(radiance, across_rows, along_rows)
     coverage, weights = covered_footprints(known, across_rows, along_rows, minimum_coverage)
+    if glow is not None:
+        share, *matrices = glow
+        light = (1 - share) * light + share * observe_patches(radiance, *matrices)
+        coverage = (1 - share) * coverage + share * observe_patches(known, *matrices)
     return light / ops.maximum(coverage, 1e-3), weights
 
 

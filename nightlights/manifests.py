@@ -13,6 +13,7 @@ from nightlights.crossvalidation_records import CrossValidationRequest as CrossV
 from nightlights.fine_truth import FineTruthRecord as FineTruthRecord
 from nightlights.fine_truth import TruthRequest as TruthRequest
 from nightlights.footprint_terms import FootprintRegression
+from nightlights.glow_records import GlowRecord
 from nightlights.grid import Window
 from nightlights.noise import MONTH, SIMULATED, Noise
 from nightlights.publication_records import PublicationRecord as PublicationRecord
@@ -119,7 +120,7 @@ class DatasetRegion(Record):
         return note + (self.fine_truth.sentences if self.fine_truth else [])
 
 
-class DatasetManifest(Record):
+class DatasetManifest(GlowRecord):
     """``datasets/NAME/dataset.json``. File names are relative to the dataset's folder."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -151,7 +152,7 @@ class DatasetManifest(Record):
         return min((count for count in counts if count is not None), default=None) if all(counts) else None
 
 
-class ExportRequest(Record):
+class ExportRequest(GlowRecord):
     """What to export: the arguments of an export job."""
 
     dataset: Name
@@ -175,6 +176,10 @@ class ExportRequest(Record):
     period_start: str | None = None
     period_end: str | None = None
     fwhm_m: float = 742.0
+    noise_share: Share = Field(default=SIMULATED.share, description="simulated source: noise / light")
+    width_factor: float = Field(
+        default=1.0, ge=0.8, le=1.2, description="simulated source: true width of the footprint / fwhm_m"
+    )
     earthengine: EarthEngineRequest | None = Field(default=None, description="earthengine source alone")
     truth: TruthRequest | None = Field(default=None, description="rasters source alone: fine truth")
     overwrite: bool = False
@@ -189,6 +194,12 @@ class ExportRequest(Record):
     def _earthengine_has_its_settings(self) -> Self:
         if (self.source == "earthengine") != (self.earthengine is not None):
             raise ValueError("the settings of Earth Engine go with the source earthengine")
+        return self
+
+    @model_validator(mode="after")
+    def _only_a_planet_is_varied(self) -> Self:
+        if self.source != "simulated" and (self.noise_share, self.width_factor) != (SIMULATED.share, 1.0):
+            raise ValueError("the noise and the true width are options of the source simulated")
         return self
 
     @model_validator(mode="after")
@@ -257,8 +268,11 @@ class TrainingRequest(Record):
     overwrite: bool = False
 
 
-class ModelConfig(Record):
-    """``config.json`` beside ``model.keras``: all that is needed to use the network."""
+class ModelConfig(GlowRecord):
+    """``config.json`` beside ``model.keras``: all that is needed to use the network.
+
+    The glow is that of the dataset that it was trained on.
+    """
 
     schema_version: Literal[1] = SCHEMA_VERSION
     network: str

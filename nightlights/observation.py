@@ -8,35 +8,66 @@ distance (Miller et al. 2013, doi:10.3390/rs5126717).
 The spread is the same number of metres everywhere, so in pixels it widens with latitude by
 1 / cos(latitude) along a row. Rows are spread first, each 16 with the latitude of their own VIIRS row,
 then columns: both steps keep the sum of the pixels, and nothing depends on where a window was cut.
+
+Beside this core the spread may have a glow of kilometres, which real VIIRS has: see
+:mod:`nightlights.glow_operator`. Its fraction is 0 unless given, and then nothing is computed of it.
 """
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import erf
 
 from nightlights.errors import SettingsError
+from nightlights.glow_operator import GlowOperator, glow_reach
 from nightlights.grid import FINE_PER_DEGREE, FINE_PER_VIIRS, METRES_PER_DEGREE, Window
 
 DEFAULT_FWHM_M = 742.0
 _FWHM_PER_SIGMA = 2 * math.sqrt(2 * math.log(2))
 TRUNCATE_SIGMAS = 4.0
-"""Standard deviations beyond which the point spread is cut off."""
+"""Standard deviations beyond which the core of the point spread is cut off."""
+DEFAULT_GLOW_FWHM_M = 8_000.0
+NARROWEST_GLOW_M, WIDEST_GLOW_M = 2_000.0, 15_000.0
+LARGEST_GLOW_SHARE = 0.5
+
+
+class SpreadRecord(Protocol):
+    """A record that contains a point spread: a dataset's manifest, a model's configuration."""
+
+    @property
+    def point_spread_fwhm_m(self) -> float:
+        """Full width at half maximum of the core in metres."""
+
+    @property
+    def glow_share(self) -> float:
+        """Fraction of the light in the glow."""
+
+    @property
+    def glow_fwhm_m(self) -> float:
+        """Full width at half maximum of the glow in metres."""
 
 
 @dataclass(frozen=True, slots=True)
 class PointSpread:
-    """A Gaussian point spread function.
+    """A point spread function: a Gaussian core and a Gaussian glow.
 
     Attributes
     ----------
     fwhm_m:
-        Full width at half maximum in metres; 0 leaves the block mean alone.
+        Full width at half maximum of the core in metres; 0 leaves the block mean alone.
+    glow_share:
+        Fraction of the light that is in the glow, from 0 to 0.5. With 0 there is none.
+    glow_fwhm_m:
+        Full width at half maximum of the glow in metres, from 2,000 to 15,000.
     """
 
     fwhm_m: float = DEFAULT_FWHM_M
+    glow_share: float = 0.0
+    glow_fwhm_m: float = DEFAULT_GLOW_FWHM_M
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.fwhm_m) and 0 <= self.fwhm_m <= 10_000):
@@ -44,18 +75,60 @@ class PointSpread:
                 f"A point spread of {self.fwhm_m} m cannot be used.",
                 "Give a full width at half maximum from 0 to 10,000 m.",
             )
+        if not 0 <= self.glow_share <= LARGEST_GLOW_SHARE:
+            raise SettingsError(
+                f"A glow with the fraction {self.glow_share} of the light cannot be used.",
+                f"Give a fraction from 0 to {LARGEST_GLOW_SHARE:g}.",
+            )
+        if not NARROWEST_GLOW_M <= self.glow_fwhm_m <= WIDEST_GLOW_M:
+            raise SettingsError(
+                f"A glow of {self.glow_fwhm_m} m cannot be used.",
+                f"Give a full width at half maximum from {NARROWEST_GLOW_M:,.0f} to {WIDEST_GLOW_M:,.0f} m.",
+            )
+
+    @classmethod
+    def of(cls, record: SpreadRecord, glow_of: SpreadRecord | None = None) -> "PointSpread":
+        """The point spread that a record contains.
+
+        Parameters
+        ----------
+        glow_of:
+            The record that contains the glow, where that is another: of a model on a dataset, the core is the
+            model's, which may have learned it, and the glow is that of the place, which the dataset contains.
+        """
+        glow = glow_of or record
+        return cls(record.point_spread_fwhm_m, glow.glow_share, glow.glow_fwhm_m)
+
+    @property
+    def core(self) -> "PointSpread":
+        """The core alone, with all of the light."""
+        return PointSpread(self.fwhm_m)
 
     def sigma_rows(self) -> float:
-        """Standard deviation across rows (north-south), in analysis pixels."""
+        """Standard deviation of the core across rows (north-south), in analysis pixels."""
         return self.fwhm_m / _FWHM_PER_SIGMA / METRES_PER_DEGREE * FINE_PER_DEGREE
 
     def sigma_columns(self, latitude: float) -> float:
-        """Standard deviation along a row (east-west) at ``latitude`` in degrees, in analysis pixels."""
+        """That of the core along a row (east-west) at ``latitude`` in degrees, in analysis pixels."""
         return self.sigma_rows() / math.cos(math.radians(latitude))
 
     def margin(self, latitude: float) -> int:
         """VIIRS pixels around a window from which light reaches into it at ``latitude`` in degrees."""
-        return math.ceil(TRUNCATE_SIGMAS * self.sigma_columns(latitude) / FINE_PER_VIIRS)
+        core = math.ceil(TRUNCATE_SIGMAS * self.sigma_columns(latitude) / FINE_PER_VIIRS)
+        return core if self.glow_share == 0 else max(core, glow_reach(self.glow_sigma_columns(latitude)) + 1)
+
+    def glow_sigma_rows(self) -> float:
+        """Standard deviation of the glow across rows, in VIIRS pixels."""
+        return self.glow_fwhm_m / _FWHM_PER_SIGMA / METRES_PER_DEGREE * FINE_PER_DEGREE / FINE_PER_VIIRS
+
+    def glow_sigma_columns(self, latitude: float) -> float:
+        """Standard deviation of the glow along a row at ``latitude`` in degrees, in VIIRS pixels."""
+        return self.glow_sigma_rows() / math.cos(math.radians(latitude))
+
+    def glow_operator(self, window: Window) -> GlowOperator:
+        """What the glow alone does in ``window``, with all of the light."""
+        along = [self.glow_sigma_columns(float(latitude)) for latitude in window.latitudes]
+        return GlowOperator.of(self.glow_sigma_rows(), along)
 
 
 def footprint_weights(sigma: float) -> NDArray[np.float64]:
@@ -126,11 +199,15 @@ class ObservationOperator:
     window:
         Where; its latitudes set the width of the point spread along rows.
     point_spread:
-        The Gaussian point spread function.
+        The point spread function.
     """
 
     window: Window
     point_spread: PointSpread = PointSpread()
+
+    @cached_property
+    def _glow(self) -> GlowOperator:
+        return self.point_spread.glow_operator(self.window)
 
     def forward(self, fine: ArrayLike) -> NDArray[np.float64]:
         """Observe ``fine``, shape (16 height, 16 width), giving float64 of shape (height, width)."""
@@ -141,7 +218,9 @@ class ObservationOperator:
             rows = slice(row * FINE_PER_VIIRS, (row + 1) * FINE_PER_VIIRS)
             weights = footprint_weights(self.point_spread.sigma_columns(float(latitude)))
             spread[rows] = _strided(array[rows], weights)
-        return _strided(spread.T, weights_rows).T
+        core = _strided(spread.T, weights_rows).T
+        share = self.point_spread.glow_share
+        return core if share == 0 else (1 - share) * core + share * self._glow.forward(array)
 
     def adjoint(self, coarse: ArrayLike) -> NDArray[np.float64]:
         """The transpose: ``coarse`` of shape (height, width) to float64 of shape (16 height, 16 width).
@@ -156,7 +235,8 @@ class ObservationOperator:
             rows = slice(row * FINE_PER_VIIRS, (row + 1) * FINE_PER_VIIRS)
             weights = footprint_weights(self.point_spread.sigma_columns(float(latitude)))
             fine[rows] = _strided_adjoint(spread[rows], weights)
-        return fine
+        share = self.point_spread.glow_share
+        return fine if share == 0 else (1 - share) * fine + share * self._glow.adjoint(array)
 
     def _checked(self, values: ArrayLike, shape: tuple[int, int]) -> NDArray[np.float64]:
         array = np.asarray(values, dtype=np.float64)
@@ -210,7 +290,8 @@ def observe(
         The point spread function; 742 m unless given.
     minimum_coverage:
         Share of a footprint's weight, from 0 to 1, below which the result is missing. Footprints at the
-        edge of the window reach beyond it; light from there counts as missing, not as dark.
+        edge of the window reach beyond it; light from there counts as missing, not as dark. A glow reaches
+        too far to be covered by any window: the core decides.
 
     Returns
     -------
@@ -222,5 +303,9 @@ def observe(
     known = np.isfinite(array)
     light = operator.forward(np.where(known, array, 0.0))
     coverage = operator.forward(known.astype(np.float64))
+    covered = coverage
+    if operator.point_spread.glow_share > 0:
+        core = ObservationOperator(window, operator.point_spread.core)
+        covered = core.forward(known.astype(np.float64))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(coverage >= max(minimum_coverage, 1e-9), light / coverage, np.nan)
+        return np.where(covered >= max(minimum_coverage, 1e-9), light / coverage, np.nan)

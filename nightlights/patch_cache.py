@@ -166,7 +166,7 @@ def _build(place: Path, dataset: "Dataset", name: str, window: Window) -> _Cache
                 target.write(np.ascontiguousarray(np.moveaxis(stored, 0, -1)).data)
                 lacking = np.isnan(stored) if encodings is None else stored == MISSING
                 missing[strip.fine_slices_in(window)] = lacking.any(axis=0)
-        shares = _missing_shares(missing, window, PointSpread(dataset.manifest.point_spread_fwhm_m))
+        shares = _missing_shares(missing, window, PointSpread.of(dataset.manifest))
         np.save(partial / "shares.npy", shares)
         record = _CacheRecord(
             version=_VERSION,

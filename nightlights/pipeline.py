@@ -41,6 +41,7 @@ from nightlights.manifests import (
     read_record,
     write_record,
 )
+from nightlights.noise import SIMULATED
 from nightlights.observation import PointSpread
 from nightlights.progress import Progress
 from nightlights.settings import Settings
@@ -92,7 +93,12 @@ def make_source(request: ExportRequest, settings: Settings | None = None) -> Ima
         )
     from nightlights.sources.simulated import SimulatedSource
 
-    return SimulatedSource(request.planet_seed, PointSpread(request.fwhm_m))
+    return SimulatedSource(
+        request.planet_seed,
+        PointSpread(request.fwhm_m, request.glow_share, request.glow_fwhm_m),
+        noise=SIMULATED.model_copy(update={"share": request.noise_share}),
+        width_factor=request.width_factor,
+    )
 
 
 def export(

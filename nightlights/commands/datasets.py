@@ -1,6 +1,6 @@
 """``nightlights datasets``: what has been exported or imported."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +15,12 @@ from nightlights.commands.options import (
 )
 from nightlights.commands.output import confirm, print_json, print_table, say
 
-app = typer.Typer(help="Datasets: list, show, import, delete.", no_args_is_help=True, add_completion=False)
+if TYPE_CHECKING:
+    from nightlights.glow_records import GlowEstimate
+
+app = typer.Typer(
+    help="Datasets: list, show, import, glow, delete.", no_args_is_help=True, add_completion=False
+)
 app.command("import")(import_files)
 
 
@@ -66,6 +71,68 @@ def show(
     from nightlights.datasets import Dataset
 
     describe(Dataset.open(readable_workspace(workspace), name).manifest, json)
+
+
+@app.command("glow")
+def glow(
+    name: Annotated[str, typer.Argument(help="Name of the dataset.")],
+    record: Annotated[
+        bool,
+        typer.Option(
+            "--record", help="Use it from now on: training, observing and sharpening take it along."
+        ),
+    ] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Use no glow from now on.")] = False,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Estimate the glow of VIIRS from dark ground around bright places: coasts, lakes, lone towns.
+
+    Runs trained before it was recorded cannot be resumed, as the dataset is another one then.
+    """
+    from nightlights.commands.work import check_unused
+    from nightlights.datasets import Dataset
+    from nightlights.errors import SettingsError
+    from nightlights.glow import glow_of_dataset
+    from nightlights.glow_records import GlowEstimate
+    from nightlights.manifests import write_record
+
+    if record and remove:
+        raise SettingsError("--record and --remove exclude each other.", "Give one of them.")
+    place = writable_workspace(workspace) if record or remove else readable_workspace(workspace)
+    dataset = Dataset.open(place, name)
+    found = GlowEstimate() if remove else glow_of_dataset(dataset)
+    if record or remove:
+        check_unused(place, f"datasets/{name}")
+        changed = {"glow_share": found.share if found.supported else 0.0}
+        changed |= {"glow_fwhm_m": found.fwhm_m} if found.supported else {}
+        write_record(dataset.path("dataset.json"), dataset.manifest.model_copy(update=changed))
+    if json:
+        print_json(found.model_dump(mode="json"))
+        return
+    if not remove:
+        say(_glow_in_words(found))
+    if record or remove:
+        say(f"The dataset {name} has {'a' if found.supported else 'no'} glow from now on.")
+    elif found.supported:
+        say(f"To use it: nightlights datasets glow {name} --record")
+
+
+def _glow_in_words(found: "GlowEstimate") -> str:
+    if not found.supported:
+        return f"No glow. {found.reason}"
+    return (
+        f"Fraction of light in the glow: {100 * found.share:.0f} % "
+        f"({100 * found.share_lower:.0f} to {100 * found.share_upper:.0f} %). "
+        f"Full width at half maximum: {found.fwhm_m / 1000:.1f} km "
+        f"({found.fwhm_lower_m / 1000:.1f} to {found.fwhm_upper_m / 1000:.1f} km). "
+        f"From {found.dark_pixels:,} VIIRS pixels of {found.ground}; 95 % intervals."
+        + (
+            ""
+            if found.ground == "water"
+            else " Light of streets and villages counts as glow: an upper bound."
+        )
+    )
 
 
 @app.command("delete")

@@ -122,6 +122,35 @@ def export(
             max=10_000,
         ),
     ] = None,
+    glow: Annotated[
+        float,
+        typer.Option(
+            help="Fraction of the light in the glow of VIIRS; a simulated planet gets it. "
+            "See: nightlights datasets glow --help",
+            min=0,
+            max=0.5,
+        ),
+    ] = 0.0,
+    glow_fwhm_m: Annotated[
+        float,
+        typer.Option(
+            "--glow-fwhm-m",
+            help="Full width at half maximum of the glow in metres.",
+            min=2_000,
+            max=15_000,
+        ),
+    ] = 8_000.0,
+    noise: Annotated[
+        float, typer.Option(help="Simulated: noise of VIIRS as a fraction of the light.", min=0, max=1)
+    ] = 0.02,
+    width_factor: Annotated[
+        float,
+        typer.Option(
+            help="Simulated: true width of the VIIRS footprint over --fwhm-m, which is what is assumed.",
+            min=0.8,
+            max=1.2,
+        ),
+    ] = 1.0,
     sensor: SensorOption = None,
     statistic: StatisticOption = None,
     percentile: PercentileOption = None,
@@ -153,6 +182,8 @@ def export(
     found = settings(workspace)
     if source == "simulated" and (daytime or nighttime):
         raise SettingsError("--daytime and --nighttime are for your own rasters.", "Add --source rasters.")
+    if source != "simulated" and (noise, width_factor) != (0.02, 1.0):
+        raise SettingsError("--noise and --width-factor are for the simulated planet.", "Leave them out.")
     if source == "rasters" and not (daytime and nighttime):
         raise SettingsError(
             "The rasters source needs daytime and VIIRS files.", "Give --daytime and --nighttime."
@@ -208,6 +239,10 @@ def export(
         period_start=period_start,
         period_end=period_end,
         fwhm_m=found.fwhm_m if fwhm_m is None else fwhm_m,
+        glow_share=glow,
+        glow_fwhm_m=glow_fwhm_m,
+        noise_share=noise,
+        width_factor=width_factor,
         overwrite=overwrite,
     )
     collection = load_collection(readable_workspace(workspace), regions)

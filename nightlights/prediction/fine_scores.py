@@ -123,7 +123,7 @@ def _sharpened_bicubic(dataset: Dataset, region: str) -> Read:
         lambda part: bicubic_part(measured, window, part),
         measured,
         window,
-        PointSpread(dataset.manifest.point_spread_fwhm_m),
+        PointSpread.of(dataset.manifest),
         noise=noise,
         sigma=sigma,
     )
@@ -136,7 +136,7 @@ def _sharpened_bicubic(dataset: Dataset, region: str) -> Read:
 def _from_viirs(dataset: Dataset, region: str) -> dict[str, Read]:
     """What VIIRS alone gives on the analysis grid, by method; what knows least comes last."""
     window = dataset.region(region).window.window
-    spread = PointSpread(dataset.manifest.point_spread_fwhm_m)
+    spread = PointSpread.of(dataset.manifest)
     measured = dataset.read_nighttime(region).astype(np.float64)
 
     def cubic(part: Window) -> NDArray[np.float64]:

@@ -97,7 +97,7 @@ def predict_region(
     window = place.window.window
     predictor = Predictor.load(model_folder, tile_size)
     predictor.check(dataset)
-    spread = PointSpread(predictor.config.point_spread_fwhm_m)
+    spread = PointSpread.of(predictor.config, dataset.manifest)
     tags = {
         "region": region,
         MODEL_TAG: model_folder.name,

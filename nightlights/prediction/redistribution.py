@@ -124,7 +124,7 @@ def redistributed(
         Where, and float32 of shape (16 height, 16 width) in nW/cm2/sr, NaN where a band is missing.
     """
     window = dataset.region(region).window.window
-    spread = PointSpread(level.config.point_spread_fwhm_m)
+    spread = PointSpread.of(level.config)
     seen = ObservedLight(window, spread)
     for tile, radiance in level.blocks(dataset, region, _Stage(progress, "level", region)):
         seen.add(tile, radiance)

@@ -59,7 +59,7 @@ def normal_sums(
         it, and the measured radiance in nW/cm2/sr.
     """
     sums = np.zeros((len(pieces), len(images) + 2, len(images) + 2))
-    spread = PointSpread(dataset.manifest.point_spread_fwhm_m)
+    spread = PointSpread.of(dataset.manifest)
     around = -(-max((image.context // 2 for image in images), default=0) // FINE_PER_VIIRS)
     tiles = [(number, tile) for number, piece in enumerate(pieces) for tile in piece.window.tiles(TILE, TILE)]
     for done, (number, tile) in enumerate(tiles):

@@ -60,7 +60,7 @@ def fit_footprint_boosting(
     """
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-    spread = PointSpread(dataset.manifest.point_spread_fwhm_m)
+    spread = PointSpread.of(dataset.manifest)
     rows = []
     for name in regions:
         outer = dataset.region(name).window.window

@@ -68,7 +68,8 @@ def area_to_point_kriging(measured: Floats, window: Window, point_spread: PointS
     The supports are the footprints. The covariance of points is an exponential of the distance along each
     axis; its range is the one, of a few, whose footprint correlations over the first lags are nearest to
     those of the measurement. Both directions separate, so that the system is solved exactly in the modes of
-    each axis. Below 0 counts as 0.
+    each axis. Below 0 counts as 0. Of the point spread it takes the core only: with a glow, footprints are no
+    longer one product of both axes, and the modes do not separate.
     """
     known = np.isfinite(measured)
     if not known.any():

@@ -16,7 +16,7 @@ Read = Callable[[Window], NDArray[np.float32]]
 """Gives the prior of a window, shape (16 height, 16 width), in nW/cm2/sr, NaN where missing."""
 PIXELS = FINE_PER_VIIRS**2
 _LEAST_COVERAGE = 0.5
-"""As in :func:`nightlights.observation.observe`: of a footprint that is less known nothing is asked."""
+"""As in :func:`nightlights.observation.observe`: where less of a footprint's core is known, it is unknown."""
 _DARKEST = 1e-3
 """Share of the mean of the prior below which nothing counts as darker: no factor makes light of none."""
 _STRIP_PIXELS = 1_000_000
@@ -60,16 +60,27 @@ class Scene:
         return StripOperator.of(self.window, self.point_spread)
 
     @cached_property
-    def _first_pass(self) -> tuple[Floats, float]:
-        """Known share of every footprint, and the mean of the prior."""
+    def _core(self) -> StripOperator:
+        return StripOperator.of(self.window, self.point_spread.core)
+
+    @cached_property
+    def _first_pass(self) -> tuple[Floats, Floats, float]:
+        """Known share of every footprint, of its core, and the mean of the prior."""
         found, total, count = self._nothing_seen(), 0.0, 0
+        glows = self.point_spread.glow_share > 0
+        core = np.zeros_like(found) if glows else found
+        side = self._operator.margin - self._core.margin if glows else 0
         for rows in self._strips():
             prior = self._prior(rows)
             known = np.isfinite(prior)
             total += float(prior.sum(where=known, dtype=np.float64))
             count += int(known.sum())
-            self._observe(known.astype(np.float32), rows, found)
-        return self._inner(found), total / max(count, 1)
+            light = known.astype(np.float32)
+            self._observe(light, rows, found)
+            if glows:
+                part = core[rows.start + side : rows.stop + side + 2 * self._core.margin]
+                part += self._core.forward(light, rows)
+        return self._inner(found), self._inner(core), total / max(count, 1)
 
     @property
     def coverage(self) -> Floats:
@@ -79,12 +90,12 @@ class Scene:
     @property
     def darkest(self) -> np.float32:
         """Radiance as which darker pixels of the prior count, in its unit."""
-        return np.float32(_DARKEST * self._first_pass[1] or 1.0)
+        return np.float32(_DARKEST * self._first_pass[2] or 1.0)
 
     @cached_property
     def inverse(self) -> Floats:
         """One over the coverage, 0 where too little is known, shape (height, width)."""
-        known = self.coverage >= _LEAST_COVERAGE
+        known = self._first_pass[1] >= _LEAST_COVERAGE
         return np.where(known, 1 / np.where(known, self.coverage, 1.0), 0.0)
 
     def observed(self, factor: Floats) -> Floats:

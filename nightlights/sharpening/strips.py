@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nightlights.glow_operator import GlowOperator
 from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.observation import PointSpread, footprint_weights
 
@@ -22,10 +23,14 @@ class StripOperator:
         Weights north-south, shape (2 m + 1, 16), where m is the margin in VIIRS pixels.
     along_rows:
         Weights east-west for each VIIRS row, shape (height, 2 k + 1, 16).
+    glow_share, glow:
+        Fraction of the light in the glow, and what the glow does; None where there is none.
     """
 
     across_rows: Array
     along_rows: Array
+    glow_share: float = 0.0
+    glow: GlowOperator | None = None
 
     @classmethod
     def of(cls, window: Window, point_spread: PointSpread) -> "StripOperator":
@@ -34,11 +39,17 @@ class StripOperator:
         along = [_by_pixel(point_spread.sigma_columns(float(latitude))) for latitude in window.latitudes]
         longest = max(len(weights) for weights in along)
         padded = [np.pad(weights, (((longest - len(weights)) // 2,) * 2, (0, 0))) for weights in along]
-        return cls(across, np.stack(padded))
+        share = point_spread.glow_share
+        glow = point_spread.glow_operator(window) if share > 0 else None
+        return cls(across, np.stack(padded), share, glow)
 
     @property
     def margin(self) -> int:
         """VIIRS rows to the north and to the south that share light with a row."""
+        return self._core_margin if self.glow is None else max(self._core_margin, self.glow.margin)
+
+    @property
+    def _core_margin(self) -> int:
         return len(self.across_rows) // 2
 
     def forward(self, fine: Array, rows: slice) -> Array:
@@ -54,22 +65,40 @@ class StripOperator:
         numpy.ndarray
             Shape (rows + 2 margin, width): :attr:`margin` rows more to either side get light from these, too.
         """
+        core = self._core_forward(fine, rows)
+        if self.glow is None:
+            return core
+        around = self.margin - self._core_margin
+        glow = self.glow.forward(fine, rows, self.margin)
+        glow *= self.glow_share
+        glow[around : around + len(core)] += (1 - self.glow_share) * core
+        return glow
+
+    def adjoint(self, coarse: Array, rows: slice) -> Array:
+        """The transpose: ``coarse`` of shape (height, width) to the analysis pixels of ``rows``."""
+        core = self._core_adjoint(coarse, rows)
+        if self.glow is None:
+            return core
+        core *= 1 - self.glow_share
+        core += self.glow_share * self.glow.adjoint(coarse.astype(core.dtype), rows)
+        return core
+
+    def _core_forward(self, fine: Array, rows: slice) -> Array:
         along = self.along_rows[rows]
         height, reach, count = along.shape
         width = fine.shape[1] // count
         parts = fine.reshape(height, count * width, count) @ along.transpose(0, 2, 1)
         spread = _gathered(parts.reshape(height, count, width, reach), axis=2)
         seen = np.matmul(self.across_rows, spread)
-        margin = self.margin
+        margin = self._core_margin
         result = np.zeros((height + 2 * margin, width), seen.dtype)
         for offset in range(2 * margin + 1):
             result[2 * margin - offset : 2 * margin - offset + height] += seen[:, offset]
         return result
 
-    def adjoint(self, coarse: Array, rows: slice) -> Array:
-        """The transpose: ``coarse`` of shape (height, width) to the analysis pixels of ``rows``."""
+    def _core_adjoint(self, coarse: Array, rows: slice) -> Array:
         height, width = coarse.shape
-        margin, kind = self.margin, self.across_rows.dtype
+        margin, kind = self._core_margin, self.across_rows.dtype
         padded = np.zeros((rows.stop - rows.start + 2 * margin, width), kind)
         first, last = max(0, rows.start - margin), min(height, rows.stop + margin)
         padded[first - rows.start + margin : last - rows.start + margin] = coarse[first:last]

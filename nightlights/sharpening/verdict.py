@@ -8,7 +8,8 @@ two models that gained as much at factor 4, one gained 29 % at 30 m and the othe
 its scale.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -134,31 +135,74 @@ class _Enlarged:
 
     prior: Floats
     known: NDArray[np.bool_]
-    rows: Floats
-    columns: Floats
+    footprints: "_Footprints"
     window: "_Shape"
     inverse: Floats
     _ones: Floats
 
     @classmethod
     def of(
-        cls, prior: Floats, known: NDArray[np.bool_], rows: Floats, columns: Floats, areas: Floats
+        cls, prior: Floats, known: NDArray[np.bool_], footprints: "_Footprints", areas: Floats
     ) -> "_Enlarged":
-        coverage = rows @ known @ columns.T
-        inverse = np.where(coverage >= 0.5, 1 / np.maximum(coverage, 0.5), 0.0)
-        shape = _Shape((len(rows), len(columns)), areas)
+        coverage = footprints.forward(known)
+        covered = footprints.core.forward(known) >= 0.5
+        inverse = np.where(covered, 1 / np.where(covered, coverage, 1.0), 0.0)
+        shape = _Shape(inverse.shape, areas)
         return cls(
-            np.where(known, prior, 0.0), known, rows, columns, shape, inverse, rows.T @ inverse @ columns
+            np.where(known, prior, 0.0), known, footprints, shape, inverse, footprints.adjoint(inverse)
         )
 
     def light(self, factor: Floats) -> Floats:
-        mean = (self.rows.T @ (factor * self.inverse) @ self.columns) / np.maximum(self._ones, 1e-12)
+        mean = self.footprints.adjoint(factor * self.inverse) / np.maximum(self._ones, 1e-12)
         light: Floats = self.prior * np.exp(mean)
         return light
 
     def observed(self, factor: Floats) -> Floats:
-        seen: Floats = (self.rows @ self.light(factor) @ self.columns.T) * self.inverse
+        seen: Floats = self.footprints.forward(self.light(factor)) * self.inverse
         return seen
+
+
+@dataclass(frozen=True)
+class _Footprints:
+    """Sums of separable products: a weight and the matrices of both axes, of the core and of the glow."""
+
+    parts: tuple[tuple[float, Floats, Floats], ...]
+
+    @classmethod
+    def of(
+        cls, shape: tuple[int, int], factor: int, point_spread: PointSpread, latitude: float
+    ) -> "_Footprints":
+        """Of ``shape`` measurements, each ``factor`` x ``factor`` VIIRS pixels, as wide as it is large."""
+
+        def part(share: float, sigmas: tuple[float, float]) -> tuple[float, Floats, Floats]:
+            rows, columns = (
+                _matrix(count, factor, sigma) for count, sigma in zip(shape, sigmas, strict=True)
+            )
+            return share, rows, columns
+
+        share = point_spread.glow_share
+        sigmas = (point_spread.sigma_rows(), point_spread.sigma_columns(latitude))
+        core = part(1 - share, (sigmas[0] / FINE_PER_VIIRS, sigmas[1] / FINE_PER_VIIRS))
+        if share == 0:
+            return cls((core,))
+        glow = (point_spread.glow_sigma_rows(), point_spread.glow_sigma_columns(latitude))
+        return cls((core, part(share, glow)))
+
+    @property
+    def core(self) -> "_Footprints":
+        """The core with all of the light."""
+        return _Footprints(((1.0, *self.parts[0][1:]),))
+
+    def forward(self, fine: Any) -> Floats:
+        """What is measured of ``fine``."""
+        return self._sum(share * (rows @ fine @ columns.T) for share, rows, columns in self.parts)
+
+    def adjoint(self, coarse: Floats) -> Floats:
+        """The transpose."""
+        return self._sum(share * (rows.T @ coarse @ columns) for share, rows, columns in self.parts)
+
+    def _sum(self, images: Iterable[Floats]) -> Floats:
+        return functools.reduce(np.add, images)
 
 
 @dataclass(frozen=True)
@@ -193,17 +237,13 @@ class _Scale:
         if height * width < _LEAST_PIXELS:
             return None
         latitude = float(window.latitudes[rows].mean())
-        sigmas = (point_spread.sigma_rows(), point_spread.sigma_columns(latitude))
-        across, along = (
-            _matrix(count, factor, sigma / FINE_PER_VIIRS)
-            for count, sigma in zip((height, width), sigmas, strict=True)
-        )
+        footprints = _Footprints.of((height, width), factor, point_spread, latitude)
         known = np.isfinite(truth) & np.isfinite(prior)
         light = np.where(known, np.maximum(truth, 0), 0.0)
         areas = window.pixel_area_km2[rows].reshape(height, factor).mean(axis=1)
 
         def scene(each: Floats) -> _Enlarged:
-            return _Enlarged.of(each, known, across, along, areas)
+            return _Enlarged.of(each, known, footprints, areas)
 
         first = scene(light)
         seen = np.where(first.inverse > 0, first.observed(np.zeros(first.window.shape)), np.nan)

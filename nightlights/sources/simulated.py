@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,12 +37,25 @@ class SimulatedSource:
     seed:
         Which planet. Coasts and cities are the Earth's on all of them; the rest differs.
     point_spread:
-        Of the night-time instrument; 742 m unless given.
+        Of the night-time instrument, as its data sheet has it and with its glow; 742 m unless given.
+    noise:
+        Of the night-time instrument: a floor, and a share of the light.
+    width_factor:
+        What the core of the point spread is wider by in truth, which only :meth:`describe` tells.
     """
 
-    def __init__(self, seed: int = 1, point_spread: PointSpread | None = None) -> None:
+    def __init__(
+        self,
+        seed: int = 1,
+        point_spread: PointSpread | None = None,
+        *,
+        noise: Noise = SIMULATED,
+        width_factor: float = 1.0,
+    ) -> None:
         self.seed = seed
-        self.point_spread = point_spread or PointSpread()
+        nominal = point_spread or PointSpread()
+        self.point_spread = replace(nominal, fwhm_m=nominal.fwhm_m * width_factor)
+        self._noise_of, self._nominal_m, self._width_factor = noise, nominal.fwhm_m, width_factor
         # The night-time image is made from the truth, which was often asked for just before.
         self._truth_block = functools.lru_cache(maxsize=_KEPT_BLOCKS)(_truth_block)
 
@@ -68,7 +82,7 @@ class SimulatedSource:
     @property
     def usual_noise(self) -> Noise | None:
         """That of the simulated instrument."""
-        return SIMULATED
+        return self._noise_of
 
     @property
     def bands(self) -> tuple[Band, ...]:
@@ -76,11 +90,20 @@ class SimulatedSource:
         return LANDSAT_BANDS
 
     def describe(self) -> dict[str, Any]:
-        """What makes this source again."""
+        """What makes this source again; what is as usual is left out, as in older datasets."""
+        varied: dict[str, Any] = {}
+        if self.point_spread.glow_share > 0:
+            varied["glow_share"] = self.point_spread.glow_share
+            varied["glow_fwhm_m"] = self.point_spread.glow_fwhm_m
+        if self._noise_of != SIMULATED:
+            varied["noise_share"] = self._noise_of.share
+        if self._width_factor != 1:
+            varied["width_factor"] = self._width_factor
         return {
             "planet_seed": self.seed,
             "planet_version": PLANET_VERSION,
-            "point_spread_fwhm_m": self.point_spread.fwhm_m,
+            "point_spread_fwhm_m": self._nominal_m,
+            **varied,
         }
 
     def estimate(self, window: Window) -> Estimate:
@@ -136,7 +159,7 @@ class SimulatedSource:
         draws = [unit(hashed(rows, columns, salt + self.seed * 7919)) for salt in salts]
         # Four uniform numbers add up to nearly a normal one, of variance 4 / 12.
         normal = (sum(draw.astype(np.float64) for draw in draws) - 2.0) * np.sqrt(3.0)
-        return np.asarray(normal * (SIMULATED.floor + SIMULATED.share * light))
+        return np.asarray(normal * (self._noise_of.floor + self._noise_of.share * light))
 
 
 def _blocks(window: Window, seed: int = 0) -> Iterator[Block]:

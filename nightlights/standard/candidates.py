@@ -98,7 +98,7 @@ def interpolation_candidates() -> Iterator[Candidate]:
 def _interpolated(interpolate: Interpolation, dataset: Dataset, region: str, progress: Progress) -> Light:
     measured = dataset.read_nighttime(region).astype(np.float64)
     window = dataset.region(region).window.window
-    return interpolate(measured, window, PointSpread(dataset.manifest.point_spread_fwhm_m))
+    return interpolate(measured, window, PointSpread.of(dataset.manifest))
 
 
 def fitted_candidates(training: Dataset) -> Iterator[Candidate]:

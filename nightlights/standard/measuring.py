@@ -197,7 +197,7 @@ class _Scene:
 
     def __init__(self, dataset: Dataset, city: City, seed: int) -> None:
         self.city, self.seed = city, seed
-        self.spread = PointSpread(dataset.manifest.point_spread_fwhm_m)
+        self.spread = PointSpread.of(dataset.manifest)
         self.window = dataset.region(city.name).window.window
         self.measured = dataset.read_nighttime(city.name).astype(np.float64)
         self.sigma = dataset.manifest.viirs_noise.sigma(self.measured)

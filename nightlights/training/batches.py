@@ -71,8 +71,8 @@ class BatchMaker:
     reads of its guide), ``guide`` where there is one (the natural logarithm of its radiance in nW/cm2/sr),
     ``switches`` (how the device is to turn them) and ``known`` (1 where every band is known), and what its
     use compares the prediction with: ``label`` and ``label_weights`` of analysis pixels, ``measured`` and
-    ``weights`` of VIIRS pixels with ``along_rows``, and ``cosines`` where the point spread is learned. All
-    lie north up.
+    ``weights`` of VIIRS pixels with ``along_rows``, ``glow_along_rows`` where VIIRS has a glow, and
+    ``cosines`` where the core of the point spread is learned. All lie north up.
     """
 
     scaling: Scaling
@@ -166,6 +166,8 @@ class BatchMaker:
             "weights": measured.astype(np.float32),
             "along_rows": self.footprints.along_rows(patches.rows),
         }
+        if self.footprints.glow_share > 0:
+            arrays["glow_along_rows"] = self.footprints.glow_along_rows(patches.rows)
         if self.settings.point_spread == "learned":
             arrays["cosines"] = self.footprints.cosines(patches.rows)
         return arrays

@@ -92,7 +92,7 @@ def new_config(
         residual_limit=residual_limit(settings, len(regions)) if hybrid else None,
         residual_share=settings.residual_share if hybrid else None,
         largest_radiance=_largest(dataset, settings, regions) if settings.light_cap else None,
-    )
+    ).model_copy(update=manifest.glow)
 
 
 def _with_range(

@@ -5,6 +5,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from nightlights.glow_operator import glow_matrix
 from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.observation import PointSpread, observation_matrix
 
@@ -32,6 +33,7 @@ class PatchFootprints:
         self.point_spread = point_spread
         self.size = patch_size // FINE_PER_VIIRS
         self._along = lru_cache(maxsize=4096)(self._matrix_along)
+        self._glow_along = lru_cache(maxsize=4096)(self._glow_matrix_along)
 
     @property
     def across_rows(self) -> NDArray[np.float32]:
@@ -53,6 +55,22 @@ class PatchFootprints:
         """
         return np.stack([np.stack([self._along(int(row) + k) for k in range(self.size)]) for row in rows])
 
+    @property
+    def glow_share(self) -> float:
+        """Fraction of the light in the glow; where it is 0, its matrices are not needed."""
+        return self.point_spread.glow_share
+
+    @property
+    def glow_across_rows(self) -> NDArray[np.float32]:
+        """As :attr:`across_rows`, of the glow."""
+        return glow_matrix(self.size, self.point_spread.glow_sigma_rows()).astype(np.float32)
+
+    def glow_along_rows(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+        """As :meth:`along_rows`, of the glow."""
+        return np.stack(
+            [np.stack([self._glow_along(int(row) + k) for k in range(self.size)]) for row in rows]
+        )
+
     def cosines(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
         """Cosine of the latitude of every VIIRS row of every patch, shape (n, h); ``rows`` as above."""
         latitudes = [Window(0, int(row), 1, self.size).latitudes for row in rows]
@@ -61,7 +79,7 @@ class PatchFootprints:
     def covered(
         self, known: NDArray[np.float32], weights: NDArray[np.float32], rows: NDArray[np.integer]
     ) -> NDArray[np.bool_]:
-        """Where a footprint lies within known pixels and VIIRS is known, shape (n, h, w).
+        """Where the core of a footprint lies within known pixels and VIIRS is known, shape (n, h, w).
 
         Parameters
         ----------
@@ -78,4 +96,9 @@ class PatchFootprints:
     def _matrix_along(self, row: int) -> NDArray[np.float32]:
         latitude = float(Window(0, row, 1, 1).latitudes[0])
         matrix = observation_matrix(self.size, self.point_spread.sigma_columns(latitude))
+        return np.ascontiguousarray(matrix.T, dtype=np.float32)
+
+    def _glow_matrix_along(self, row: int) -> NDArray[np.float32]:
+        latitude = float(Window(0, row, 1, 1).latitudes[0])
+        matrix = glow_matrix(self.size, self.point_spread.glow_sigma_columns(latitude))
         return np.ascontiguousarray(matrix.T, dtype=np.float32)

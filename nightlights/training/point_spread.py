@@ -1,4 +1,4 @@
-"""The width of the point spread function as a number that training learns, in TensorFlow.
+"""The width of the core of the point spread as a number that training learns, in TensorFlow.
 
 The observation matrices are those of :mod:`nightlights.observation`: differences of error functions, scaled
 so that the weights that an analysis pixel gives to all VIIRS pixels add up to 1/16. Here they are made from

@@ -299,9 +299,7 @@ class _Run:
             scaling=config.scaling,
             transform=config.transform,
             # Not that of the configuration, which may have been learned since the run began.
-            footprints=PatchFootprints(
-                PointSpread(self.dataset.manifest.point_spread_fwhm_m), settings.patch_size
-            ),
+            footprints=PatchFootprints(PointSpread.of(self.dataset.manifest), settings.patch_size),
             settings=settings,
             measured_inputs=measured_inputs(self.dataset, self.regions, config),
             guide=None if self.info.fitted else config.guide,

@@ -86,6 +86,8 @@ class Trainer:
         self._settings = settings
         self._turns = settings.rotate or settings.mirror
         self._across_rows = tf.constant(footprints.across_rows)
+        self._glow_share = footprints.glow_share
+        self._glow_across_rows = tf.constant(footprints.glow_across_rows) if self._glow_share > 0 else None
         self._step = tf.function(self._train, autograph=False)
         self._observe = tf.function(self._predict_observed, autograph=False)
 
@@ -185,10 +187,14 @@ class Trainer:
 
     def _observed(self, predicted: Any, arrays: dict[str, Any]) -> tuple[Any, Any]:
         known, fixed = arrays["known"], (self._across_rows, arrays["along_rows"])
+        glow = None
+        if self._glow_across_rows is not None:
+            glow = (self._glow_share, self._glow_across_rows, arrays["glow_along_rows"])
         if self._spread is None:
-            return observed_radiance(predicted, known, *fixed, self._transform, MINIMUM_COVERAGE)
+            return observed_radiance(predicted, known, *fixed, self._transform, MINIMUM_COVERAGE, glow)
+        # The core is learned; the glow stays what the dataset contains.
         matrices = self._spread.matrices(arrays["cosines"])
-        observed, _ = observed_radiance(predicted, known, *matrices, self._transform, 0.0)
+        observed, _ = observed_radiance(predicted, known, *matrices, self._transform, 0.0, glow)
         # A width that decided which footprints count could grow until none that it gets wrong does.
         return observed, covered_footprints(known, *fixed, MINIMUM_COVERAGE)[1]
 

@@ -78,7 +78,7 @@ def region_features(
     from nightlights.prediction.tiling import expanded
 
     window = dataset.region(region).window.window
-    spread = PointSpread(predictor.config.point_spread_fwhm_m)
+    spread = PointSpread.of(predictor.config, dataset.manifest)
     observed, contrast, distance, upright = (np.full(window.shape, np.nan) for _ in range(4))
     for tile in window.tiles(tile_size, tile_size):
         farthest = float(np.abs(tile.latitudes).max())

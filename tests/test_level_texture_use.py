@@ -52,7 +52,8 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     learnable_dataset(root)
     small = {"epochs": 1, "patches-per-region": 6, "patch-size": 64, "batch-size": 4, "evaluation-patches": 2}
     options = [text for name, value in small.items() for text in (f"--{name}", str(value))]
-    parts = ["--network", "tiny", "--texture-networks", "2"]
+    # A level without a guide sees more than single pixels from its first step on.
+    parts = ["--network", "tiny", "--texture-networks", "2", "--guide", "none"]
     arguments = ["train", "--dataset", "sample", "--run", RUN, *parts, *options, "--workspace", str(root)]
     assert cli.main(arguments) == 0
     return Workspace.open(root)

@@ -270,7 +270,7 @@ def test_a_model_in_tiles_equals_the_regression_of_the_whole_region(
     assert Tiling.for_network(NETWORKS["footprint-regression"], 48, 16).margin == 16
     hybrid = tmp_path / "hybrid"
     run(dataset, hybrid, learning_rate=0.05, residual_share=1.0, epochs=1)
-    whole = Predictor.load(hybrid).radiance(dataset.read_daytime("east"))
+    whole = predicted(hybrid, dataset, "east", 512)
     np.testing.assert_allclose(predicted(hybrid, dataset, "east", 48), whole, rtol=2e-4)
     assert np.abs(whole / guide_of(hybrid, dataset, "east") - 1).max() > 1e-3
 

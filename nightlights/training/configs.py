@@ -85,8 +85,8 @@ def new_config(
         viirs_input=settings.viirs_input,
         sharpening_contrast=settings.sharpening_contrast,
         trained_on_truth=settings.label == "truth",
-        # The study's stays as it was published.
-        mirrored_edges=not info.study_scaling,
+        # The study's stays as it was published; a regression knows what lies beyond an edge as it was fitted.
+        mirrored_edges=not (info.study_scaling or info.fitted),
         guide=guide,
         guide_reach=guide.reach if guide else 0,
         residual_limit=residual_limit(settings, len(regions)) if hybrid else None,

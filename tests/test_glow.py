@@ -17,7 +17,9 @@ from nightlights.losses import observed_radiance
 from nightlights.noise import Noise
 from nightlights.observation import ObservationOperator, PointSpread, observe
 from nightlights.sharpening import sharpen
+from nightlights.sharpening.scene import Scene
 from nightlights.sharpening.strips import StripOperator
+from nightlights.sharpening.verdict import _Footprints, verdict
 from nightlights.training.footprints import MINIMUM_COVERAGE, PatchFootprints
 
 Floats = NDArray[np.float64]
@@ -198,6 +200,54 @@ def test_the_reach_is_bounded_near_the_poles() -> None:
     assert PointSpread(742.0, 0.1, 5_000.0).margin(0.0) == 15
     for sigma in (2.0, 40.0):
         assert glow_weights(sigma).sum() == pytest.approx(1)
+
+
+def test_a_scene_observes_as_the_operator_does_and_knows_what_the_core_covers() -> None:
+    window = Window(43_000, 9_000, 12, 10)
+    fine = np.random.default_rng(6).gamma(0.5, 10, window.fine_shape).astype(np.float32)
+    fine[40:110, 30:150] = np.nan
+    spread = PointSpread(742.0, 0.5, 6_000.0)
+    scene = Scene(lambda part: fine[part.fine_slices_in(window)], window, spread, tile_size=3)
+    expected = observe(np.maximum(fine, scene.darkest), window, spread)
+    known = np.isfinite(expected)
+    assert 0 < known.sum() < known.size
+    np.testing.assert_array_equal(scene.inverse > 0, known)
+    np.testing.assert_allclose(scene.observed(np.zeros(window.shape))[known], expected[known], rtol=1e-5)
+
+
+def test_the_verdict_moves_the_glow_up_in_scale_with_the_footprint() -> None:
+    """Towns seen through a glow, and a prediction that has all of it: its texture is right."""
+    window = Window(44_000, 18_000, 64, 56)
+    generator = np.random.default_rng(1)
+    light = np.exp(1.5 * gaussian_filter1d(generator.normal(size=window.shape), 0.8, axis=0))
+    noise = Noise(share=0.02, floor=0.02)
+    seen = light * (1 + 0.02 * generator.normal(size=light.shape))
+    with_glow, without = (
+        verdict(seen, light, window, spread, noise)
+        for spread in (PointSpread(742.0, 0.3, 4_000.0), GLOW.core)
+    )
+    assert with_glow.exponent > 0.8
+    # The same texture, judged by another footprint.
+    assert [scale.gain for scale in with_glow.scales] != [scale.gain for scale in without.scales]
+
+
+def test_the_footprints_moved_up_in_scale_are_the_two_gaussians() -> None:
+    spread, factor = PointSpread(742.0, 0.3, 4_000.0), 4
+    footprints = _Footprints.of((31, 33), factor, spread, 0.0)
+    even = footprints.forward(np.ones((31 * factor, 33 * factor)))
+    assert even[15, 16] == pytest.approx(1, abs=1e-3)
+    light = np.zeros((31 * factor, 33 * factor))
+    light[60:64, 64:68] = np.random.default_rng(2).gamma(1, 5, (4, 4))
+    expected = np.zeros(light.shape)
+    for share, sigma in ((0.7, spread.sigma_rows() / FINE_PER_VIIRS), (0.3, spread.glow_sigma_rows())):
+        across = gaussian_filter1d(light, factor * sigma, axis=0, mode="constant", truncate=8)
+        expected += share * gaussian_filter1d(across, factor * sigma, axis=1, mode="constant", truncate=8)
+    blocks = expected.reshape(31, factor, 33, factor).mean(axis=(1, 3))
+    np.testing.assert_allclose(footprints.forward(light), blocks, rtol=0, atol=0.01 * blocks.max())
+    coarse = np.random.default_rng(3).normal(size=(31, 33))
+    assert (footprints.forward(light) * coarse).sum() == pytest.approx(
+        (light * footprints.adjoint(coarse)).sum(), rel=1e-10
+    )
 
 
 def test_light_sharpened_with_the_glow_leaves_the_dark_dark() -> None:

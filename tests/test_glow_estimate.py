@@ -17,6 +17,7 @@ from nightlights.manifests import DatasetManifest, ExportRequest, read_record
 from nightlights.observation import ObservationOperator, PointSpread
 from nightlights.pipeline import make_source
 from nightlights.progress import NoProgress
+from nightlights.records import request_content
 from nightlights.region_files import save_collection
 from nightlights.regions import RegionCollection
 from nightlights.sources.simulated import SimulatedSource
@@ -212,3 +213,10 @@ def test_a_varied_planet_is_refused_of_other_sources() -> None:
         ExportRequest(dataset="d", regions="r", source="rasters", noise_share=0.1)
     # A glow is VIIRS's own, whatever the source.
     assert ExportRequest(dataset="d", regions="r", source="rasters", glow_share=0.2).glow_share == 0.2
+
+
+def test_requests_from_before_ask_for_the_same() -> None:
+    old = ExportRequest(dataset="d", regions="r")
+    later = {"glow_share", "glow_fwhm_m", "noise_share", "width_factor"}
+    assert later.isdisjoint(request_content(old))
+    assert request_content(old.model_copy(update={"glow_share": 0.1}))["glow_share"] == 0.1

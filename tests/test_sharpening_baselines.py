@@ -91,6 +91,7 @@ def test_every_method_is_scored_plain_and_sharpened(dataset: Dataset, tmp_path: 
         rmse |= {(each.method, each.sharpened): each.fine.rmse for each in scores}
     assert rmse.keys() == {
         (BICUBIC, False),
+        (BICUBIC, True),
         (KRIGING, False),
         (CONSTANT, False),
         *(

@@ -13,7 +13,6 @@ from nightlights.bands import RadianceTransform
 from nightlights.errors import SettingsError
 from nightlights.glow_operator import LARGEST_REACH, glow_matrix, glow_weights
 from nightlights.grid import EARTH_RADIUS_M, FINE_PER_VIIRS, Window
-from nightlights.losses import observed_radiance
 from nightlights.noise import Noise
 from nightlights.observation import ObservationOperator, PointSpread, observe
 from nightlights.sharpening import sharpen
@@ -151,6 +150,9 @@ def test_strips_equal_the_whole(window: Window, spread: PointSpread, height: int
     rows=st.lists(st.integers(0, 33_000), min_size=1, max_size=3), spread=glows, seed=st.integers(0, 2**31)
 )
 def test_training_observes_patches_as_one_window_is(rows: list[int], spread: PointSpread, seed: int) -> None:
+    # TensorFlow before pyogrio, in one process, makes GDAL crash: not when tests are collected.
+    from nightlights.losses import observed_radiance
+
     generator = np.random.default_rng(seed)
     fine = generator.gamma(0.5, 10.0, size=(len(rows), 96, 96))
     known = generator.uniform(size=fine.shape) > 0.02

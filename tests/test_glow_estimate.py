@@ -1,5 +1,6 @@
 """The glow is found where it is, with its interval, and not where light falls off by itself."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -11,19 +12,20 @@ from numpy.typing import NDArray
 from nightlights.bands import LANDSAT_BANDS
 from nightlights.cli import main
 from nightlights.datasets import Dataset, export_dataset
+from nightlights.export_state import fingerprint
 from nightlights.glow import estimate_glow, glow_of_dataset
 from nightlights.grid import FINE_PER_VIIRS, Window
-from nightlights.manifests import DatasetManifest, ExportRequest, read_record
+from nightlights.manifests import DatasetManifest, ExportRequest, SourceRecord, read_record
 from nightlights.observation import ObservationOperator, PointSpread
 from nightlights.pipeline import make_source
 from nightlights.progress import NoProgress
-from nightlights.records import request_content
 from nightlights.region_files import save_collection
 from nightlights.regions import RegionCollection
 from nightlights.sources.simulated import SimulatedSource
 from nightlights.workspace import Workspace
 
 Floats = NDArray[np.float64]
+LATER = ("glow_share", "glow_fwhm_m", "noise_share", "width_factor")
 WINDOW = Window(44_000, 17_500, 100, 110)
 
 
@@ -217,6 +219,22 @@ def test_a_varied_planet_is_refused_of_other_sources() -> None:
 
 def test_requests_from_before_ask_for_the_same() -> None:
     old = ExportRequest(dataset="d", regions="r")
-    later = {"glow_share", "glow_fwhm_m", "noise_share", "width_factor"}
-    assert later.isdisjoint(request_content(old))
-    assert request_content(old.model_copy(update={"glow_share": 0.1}))["glow_share"] == 0.1
+    source = SourceRecord(kind="simulated", label="Simulated planet", simulated=True)
+
+    def digest(request: ExportRequest) -> str:
+        return fingerprint(request, source, [], [])
+
+    # That of a version whose requests had no such fields.
+    content = {
+        "schema": 1,
+        "request": old.model_dump(
+            mode="json", exclude={"overwrite", "nighttime_composite", "attribution", "truth", *LATER}
+        ),
+        "source": source.model_dump(mode="json", exclude={"attribution"}),
+        "bands": [],
+        "regions": [],
+    }
+    assert digest(old) == hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    changes = {"glow_share": 0.1, "glow_fwhm_m": 5000.0, "noise_share": 0.1, "width_factor": 1.1}
+    digests = {digest(old.model_copy(update={name: value})) for name, value in changes.items()}
+    assert len(digests | {digest(old)}) == 5

@@ -213,7 +213,7 @@ class _Export:
             period_end=self.request.period_end,
             bands=list(self.bands),
             point_spread_fwhm_m=self.request.fwhm_m,
-            noise=self.source.usual_noise,
+            radiance_noise=self.source.usual_noise,
             regions=records,
         ).model_copy(update=self.request.glow)
 
@@ -228,7 +228,8 @@ class _Export:
         asked = [(each.name, each.role, each.to_feature()["geometry"], each.window) for each in self.regions]
         kept = [(each.name, each.role, each.geometry, each.window.window) for each in found.regions]
         # Datasets from before did not say their noise.
-        like = found.model_copy(update={"noise": found.noise or self.source.usual_noise})
+        usual = found.radiance_noise or self.source.usual_noise
+        like = found.model_copy(update={"radiance_noise": usual})
         same = like == self.manifest(found.regions, found.created)
         return found if same and json.dumps(asked, default=repr) == json.dumps(kept, default=repr) else None
 

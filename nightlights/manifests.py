@@ -133,14 +133,14 @@ class DatasetManifest(GlowRecord):
     bands: list[Band]
     radiance_unit: str = RADIANCE_UNIT
     point_spread_fwhm_m: float
-    noise: Noise | None = Field(default=None, description="of VIIRS; that of a month unless given")
+    radiance_noise: Noise | None = Field(default=None, description="of VIIRS; that of a month unless given")
     regions: list[DatasetRegion]
 
     @property
     def viirs_noise(self) -> Noise:
         """How far VIIRS scatters, as its source says, or as a median of so many months does."""
         usual = SIMULATED if self.source.simulated else MONTH.of_median(self.months_composed or 1)
-        return self.noise or usual
+        return self.radiance_noise or usual
 
     @property
     def months_composed(self) -> int | None:

@@ -189,8 +189,8 @@ def test_a_planet_is_varied_on_request_alone(
     }
     assert hard.source.parameters["glow_share"] == 0.15 and hard.source.parameters["width_factor"] == 1.2
     assert hard.source.parameters["noise_share"] == 0.1
-    assert hard.noise is not None and plain.noise is not None
-    assert (hard.noise.share, plain.noise.share) == (0.1, 0.02)
+    assert hard.radiance_noise is not None and plain.radiance_noise is not None
+    assert (hard.radiance_noise.share, plain.radiance_noise.share) == (0.1, 0.02)
     # What is assumed of the instrument is its data sheet.
     assert PointSpread.of(hard) == PointSpread(742.0, 0.15, 6_000.0)
     source = make_source(

@@ -100,6 +100,7 @@ def test_known_margins() -> None:
         "unet-convnext": (16, 142, 144),
         "segformer": (128, 354, 384),
         "pixel": (1, 0, 0),
+        "footprint-regression": (1, 0, 0),
         "study-unet": (32, 190, 192),
     }
 

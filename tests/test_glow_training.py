@@ -52,6 +52,7 @@ def dataset(tmp_path: Path) -> Dataset:
 @pytest.mark.parametrize("point_spread", ["fixed", "learned"])
 def test_a_network_is_scored_through_the_glow(dataset: Dataset, point_spread: str) -> None:
     from nightlights.networks import build
+    from nightlights.networks.guided import Assembled
     from nightlights.training.steps import Trainer
 
     settings = SETTINGS.model_copy(update={"point_spread": point_spread})
@@ -61,7 +62,7 @@ def test_a_network_is_scored_through_the_glow(dataset: Dataset, point_spread: st
     arrays = BatchMaker(scaling, TINY_NETWORK.transform, footprints, settings).for_scoring(patches)
     arrays["inputs"] = 50 * arrays["inputs"]  # so that fresh weights make uneven light
     model = build("tiny", 2, 1)
-    found = Trainer(model, TINY_NETWORK, settings, footprints).score([arrays])
+    found = Trainer(Assembled.plain(model), TINY_NETWORK, settings, footprints).score([arrays])
     light = TINY_NETWORK.transform.inverse(np.asarray(model(arrays["inputs"], training=False))[..., 0])
     rmse = {}
     for spread in (GLOW, GLOW.core):

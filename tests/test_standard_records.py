@@ -66,7 +66,7 @@ def test_every_number_at_the_top_of_a_module_of_sharpening_is_looked_at() -> Non
     """A constant that is added belongs into the digest, or among those on which no figure depends."""
     no_figure = {"_STRIP_PIXELS", "KEPT_BYTES", "PIXELS"}
     found = 0
-    for name in ("agreement", "estimate", "interpolation", "scene", "sharpen", "strips"):
+    for name in ("agreement", "estimate", "interpolation", "scene", "sharpen", "strips", "verdict"):
         module = import_module(f"nightlights.sharpening.{name}")
         # Those that are imported from another module are counted there.
         own = Path(str(module.__file__)).read_text()

@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from nightlights.sharpening import estimate, interpolation, scene
+from nightlights.sharpening import estimate, interpolation, scene, verdict
 from nightlights.sharpening.agreement import _SIGMAS
 
 PROCEDURE = 2
@@ -28,6 +28,19 @@ def sharpening_constants() -> dict[str, float | list[float]]:
         "darkest": scene._DARKEST,
         "least coverage": scene._LEAST_COVERAGE,
         "sigmas of agreement": _SIGMAS,
+        "verdict factors": [float(factor) for factor in verdict.FACTORS],
+        "verdict exponents": list(verdict.EXPONENTS),
+        "verdict usual exponent": verdict.USUAL,
+        "verdict usual spread": verdict._USUAL_SPREAD,
+        "verdict least pixels": verdict._LEAST_PIXELS,
+        "verdict largest side": verdict._LARGEST_SIDE,
+        "verdict block": verdict._BLOCK,
+        "verdict draws": verdict._DRAWS,
+        "verdict spread of a place": verdict._SPREAD_OF_A_PLACE,
+        "verdict least blocks": verdict._LEAST_BLOCKS,
+        "verdict seed": verdict._SEED,
+        "verdict floor share": verdict._FLOOR_SHARE,
+        "verdict floor": verdict._FLOOR,
         "kriging ranges": list(interpolation._RANGES_M),
         "kriging lags": interpolation._LAGS,
         "kriging nugget": interpolation._NUGGET,

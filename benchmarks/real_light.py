@@ -14,7 +14,9 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.warp import Resampling, reproject
+from scipy.ndimage import uniform_filter
 from scipy.optimize import nnls
+from sklearn.ensemble import HistGradientBoostingRegressor
 
 from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.observation import observe
@@ -23,6 +25,10 @@ Floats = NDArray[np.float64]
 COLUMN, ROW = 43_000, 18_000
 """Where on the grid an enlarged country is put: only shapes and latitudes count, here near the equator."""
 _FOLDS = 2
+_CONTEXT = 97
+"""Side in pixels of what counts as around, six footprints, as for footprint regressions."""
+_DARK = 1e-3
+"""Radiance in nW/cm2/sr below which no prediction counts."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,9 @@ class Scene:
     measured:
         What the footprints make of it, shape (height, width).
     prior:
-        What a footprint regression on the features predicts, fitted to the other quarters.
+        What is predicted from the features, by what was fitted to the other quarters: the geometric mean of
+        a footprint regression and of boosted trees, of which the former goes on rising beyond what it has
+        seen and the latter stays flat.
     """
 
     name: str
@@ -100,21 +108,21 @@ def malawi(data: Path) -> Country:
     return Country(np.where(known, light, np.nan), tuple(features))
 
 
-PLACES: Final[dict[str, tuple[str, Callable[[Path], Country], tuple[slice, slice], bool]]] = {
-    "Burundi": ("Burundi", burundi, (slice(0, 432), slice(0, 512)), True),
-    "Uganda, south": ("Uganda", uganda, (slice(770, 1154), slice(380, 1020)), False),
-    "Uganda, north": ("Uganda", uganda, (slice(200, 584), slice(250, 890)), False),
-    "Malawi": ("Malawi", malawi, (slice(0, 752), slice(0, 405)), False),
+PLACES: Final[dict[str, tuple[str, Callable[[Path], Country], tuple[slice, slice]]]] = {
+    "Burundi": ("Burundi", burundi, (slice(0, 432), slice(0, 512))),
+    "Uganda, south": ("Uganda", uganda, (slice(770, 1154), slice(380, 1020))),
+    "Uganda, north": ("Uganda", uganda, (slice(200, 584), slice(250, 890))),
+    "Malawi": ("Malawi", malawi, (slice(0, 752), slice(0, 405))),
 }
-"""Name to country, what reads it, the part that is looked at, and whether roots of the features serve."""
+"""Name to country, what reads it, and the part that is looked at."""
 
 
 def scenes(data: Path) -> list[Scene]:
     """The four parts, moved up 16 times."""
-    return [_scene(name, read(data), part, roots) for name, (_, read, part, roots) in PLACES.items()]
+    return [_scene(name, read(data), part) for name, (_, read, part) in PLACES.items()]
 
 
-def _scene(name: str, country: Country, part: tuple[slice, slice], roots: bool) -> Scene:
+def _scene(name: str, country: Country, part: tuple[slice, slice]) -> Scene:
     light, features = country.light[part], [each[part] for each in country.features]
     height, width = (side // FINE_PER_VIIRS for side in light.shape)
     inner = slice(0, height * FINE_PER_VIIRS), slice(0, width * FINE_PER_VIIRS)
@@ -122,19 +130,19 @@ def _scene(name: str, country: Country, part: tuple[slice, slice], roots: bool) 
     window = Window(COLUMN, ROW, width, height)
     measured = observe(light, window)
     known = np.where(np.isfinite(light), 1.0, np.nan)
-    used = [np.sqrt(each) for each in features] if roots else features
     rows, columns = np.mgrid[:height, :width]
     folds = (rows * _FOLDS // height) * _FOLDS + columns * _FOLDS // width
-    return Scene(name, window, light, measured, _regressed(used, known, measured, folds, window))
+    return Scene(name, window, light, measured, _predicted(features, known, measured, folds, window))
 
 
-def _regressed(
+def _predicted(
     features: list[Floats], known: Floats, measured: Floats, folds: NDArray[np.int64], window: Window
 ) -> Floats:
-    """Non-negative least squares of what was measured on the features as they would be, by the other
-    folds.
+    """What was measured, fitted to what footprints see of the features and of their roots with those around,
+    by the other folds.
     """
-    filled = [np.nan_to_num(each) for each in features]
+    single = [np.nan_to_num(each) for each in features]
+    filled = single + [np.sqrt(each * uniform_filter(each, _CONTEXT)) for each in single]
     seen = np.stack([observe(each * known, window) for each in filled], axis=-1)
     usable = np.isfinite(measured) & np.isfinite(seen).all(axis=-1)
     fine = np.kron(folds, np.ones((FINE_PER_VIIRS,) * 2, np.int64))
@@ -146,7 +154,10 @@ def _regressed(
         weights, _ = nnls(design, np.maximum(measured[others], 0))
         here = fine == fold
         columns = np.stack([each[here] for each in filled], axis=-1) / scale
-        light[here] = weights[0] + columns @ weights[1:]
+        rising = weights[0] + columns @ weights[1:]
+        trees = HistGradientBoostingRegressor(random_state=1, max_iter=60, min_samples_leaf=10)
+        flat = trees.fit(design[:, 1:], measured[others]).predict(columns)
+        light[here] = np.sqrt(np.maximum(rising, _DARK) * np.maximum(flat, _DARK))
     return light * known
 
 

@@ -425,3 +425,17 @@ def test_a_mixture_is_the_same_in_tiles_and_missing_where_the_prior_is() -> None
         for part, light in found.blocks():
             tiled[part.fine_slices_in(WINDOW)] = light
         np.testing.assert_allclose(tiled, whole, rtol=1e-3, atol=1e-4, equal_nan=True)
+
+
+def test_of_a_texture_in_part_only_the_contrasts_within_footprints_count() -> None:
+    truth = town(WINDOW, 28)
+    measured = measured_of(truth, WINDOW, 29, SOME)
+    across = np.linspace(-1, 1, WINDOW.fine_shape[1])
+    wrong = truth * np.exp(across)
+    right, found = (
+        sharpen(texture, measured, WINDOW, noise=SOME, exponent=0.5) for texture in (truth, 7 * wrong)
+    )
+    inner = (slice(16, -16), slice(16, -16))
+    far = np.abs(np.log(found / right))[inner]
+    assert np.median(far) < 0.01
+    assert np.percentile(far, 95) < 0.12

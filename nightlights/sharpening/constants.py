@@ -6,7 +6,7 @@ import json
 from nightlights.sharpening import estimate, interpolation, scene, verdict
 from nightlights.sharpening.agreement import _SIGMAS
 
-PROCEDURE = 2
+PROCEDURE = 3
 """Counts changes of the procedures of this package that are no change of a constant."""
 
 
@@ -39,8 +39,7 @@ def sharpening_constants() -> dict[str, float | list[float]]:
         "verdict spread of a place": verdict._SPREAD_OF_A_PLACE,
         "verdict least blocks": verdict._LEAST_BLOCKS,
         "verdict seed": verdict._SEED,
-        "verdict floor share": verdict._FLOOR_SHARE,
-        "verdict floor": verdict._FLOOR,
+        "verdict faint share": verdict._FAINT_SHARE,
         "kriging ranges": list(interpolation._RANGES_M),
         "kriging lags": interpolation._LAGS,
         "kriging nugget": interpolation._NUGGET,

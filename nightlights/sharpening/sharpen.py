@@ -17,7 +17,7 @@ from nightlights.sharpening.agreement import Agreement
 from nightlights.sharpening.estimate import estimated_factor
 from nightlights.sharpening.interpolation import bicubic_part
 from nightlights.sharpening.scene import KEPT_BYTES, Floats, Read, Scene
-from nightlights.sharpening.verdict import darkest_of, mixed
+from nightlights.sharpening.verdict import faint_of, mixed
 
 
 def sharpen(
@@ -51,8 +51,8 @@ def sharpen(
         Power of the prior that the texture is taken from. Above 1 for a prior that is flatter than light is,
         as a mean over what it cannot tell apart must be.
     exponent:
-        How far that texture is trusted, from 0 to 1: the prior is ``smooth^(1 - exponent) x
-        texture^exponent``, where ``smooth`` is interpolated VIIRS, sharpened. See
+        How far that texture is trusted, from 0 to 1. Below 1 the prior is interpolated VIIRS, sharpened,
+        times what the texture is of its own interpolated footprints, to the power of the exponent. See
         :func:`nightlights.sharpening.verdict.verdict`.
 
     Returns
@@ -149,7 +149,10 @@ class Sharpening:
                 tile_size=tile_size,
                 kept_bytes=kept_bytes,
             )
-            prior = _Mixture(smooth, prior, exponent, darkest_of(radiance)).read
+            textured = Scene(prior, window, spread, tile_size, kept_bytes)
+            with _one_thread():
+                seen = np.where(textured.inverse > 0, textured.observed(np.zeros(window.shape)), np.nan)
+            prior = _Mixture(smooth, prior, seen, exponent, faint_of(seen)).read
         scene = Scene(prior, window, spread, tile_size, kept_bytes)
         with _one_thread():
             factor = estimated_factor(scene, radiance, sigma)
@@ -169,12 +172,13 @@ class Sharpening:
 
 @dataclass
 class _Mixture:
-    """Interpolated VIIRS, sharpened, with some of the texture of a prior."""
+    """Interpolated VIIRS, sharpened, with some of the texture of a prior, as VIIRS sees it in ``seen``."""
 
     smooth: Sharpening
     texture: Read
+    seen: Floats
     exponent: float
-    darkest: float
+    faint: float
     _rows: tuple[int, NDArray[np.float32]] | None = None
 
     def read(self, tile: Window) -> NDArray[np.float32]:
@@ -186,7 +190,8 @@ class _Mixture:
         across = replace(outer, row=tile.row, height=tile.height)
         smooth = self._rows[1][tile.fine_slices_in(across)]
         texture = self.texture(tile)
-        found: NDArray[np.float32] = mixed(smooth, texture, self.exponent, self.darkest)
+        within = bicubic_part(self.seen, outer, tile)
+        found: NDArray[np.float32] = mixed(smooth, texture, within, self.exponent, self.faint)
         return np.where(np.isfinite(texture), found, np.float32(np.nan))
 
 

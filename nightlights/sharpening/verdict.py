@@ -46,24 +46,35 @@ _SPREAD_OF_A_PLACE: Final = 0.45
 Where nearly all of the error is that of one bright town, a region tells as little as that town does."""
 _LEAST_BLOCKS: Final = 4
 _SEED: Final = 1
-_FLOOR_SHARE: Final = 0.02
-_FLOOR: Final = 1e-3
-"""Light that counts as dark where textures are mixed: a share of the mean, and nW/cm2/sr."""
+_FAINT_SHARE: Final = 0.02
+"""Share of a texture's mean light below which nothing in it counts as darker."""
 
 
-def darkest_of(measured: NDArray[np.floating[Any]]) -> float:
-    """Radiance in nW/cm2/sr as which darker pixels count where textures are mixed."""
-    known = measured[np.isfinite(measured)]
-    return _FLOOR_SHARE * max(float(known.mean()), 0.0) + _FLOOR if known.size else _FLOOR
+def mixed(smooth: Any, texture: Any, within: Any, exponent: float, faint: float) -> Any:
+    """``smooth`` with the contrasts that a texture has within footprints, to the power of ``exponent``.
 
+    How bright a footprint is, VIIRS knows better: a texture's own light there, were it mixed in, would have
+    to be taken out again, and where that is within the noise it would stay.
 
-def mixed(smooth: Any, texture: Any, exponent: float, darkest: float) -> Any:
-    """The geometric mean of two lights of one shape, ``texture`` with the weight ``exponent``."""
+    Parameters
+    ----------
+    smooth:
+        Light without the texture, in nW/cm2/sr.
+    texture, within:
+        The texture, and what is left of it in interpolated footprints; shapes as ``smooth``, of one unit.
+    faint:
+        What counts as dark, in that unit; see :func:`faint_of`.
+    """
     if exponent == 0.0:
         return smooth
-    smooth, texture = (np.log(np.maximum(light, smooth.dtype.type(darkest))) for light in (smooth, texture))
-    weight = smooth.dtype.type(exponent)
-    return np.exp((1 - weight) * smooth + weight * texture)
+    texture, within = (np.maximum(light, smooth.dtype.type(faint)) for light in (texture, within))
+    return smooth * (texture / within) ** smooth.dtype.type(exponent)
+
+
+def faint_of(seen: NDArray[np.floating[Any]]) -> float:
+    """What counts as dark in a texture of which footprints see ``seen``, in its unit."""
+    known = seen[np.isfinite(seen)]
+    return max(_FAINT_SHARE * float(known.mean()), 1e-9) if known.size else 1e-9
 
 
 def verdict(
@@ -251,7 +262,7 @@ class _Scale:
             return None
         # A mean over so many pixels scatters less by the root of their number.
         quieter = Noise(share=noise.share / factor, floor=noise.floor / factor)
-        sigma, darkest = quieter.sigma(seen), darkest_of(seen)
+        sigma = quieter.sigma(seen)
 
         def agreeing(each: Floats) -> Floats:
             enlarged = scene(each)
@@ -259,10 +270,15 @@ class _Scale:
 
         smooth = agreeing(np.maximum(_enlarged(seen, factor), 1e-6))
 
+        texture = np.where(known, np.maximum(prior, 0.0), 0.0)
+        textured = scene(texture)
+        footprint = np.where(first.inverse > 0, textured.observed(np.zeros(textured.window.shape)), np.nan)
+        within, faint = _enlarged(footprint, factor), faint_of(footprint)
+
         def sharpened(exponent: float) -> Floats:
             if exponent == 0.0:
                 return smooth
-            return agreeing(mixed(smooth, np.maximum(prior, 0.0), exponent, darkest))
+            return agreeing(mixed(smooth, texture, within, exponent, faint))
 
         return cls(factor, truth, known, sharpened)
 

@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from burundi_scales import scale_transfer_rows
+from real_light import months_of_2016
 from shapely import box
 
 from nightlights.baselines import compare_baseline, fit_constant_mean, fit_linear_regression
@@ -66,6 +67,7 @@ OTHER_CENTRES = {
 """Smaller towns whose squares meet none of those above; the last two judge settings."""
 JUDGES = 2
 
+FOOTPRINT_REGRESSION = "footprint regression"
 HALF_SIDE = 0.11
 PATCH, BATCH, EPOCHS = 96, 4, 4
 
@@ -85,10 +87,21 @@ HYBRIDS: dict[str, int] = {"pixel": 128, "unet-small": 256}
 PASSES = 10.0
 
 
+def dataset_name(median: bool) -> str:
+    """Of the towns, by a month or by the median of 2016."""
+    return "burundi-2016" if median else "burundi"
+
+
 def prepare(
-    workspace: Workspace, data: Path, name: str, centres: Mapping[str, tuple[float, float]]
+    workspace: Workspace,
+    data: Path,
+    name: str,
+    centres: Mapping[str, tuple[float, float]],
+    *,
+    median: bool = False,
 ) -> Dataset:
     """Export the towns as the dataset ``name``, unless that has been done."""
+    night = months_of_2016(data) if median else [data / "viirs_avg_rad_burundi.tif"]
     if name not in workspace.dataset_names():
         regions = tuple(
             Region(town, "train", box(x - HALF_SIDE, y - HALF_SIDE, x + HALF_SIDE, y + HALF_SIDE))
@@ -100,7 +113,8 @@ def prepare(
             regions=name,
             source="rasters",
             daytime_files=[str(data / "population_burundi.tif")],
-            nighttime_files=[str(data / "viirs_avg_rad_burundi.tif")],
+            nighttime_files=[str(file) for file in night],
+            nighttime_composite="median" if median else "mosaic",
         )
         export(workspace, request, NoProgress())
     return Dataset.open(workspace, name)
@@ -165,25 +179,36 @@ def network_score(workspace: Workspace, choice: Choice, seed: int) -> Score:
     return held_out_score(workspace, name, settings, in_words(choice))
 
 
-def hybrid_score(workspace: Workspace, network: str, seed: int) -> Score:
-    """A network as it is trained by default, over all towns."""
+def hybrid_name(network: str, seed: int, dataset: str = "burundi") -> str:
+    """Of the cross-validation of a hybrid."""
+    return f"{dataset}-hybrid-{network}-{PASSES:g}-{seed}"
+
+
+def hybrid_score(workspace: Workspace, network: str, seed: int, *, dataset: str = "burundi") -> Score:
+    """A network as it is trained by default but for the texture, which VIIRS's grid does not show."""
     size = HYBRIDS[network]
     settings = network_info(network).settings.model_copy(
-        update={"seed": seed, "patch_size": size, "passes": PASSES, "epochs": 2, "evaluation_patches": 8}
+        update={
+            "seed": seed,
+            "patch_size": size,
+            "passes": PASSES,
+            "epochs": 2,
+            "evaluation_patches": 8,
+            "texture_networks": 0,
+        }
     )
-    name = f"burundi-hybrid-{network}-{PASSES:g}-{seed}"
     words = f"{network} on a footprint regression, {PASSES:g} passes, patches of {size} pixels"
-    return held_out_score(workspace, name, settings, words)
+    return held_out_score(workspace, hybrid_name(network, seed, dataset), settings, words, dataset)
 
 
-def held_out_score(workspace: Workspace, name: str, settings: TrainingSettings, words: str) -> Score:
+def held_out_score(
+    workspace: Workspace, name: str, settings: TrainingSettings, words: str, dataset: str = "burundi"
+) -> Score:
     """The score over all towns, each by a network trained on the others."""
-    request = CrossValidationRequest(name=name, dataset="burundi", settings=settings)
+    request = CrossValidationRequest(name=name, dataset=dataset, settings=settings)
     record = cross_validate(workspace, request, NoProgress(), resume=True)
     (score,) = (
-        score
-        for score in record.scores
-        if score.region == ALL_REGIONS and score.method not in ("constant mean", "linear regression")
+        score for score in record.scores if score.region == ALL_REGIONS and score.method == settings.network
     )
     return score.model_copy(update={"method": words})
 

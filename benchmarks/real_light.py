@@ -27,6 +27,9 @@ COLUMN, ROW = 43_000, 18_000
 _FOLDS = 2
 _CONTEXT = 97
 """Side in pixels of what counts as around, six footprints, as for footprint regressions."""
+_WEST, _NORTH, _LAKE_SHAPE = 29.08126, -3.13959, (110, 130)
+_SHORE = 29.34
+"""Longitude of the shore between 3.37 S and 3.40 S, where the port is."""
 _DARK = 1e-3
 """Radiance in nW/cm2/sr below which no prediction counts."""
 
@@ -74,15 +77,49 @@ class Scene:
 
 def burundi(data: Path) -> Country:
     """The robust median of twelve months of 2016, and population."""
+    light, transform = _median_of_2016(data)
+    grid = transform, light.shape
+    people = _warped(data / "population_burundi.tif", grid, Resampling.average, lowest=0.0)
+    return Country(np.where(np.isfinite(people), light, np.nan), (people,))
+
+
+def _median_of_2016(data: Path) -> tuple[Floats, Any]:
+    """The median of twelve months of Burundi, each without its own offset, and where it lies."""
     stack = []
-    for month in range(1, 13):
-        with rasterio.open(data / "burundi_2016" / f"VIIRS_2016_{month:02d}.tif") as raster:
+    for path in months_of_2016(data):
+        with rasterio.open(path) as raster:
             stack.append(raster.read(1).astype(np.float64))
-            grid = raster.transform, raster.shape
+            transform = raster.transform
     months = np.stack(stack)
     months -= np.median(months, axis=(1, 2), keepdims=True)
-    people = _warped(data / "population_burundi.tif", grid, Resampling.average, lowest=0.0)
-    return Country(np.where(np.isfinite(people), np.median(months, axis=0), np.nan), (people,))
+    return np.median(months, axis=0), transform
+
+
+def months_of_2016(data: Path) -> list[Path]:
+    """The twelve files."""
+    return [data / "burundi_2016" / f"VIIRS_2016_{month:02d}.tif" for month in range(1, 13)]
+
+
+def lake(data: Path) -> tuple[Floats, Window]:
+    """VIIRS of Bujumbura and the north of Lake Tanganyika in nW/cm2/sr, on the grid: median of 2016."""
+    light, transform = _median_of_2016(data)
+    column, row = round((_WEST - transform.c) / transform.a), round((_NORTH - transform.f) / transform.e)
+    part = light[row : row + _LAKE_SHAPE[0], column : column + _LAKE_SHAPE[1]]
+    # The rasters lie on the grid but for their rounding.
+    window = Window.covering(_WEST, _NORTH - 0.001, _WEST + 0.001, _NORTH)
+    return part, Window(window.column, window.row, _LAKE_SHAPE[1], _LAKE_SHAPE[0])
+
+
+def lake_over_shore(light: NDArray[np.floating[Any]], window: Window) -> float:
+    """Light from 2 to 6 km off the shore over that of the first kilometre of land."""
+    step = light.shape[1] // window.width
+    west, _, _, north = window.bounds
+    longitude = west + (np.arange(light.shape[1]) + 0.5) / (240 * step)
+    latitude = north - (np.arange(light.shape[0]) + 0.5) / (240 * step)
+    km_off = (_SHORE - longitude) * 111.195 * np.cos(np.radians(3.385))
+    rows = light[(latitude < -3.37) & (latitude > -3.40)]
+    far, near = rows[:, (km_off > 2) & (km_off < 6)], rows[:, (km_off < 0) & (km_off > -1)]
+    return float(far.mean() / near.mean())
 
 
 def uganda(data: Path) -> Country:

@@ -7,7 +7,6 @@ not the look (a country's brightness, a village without electricity) is why neit
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nightlights.planet.climate import Climate, climate
 from nightlights.planet.fabric import Fabric, fabric
@@ -118,7 +117,7 @@ def built(block: Block) -> Built:
     tame = settled_share(block)
     land = (_ONE - wet.share) * tame
     ripple = block.noise(16, 507)
-    town = fabric(block, people, found.grid, ripple)
+    town = fabric(block, found.grid, ripple)
     chance = town.chance
     urban = _urban(block, town, nodes, found) * land
     kinds = _kinds(block, town, nodes, wet)
@@ -218,7 +217,7 @@ def _urban(block: Block, town: Fabric, nodes: Pattern, found: Pattern) -> Floats
     level = town.sampled(nodes.density + rough * near)
     level += (town.chance[4] - np.float32(0.5)) * np.minimum(found.density, np.float32(0.25))
     fringe = smoothstep(0.2, 0.42, level) * np.float32(0.35) * (town.chance[6] > np.float32(0.5))
-    return np.maximum(smoothstep(0.42, 0.56, level), fringe)
+    return np.asarray(np.maximum(smoothstep(0.42, 0.56, level), fringe))
 
 
 def _uniform(block: Block, cells: tuple[int, ...], salt: int) -> Floats:
@@ -233,12 +232,15 @@ def _kinds(block: Block, town: Fabric, nodes: Pattern, wet: Water) -> Kinds:
     no_town = (nodes.size <= 0.4) * np.float32(2)
     works = _uniform(block, (64, 32, 16), 511)
     ashore = np.abs(wet.shore_m) < 560
-    harbour = works - np.float32(0.8) - (nodes.size <= 0.55) - (nodes.density <= 0.4)
+    harbour = works - np.float32(0.72) - (nodes.size <= 0.55) - (nodes.density <= 0.4)
     port = ashore & (town.sampled(np.asarray(harbour, np.float32)) > 0)
     green = np.float32(0.02) + np.float32(0.05) * wealth - _uniform(block, (64, 32, 16), 513) - no_town
     park = town.sampled(green) + np.float32(0.04) * (chance[1] - np.float32(0.5)) > 0
     park = (park | (chance[1] > 0.99)) & ~port
-    yards = town.sampled(works - np.float32(0.95) - no_town) + np.float32(0.2) * town.coarse
+    yards = (
+        town.sampled(works - np.float32(0.95) - np.float32(0.3) * nodes.core - no_town)
+        + np.float32(0.2) * town.coarse
+    )
     industry = (yards + np.float32(0.08) * (chance[2] - np.float32(0.5)) > 0) & ~port & ~park
     # One field leads from the quarters of the poor to those with gardens.
     comfort = _uniform(block, (128, 64, 32), 515)
@@ -256,7 +258,8 @@ def _kinds(block: Block, town: Fabric, nodes: Pattern, wet: Water) -> Kinds:
     dark = informal & (mains < town.sampled(np.float32(0.15) - np.float32(1.8) * wealth))
     leafy = town.sampled(smoothstep(0.45, 0.95, comfort)) * ~(informal | industry | trade | port)
     own = np.float32(0.25) * fortune + np.float32(0.8) * (chance[3] - np.float32(0.5))
-    return Kinds(
-        *(np.asarray(kind, np.float32) for kind in (park, industry, trade, informal, port, hall, dark, leafy)),
-        np.exp(own),
-    )
+    shares = [
+        np.asarray(kind, np.float32)
+        for kind in (park, industry, trade, informal, port, hall, dark, leafy, np.exp(own))
+    ]
+    return Kinds(*shares)

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nightlights.planet.lattice import NODE, PIXEL_M, SIDE, Block, Floats, hashed, scrambled, unit
-from nightlights.planet.settlements import Settlements, pattern
+from nightlights.planet.lattice import NODE, PIXEL_M, SIDE, Block, Floats, hashed, scrambled, smoothstep, unit
 
 _CELL = 28
 """Analysis pixels between arterials, in the mean."""
@@ -21,9 +20,13 @@ _BEND = np.float32(34)
 """Analysis pixels by which arterials wander in a town that grew without a plan."""
 _MARGIN = 7 * int(_BEND)
 """Analysis pixels beyond a block where its arterials may have come from; the most that they wander is 5.6."""
+_STAGGER = 24
 _FINE = 4
 """Steps a pixel of the table of arterials."""
 
+_TURNS = 1024
+_ANGLE = (np.arange(_TURNS + 1) + 0.5) * (2 * np.pi / _TURNS) - np.pi
+_COSINE, _SINE = np.cos(_ANGLE).astype(np.float32), np.sin(_ANGLE).astype(np.float32)
 _RANKS = np.array([1, 0.85, 0.5, 0.5, 0.3], np.float32)
 
 _STEPS, _LINES = 32, 128
@@ -128,7 +131,7 @@ def _lines(corner: int, salt: int) -> _Lines:
     )
 
 
-def fabric(block: Block, settlements: Settlements, grid: Floats, ripple: Floats) -> Fabric:
+def fabric(block: Block, grid: Floats, ripple: Floats) -> Fabric:
     """The streets and city blocks of a block.
 
     Parameters
@@ -153,7 +156,8 @@ def fabric(block: Block, settlements: Settlements, grid: Floats, ripple: Floats)
     # In a town that grew, cross streets do not meet.
     columns = np.arange(column.min(), column.max() + 1, dtype=np.int64)
     first_column = (block.first_column - _MARGIN) // _CELL - 1
-    stagger = (unit(hashed(columns + first_column, columns * 0, 309 + block.seed * 7919)) - np.float32(0.5)) * 24
+    chances = unit(hashed(columns + first_column, columns * 0, 309 + block.seed * 7919))
+    stagger = (chances - np.float32(0.5)) * np.float32(_STAGGER)
     down += np.take(stagger, column - columns[0]) * loose
     place = downs.at(down)
     row = np.take(downs.number, place)
@@ -166,21 +170,18 @@ def fabric(block: Block, settlements: Settlements, grid: Floats, ripple: Floats)
     quarter = (row - np.int32(rows[0])) * np.int32(len(columns)) + (column - np.int32(columns[0]))
     identity = hashed((rows + first_row)[:, None], (columns + first_column)[None], 317 + block.seed * 7919)
     chance = [unit(scrambled(identity + np.uint32(k))).ravel() for k in range(5)]
-    found = pattern(
-        settlements,
-        (rows + first_row + 0.5)[:, None] * _CELL,
-        (columns + first_column + 0.5)[None] * _CELL,
-    )
-    planned, core = found.grid.ravel(), found.core.ravel()
-    turned = chance[0] > 0.35 + 0.6 * planned
-    turn = np.where(turned, (chance[1] - 0.5) * 1.5 * (1.05 - planned), 0).astype(np.float32)
-    large = (chance[2] > 0.84) & (core < 0.5)
+    turn = np.where(chance[0] > 0.3, (chance[1] - np.float32(0.5)) * np.float32(1.6), 0)
+    # In a planned city every quarter lies along the same lines.
+    free = smoothstep(0.9, 0.5, grid)
+    turn = (np.take(turn, quarter) * free + np.float32(np.pi)) * np.float32(_TURNS / (2 * np.pi))
+    cosine, sine = np.take(_COSINE, turn.astype(np.int32)), np.take(_SINE, turn.astype(np.int32))
+    large = chance[2] > 0.84
     # City blocks in pixels: rows of houses, or the yards of works and markets.
-    spacing = np.where(large, 5.5 + 2.5 * chance[3], 2.6 + 2.4 * chance[3] ** 1.5 - 0.6 * core).astype(np.float32)
+    close = 2.5 + 2.3 * chance[3] ** 1.5
+    spacing = np.where(large, 5.5 + 2.5 * chance[3], close).astype(np.float32)
     long = np.where(large, 1.0, np.where(chance[4] > 0.5, 1.7, 0.8)).astype(np.float32)
-    curve = np.where(chance[4] % 0.5 > 0.2, 0.45 + 0.5 * (1 - planned), 0.1).astype(np.float32)
-    cosine, sine = np.take(np.cos(turn), quarter), np.take(np.sin(turn), quarter)
-    bent = ripple * np.take(curve, quarter)
+    curve = np.where(chance[4] % 0.5 > 0.2, 1, 0.2).astype(np.float32)
+    bent = ripple * np.take(curve, quarter) * (np.float32(0.45) + np.float32(0.5) * free)
     first = cosine * from_down + sine * from_across + bent
     second = cosine * from_across - sine * from_down + bent
     apart_first, apart_second = np.take(spacing, quarter), np.take(spacing * long, quarter)
@@ -222,7 +223,8 @@ def _blocks(block: Block, plan: _Plan) -> Fabric:
         steps.append(place)
     gaps = [np.take(_TO_STREET, place) * apart for place, apart in zip(steps, plan.apart, strict=True)]
     lamps = _chosen(gaps[0] < gaps[1], np.take(_LAMPS, steps[0]), np.take(_LAMPS, steps[1]))
-    key = np.take(_NUMBER, steps[0]) * np.uint32(0x9E3779B1) + np.take(_NUMBER, steps[1]) * np.uint32(0x85EBCA6B)
+    key = np.take(_NUMBER, steps[0]) * np.uint32(0x9E3779B1)
+    key += np.take(_NUMBER, steps[1]) * np.uint32(0x85EBCA6B)
     key = scrambled(key + plan.identity)
     chance = np.empty((8, SIDE, SIDE), np.float32)
     for number, bits in enumerate((key, scrambled(key))):
@@ -256,7 +258,7 @@ def _chosen(first: NDArray[np.bool_], one: Floats, other: Floats) -> Floats:
     return np.asarray(other + (one - other) * first)
 
 
-def _node(position: Floats, shift: int, count: int) -> NDArray[Any]:
+def _node(position: NDArray[Any], shift: int, count: int) -> NDArray[np.int32]:
     """The nearest of ``count`` nodes along an axis to positions in pixels from the block's corner."""
     node = (position + np.float32(shift + NODE / 2)) * np.float32(1 / NODE)
-    return np.clip(node, 0, count - 1).astype(np.int32)
+    return np.asarray(np.clip(node, 0, count - 1).astype(np.int32))

@@ -115,7 +115,8 @@ def _expanded(down: Floats, values: Floats, across: Floats, cell: int) -> Floats
     part = np.empty((SIDE, values.shape[1]), np.float32)
     result = np.empty((SIDE, SIDE), np.float32)
     count = -(-_STRIP // cell) + 5
-    strips = [(slice(at, at + _STRIP), slice(at // cell, at // cell + count)) for at in range(0, SIDE, _STRIP)]
+    firsts = range(0, SIDE, _STRIP)
+    strips = [(slice(at, at + _STRIP), slice(at // cell, at // cell + count)) for at in firsts]
     for pixels, nodes in strips:
         np.matmul(down[pixels, nodes], values[nodes], out=part[pixels])
     for pixels, nodes in strips:

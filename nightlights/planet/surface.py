@@ -131,7 +131,8 @@ def _settlement(block: Block, place: Built, share: dict[str, Floats]) -> None:
     yards = ground - gardens
     for values in share.values():
         values *= kept
-    wooded = place.chance[4] * (_ONE - np.float32(0.7) * kinds.park) + np.float32(0.3) * kinds.leafy * kinds.park
+    wooded = place.chance[4] * (_ONE - np.float32(0.7) * kinds.park)
+    wooded += np.float32(0.3) * kinds.leafy * kinds.park
     trees = gardens * (np.float32(0.15) + np.float32(0.55) * wooded)
     lawns = gardens - trees
     share["forest"] += trees

@@ -131,7 +131,9 @@ def built(block: Block) -> Built:
     # Wide blocks have courtyards, or gardens in their middle.
     inner = smoothstep(18, 50, np.minimum(town.street_m, town.arterial_m)) * (_ONE - kinds.informal)
     fill *= _ONE - np.float32(0.7) * inner * chance[5]
-    fill += (np.float32(0.03) + np.float32(0.9) * kinds.hall - fill) * np.maximum(kinds.industry, kinds.trade)
+    fill += (np.float32(0.03) + np.float32(0.9) * kinds.hall - fill) * np.maximum(
+        np.maximum(kinds.industry, kinds.trade), kinds.port
+    )
     open_space = _ONE - np.float32(0.94) * kinds.park
     # Arterials are wide here and narrow there, and end where the town does.
     importance = smoothstep(-1.0, 1.0, block.noise(64, 509))

@@ -12,7 +12,7 @@ def radiance(block: Block, place: Built) -> Floats:
     """Radiance in nW/cm2/sr, shape (SIDE, SIDE), in steps of 0.001."""
     land = np.float32(1) - place.water.share
     level = place.brightness * (np.float32(0.2) + np.float32(0.8) * place.size)
-    level = level * (np.float32(11) + np.float32(30) * place.core)
+    level = level * (np.float32(11.5) + np.float32(33) * place.core)
     kinds = place.kinds
     works = np.maximum(kinds.industry, kinds.trade)
     kind = np.float32(1) + np.float32(0.9) * works
@@ -33,7 +33,8 @@ def radiance(block: Block, place: Built) -> Floats:
     mains = np.float32(5.5) * place.main_street * place.main_lamps
     near = smoothstep(0.04, 0.35, place.influence)
     roads = place.highway * place.brightness * place.wealth * (np.float32(1) + np.float32(22) * near)
-    ports = kinds.port * place.urban * np.sqrt(place.brightness) * np.float32(32)
+    quays = np.float32(8) + np.float32(22) * place.chance[5] + np.float32(24) * place.houses
+    ports = kinds.port * place.urban * np.sqrt(place.brightness) * quays
     glow = np.float32(0.04) * level * place.size * np.minimum(place.influence, 1)
     dim = np.float32(0.1) + land * np.float32(0.12) + np.float32(0.03) * block.noise(1024, 701)
     total = level * (kind * fabric + mains) + roads + ports + glow + place.flare + np.maximum(dim, 0.02)

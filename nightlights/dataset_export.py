@@ -15,7 +15,7 @@ from nightlights import cog, files
 from nightlights.bands import RADIANCE_UNIT, Band
 from nightlights.encodings import encodings_of
 from nightlights.errors import DatasetError, NewerVersionError, NightlightsError, SourceError, WorkspaceError
-from nightlights.export_state import fingerprint, kept_region
+from nightlights.export_state import fingerprint, kept_region, same_source
 from nightlights.grid import Window
 from nightlights.manifests import (
     DatasetManifest,
@@ -229,7 +229,8 @@ class _Export:
         kept = [(each.name, each.role, each.geometry, each.window.window) for each in found.regions]
         # Datasets from before did not say their noise.
         usual = found.radiance_noise or self.source.usual_noise
-        like = found.model_copy(update={"radiance_noise": usual})
+        source = self.source_record if same_source(found.source, self.source_record) else found.source
+        like = found.model_copy(update={"radiance_noise": usual, "source": source})
         same = like == self.manifest(found.regions, found.created)
         return found if same and json.dumps(asked, default=repr) == json.dumps(kept, default=repr) else None
 
@@ -243,6 +244,8 @@ class _Export:
         wanted = fingerprint(self.request, self.source_record, self.bands, self.regions)
         same = mark.exists() and mark.read_text(encoding="utf-8") == wanted
         if not same or self._holds_another(partial):
+            if mark.exists() and not same:
+                self._report("an unfinished export of another request or version of the source is discarded")
             shutil.rmtree(partial, ignore_errors=True)
             (partial / "data").mkdir(parents=True)
             (partial / "finished").mkdir()
@@ -299,9 +302,12 @@ class _Export:
     def advance(self, region: Region, megabytes: float, what: str) -> None:
         """Tell the progress of ``megabytes`` more imagery."""
         self._done += megabytes
-        total = sum(_megabytes(each.window, len(self.bands)) for each in self.regions)
         place = f"{region.name} ({self.regions.index(region) + 1} of {len(self.regions)})"
-        self.progress.update(self._done, total, unit="MB", message=f"{place}: {what}")
+        self._report(f"{place}: {what}")
+
+    def _report(self, message: str) -> None:
+        total = sum(_megabytes(each.window, len(self.bands)) for each in self.regions)
+        self.progress.update(self._done, total, unit="MB", message=message)
 
     def daytime(self, window: Window) -> NDArray[np.float32]:
         """The wanted bands, shape (bands, 16 height, 16 width)."""

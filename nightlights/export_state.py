@@ -57,6 +57,19 @@ def _unset(record: Record) -> set[str]:
     }
 
 
+def same_source(one: SourceRecord, other: SourceRecord) -> bool:
+    """Whether two records name the same source, of whatever version of the simulated planet.
+
+    A dataset that is finished holds its pixels, and stays what was asked for when the planet changes. The
+    regions of an unfinished one are another matter: :func:`fingerprint` counts the version.
+    """
+    plain = [
+        record.model_copy(update={"parameters": {**record.parameters, "planet_version": None}})
+        for record in (one, other)
+    ]
+    return plain[0] == plain[1]
+
+
 def kept_region(finished: Path, data: Path) -> DatasetRegion | None:
     """The record of a finished region whose files are still what they were, or None."""
     if not finished.exists():

@@ -31,6 +31,7 @@ from nightlights.manifests import (
 )
 from nightlights.metrics import ALL_REGIONS
 from nightlights.models import load_model
+from nightlights.planet import PLANET_VERSION
 from nightlights.progress import NoProgress
 from nightlights.region_files import load_collection
 from nightlights.scores import Score
@@ -143,7 +144,7 @@ def test_a_killed_training_resumes_to_the_end_of_an_uninterrupted_one(space: Wor
         assert_alike(weights, expected, TRAINED_ALIKE)
 
 
-def test_a_killed_export_resumes_with_the_regions_that_were_finished(
+def test_a_killed_export_of_an_earlier_planet_resumes_without_its_pixels(
     space: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As recorded: the squares are smaller than a usual patch.
@@ -154,11 +155,17 @@ def test_a_killed_export_resumes_with_the_regions_that_were_finished(
     moments = {
         file: (unfinished / "data" / file).stat().st_mtime_ns for each in finished for file in each["sha256"]
     }
+    older = {file: digest for each in finished for file, digest in each["sha256"].items()}
     store.resume(job := job_of(store, "killed", "export"))
     assert store.wait(job).state == "done", store.log(job)
-    dataset, whole = Dataset.open(space, "killed"), Dataset.open(space, "squares")
-    assert dataset.sha256 == whole.sha256
-    assert {file: dataset.path(file).stat().st_mtime_ns for file in moments} == moments
+    dataset = Dataset.open(space, "killed")
+    dataset.verify()
+    assert dataset.manifest.source.parameters["planet_version"] == PLANET_VERSION > 1
+    assert len(dataset.manifest.regions) == 3
+    newer = {file: digest for each in dataset.manifest.regions for file, digest in each.sha256.items()}
+    # The water of the northern square is the same on both.
+    assert newer["south/daytime.tif"] != older["south/daytime.tif"]
+    assert all(dataset.path(file).stat().st_mtime_ns > moment for file, moment in moments.items())
     assert list(space.root.rglob(".partial-*")) == []
 
 

@@ -3,5 +3,5 @@
 See docs/planet.md for what it contains, its traps and what makes it difficult.
 """
 
-PLANET_VERSION = 1
+PLANET_VERSION = 2
 """Counts changes of the planet's pixels: the same seed and version give the same planet."""

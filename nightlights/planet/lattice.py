@@ -26,9 +26,13 @@ RIM = 4
 """Analysis pixels around a block that are computed too."""
 SIDE = BLOCK + 2 * RIM
 """Side of a block's arrays in analysis pixels."""
+NODE = 4
+"""Analysis pixels between the nodes at which settlement is computed."""
 PIXEL_M = METRES_PER_DEGREE / FINE_PER_DEGREE
 """Height of an analysis pixel in metres; its width is this times the cosine of the latitude."""
 
+_STRIP = 44
+"""Pixels of a block that are expanded from nodes at once, a divisor of its side."""
 _MULTIPLIERS = np.array([0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35, 0x7FEB352D, 0x846CA68B], np.uint32)
 _WEST = -(180 + 0.5 / VIIRS_PER_DEGREE)
 _NORTH = 75 + 0.5 / VIIRS_PER_DEGREE
@@ -56,7 +60,7 @@ def row_of(degrees: NDArray[np.float64] | float) -> NDArray[np.float64]:
     return np.asarray((_NORTH - degrees) * FINE_PER_DEGREE)
 
 
-def _mixed(values: Hashes) -> Hashes:
+def scrambled(values: Hashes) -> Hashes:
     """Scramble 32-bit numbers so that neighbours have nothing in common."""
     mixed = values ^ (values >> np.uint32(16))
     mixed *= _MULTIPLIERS[3]
@@ -69,9 +73,9 @@ def _mixed(values: Hashes) -> Hashes:
 def hashed(rows: Integers, columns: Integers, salt: int) -> Hashes:
     """A 32-bit hash of global integer positions; ``rows`` and ``columns`` broadcast."""
     seed = np.uint32(salt * 0x9E3779B1 & 0xFFFFFFFF)
-    down = _mixed(rows.astype(np.uint32) * _MULTIPLIERS[0] + seed)
-    across = _mixed(columns.astype(np.uint32) * _MULTIPLIERS[1] ^ seed)
-    return _mixed(down * _MULTIPLIERS[2] + across)
+    down = scrambled(rows.astype(np.uint32) * _MULTIPLIERS[0] + seed)
+    across = scrambled(columns.astype(np.uint32) * _MULTIPLIERS[1] ^ seed)
+    return scrambled(down * _MULTIPLIERS[2] + across)
 
 
 def unit(hashes: Hashes) -> Floats:
@@ -83,8 +87,7 @@ def smoothstep(low: float, high: float, values: Floats) -> Floats:
     """0 below ``low``, 1 above ``high``, smooth between."""
     t = values * np.float32(1 / (high - low))
     t -= np.float32(low / (high - low))
-    np.maximum(t, np.float32(0), out=t)
-    np.minimum(t, np.float32(1), out=t)
+    np.clip(t, np.float32(0), np.float32(1), out=t)
     result = t * np.float32(-2)
     result += np.float32(3)
     result *= t
@@ -100,6 +103,25 @@ def _product(left: Floats, right: Floats) -> Floats:
     """
     rows = SIDE // 8 if right.size <= 28 * SIDE else SIDE // 24 if SIDE % 24 == 0 else SIDE // 8
     return np.asarray(np.matmul(left.reshape(-1, rows, left.shape[1]), right).reshape(left.shape[0], -1))
+
+
+def _expanded(down: Floats, values: Floats, across: Floats, cell: int) -> Floats:
+    """``down @ values @ across.T`` for spline weights, which are 0 but for four nodes a pixel.
+
+    The pieces are small for the reason given at :func:`_product`.
+    """
+    if cell > 16:
+        return _product(_product(down, values), across.T)
+    part = np.empty((SIDE, values.shape[1]), np.float32)
+    result = np.empty((SIDE, SIDE), np.float32)
+    count = -(-_STRIP // cell) + 5
+    firsts = range(0, SIDE, _STRIP)
+    strips = [(slice(at, at + _STRIP), slice(at // cell, at // cell + count)) for at in firsts]
+    for pixels, nodes in strips:
+        np.matmul(down[pixels, nodes], values[nodes], out=part[pixels])
+    for pixels, nodes in strips:
+        result[:, pixels] = part[:, nodes] @ across[pixels, nodes].T
+    return result
 
 
 @functools.lru_cache(maxsize=4096)
@@ -203,7 +225,7 @@ class Block:
         """The smooth field through values at :meth:`nodes`; a cubic B-spline, so it has no overshoot."""
         _, down, _ = _spline((self.first_row - shift) % cell, SIDE, cell)
         _, across, _ = _spline((self.first_column - shift) % cell, SIDE, cell)
-        return _product(_product(down, values), across.T)
+        return _expanded(down, values, across, cell)
 
     def slopes(self, values: Floats, cell: int) -> tuple[Floats, Floats]:
         """Change per pixel, southward and eastward, of :meth:`upsampled`."""
@@ -226,9 +248,12 @@ class Block:
 
     def fractal(self, cells: tuple[int, ...], salt: int, gain: float = 0.5) -> Floats:
         """A sum of :meth:`noise` of several wavelengths, each ``gain`` times the last; deviation about 1."""
+        return self.upsampled(self.fractal_nodes(cells, salt, gain, cells[-1]), cells[-1])
+
+    def fractal_nodes(self, cells: tuple[int, ...], salt: int, gain: float, finest: int) -> Floats:
+        """The values of :meth:`fractal` at the nodes of ``finest`` pixels, a divisor of every cell."""
         weights = gain ** np.arange(len(cells))
         weights /= np.sqrt(np.sum(weights**2))
-        finest = cells[-1]
         rows, columns = self.nodes(finest)
         values = np.zeros((len(rows), columns.shape[1]), np.float32)
         # Long waves are smooth: it is enough to know them at the nodes of the shortest.
@@ -243,7 +268,7 @@ class Block:
                 )
                 nodes = np.asarray(down @ nodes @ across.T)
             values += nodes * np.float32(weight)
-        return self.upsampled(values, finest)
+        return values
 
 
 def box3(values: Floats) -> Floats:

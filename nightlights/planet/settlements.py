@@ -29,7 +29,7 @@ REACH = 2.0
 _SMALLEST_COSINE = 0.25
 _TOWN_CELL, _HAMLET_CELL = 256, 64
 _SAMPLES_RIM = 80
-"""Analysis pixels beyond a block where its districts may ask for settlement."""
+"""Analysis pixels beyond a block from which hashed settlements may reach it."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _size(people: Doubles) -> Doubles:
 
 
 def around(block: Block) -> Settlements:
-    """Every settlement whose influence may reach the block or its districts."""
+    """Every settlement whose influence may reach the block."""
     known = gazetteer().settlements
     near = _reaching(block, known)
     return Settlements.joined(

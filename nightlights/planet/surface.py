@@ -109,6 +109,8 @@ def _settlement(block: Block, place: Built, share: dict[str, Floats]) -> None:
     """Roofs, streets and yards over the natural ground."""
     if not place.urban.any() and not place.highway.any():
         return
+    kinds = place.kinds
+    works = np.maximum(kinds.industry, kinds.trade)
     roads = np.minimum(np.maximum(place.main_street, place.street) + place.highway, 1)
     paved_share = np.clip(np.float32(0.25) + np.float32(1.1) * place.wealth, 0, 1)
     lesser = place.street * (_ONE - place.main_street)
@@ -117,21 +119,26 @@ def _settlement(block: Block, place: Built, share: dict[str, Floats]) -> None:
     kept = np.clip(_ONE - np.maximum(place.urban, roads), 0, 1)
     # Gardens follow wealth and climate: their share of the open ground between houses.
     moist = smoothstep(0.75, 0.2, place.climate.aridity)
+    tended = np.float32(0.3) + np.float32(0.6) * place.chance[1] + np.float32(1.2) * kinds.leafy
     gardens = ground * np.clip(
-        moist * (np.float32(0.3) + np.float32(0.55) * place.wealth - np.float32(0.45) * place.core)
-        + np.float32(0.5) * place.park * (np.float32(0.3) + moist)
-        - np.float32(0.35) * place.industry
-        - np.float32(0.2) * place.informal,
+        tended * moist * (np.float32(0.3) + np.float32(0.55) * place.wealth - np.float32(0.45) * place.core)
+        + kinds.park * (np.float32(0.3) + moist) * (np.float32(0.65) - np.float32(0.3) * place.chance[5])
+        - np.float32(0.35) * works
+        - np.float32(0.2) * kinds.informal,
         0,
         1,
     )
     yards = ground - gardens
     for values in share.values():
         values *= kept
-    share["forest"] += np.float32(0.45) * gardens
-    share["green grass"] += np.float32(0.55) * gardens * moist
-    share["dry grass"] += np.float32(0.55) * gardens * (_ONE - moist)
-    hard = np.clip(np.float32(0.15) + place.core + np.float32(0.5) * place.industry, 0, 1) * yards
+    wooded = place.chance[4] * (_ONE - np.float32(0.7) * kinds.park)
+    wooded += np.float32(0.3) * kinds.leafy * kinds.park
+    trees = gardens * (np.float32(0.15) + np.float32(0.55) * wooded)
+    lawns = gardens - trees
+    share["forest"] += trees
+    share["green grass"] += lawns * moist
+    share["dry grass"] += lawns * (_ONE - moist)
+    hard = np.clip(np.float32(0.15) + place.core + np.float32(0.7) * works, 0, 1) * yards
     soil = yards - hard
     share["concrete"] += np.float32(0.5) * hard
     share["asphalt"] += np.float32(0.5) * hard + roads - unpaved
@@ -139,14 +146,15 @@ def _settlement(block: Block, place: Built, share: dict[str, Floats]) -> None:
     share["red soil"] += (soil + unpaved) * np.float32(0.5) * (_ONE - dusty)
     share["brown soil"] += (soil + unpaved) * np.float32(0.5)
     share["sand"] += (soil + unpaved) * np.float32(0.5) * dusty
-    factories = np.maximum(place.industry, place.port)
-    rusty = place.informal * np.float32(0.85) * (_ONE - factories)
-    tall = np.clip(place.core * np.float32(1.3) + np.float32(0.25) * place.chance[0], 0, 1)
-    tall = tall * (_ONE - factories) * (_ONE - rusty)
-    share["metal roofs"] += place.houses * factories * np.float32(0.4)
-    share["concrete"] += place.houses * (tall + np.float32(0.6) * factories)
+    halls = np.maximum(works, kinds.port)
+    shiny = np.float32(0.15) + np.float32(0.55) * place.chance[5]
+    rusty = kinds.informal * np.float32(0.85) * (_ONE - halls)
+    tall = np.clip(place.core * np.float32(1.3) + np.float32(0.5) * place.chance[2] ** 2, 0, 1)
+    tall = tall * (_ONE - halls) * (_ONE - rusty)
+    share["metal roofs"] += place.houses * halls * shiny
+    share["concrete"] += place.houses * (tall + (_ONE - shiny) * halls)
     share["rusty roofs"] += place.houses * rusty
-    share["tiled roofs"] += place.houses * np.clip(_ONE - factories - rusty - tall, 0, 1)
+    share["tiled roofs"] += place.houses * np.clip(_ONE - halls - rusty - tall, 0, 1)
 
 
 def _illumination(block: Block, place: Built) -> Floats:
@@ -159,5 +167,9 @@ def _illumination(block: Block, place: Built) -> Floats:
     light = _ONE + (light - _ONE) * (np.float32(0.12) + hilly)
     light = _ONE + (light - _ONE) * (_ONE - place.water.share) * (_ONE - np.float32(0.7) * place.urban)
     roofs = unit(block.hashes(845)) - np.float32(0.5)
-    light += roofs * (np.float32(0.05) + np.float32(0.36) * place.houses) * (_ONE - place.water.share)
+    tone = np.float32(0.4) * (place.chance[6] - np.float32(0.5))
+    tone += (np.float32(0.22) + np.float32(0.2) * place.kinds.informal) * roofs
+    # High houses of a city's centre throw their shadows on one side of the block.
+    shade = np.float32(0.3) * place.core * place.chance[7] * place.across
+    light += (np.float32(0.05) * roofs + (tone - shade) * place.houses) * (_ONE - place.water.share)
     return np.asarray(np.clip(light, 0.45, 1.6))

@@ -53,8 +53,8 @@ _PLACES: Final[dict[Split, tuple[City, ...]]] = {
 }
 """Squares chosen by the trap pixels that they hold on both planets, before anything was predicted there.
 
-Of each square on planet 1: Atar 31 % bare sand; Walvis Bay 51 % bare sand and 34 % water; Mbamou, the island
-in the Congo, 36 % water beside two bright capitals; Mwanza 42 % water and 5 % unlit settlements; Bangui 9 %
+Of each square on planet 1: Atar 30 % bare sand; Walvis Bay 51 % bare sand and 34 % water; Mbamou, the island
+in the Congo, 36 % water beside two bright capitals; Mwanza 42 % water and 4 % unlit settlements; Bangui 9 %
 unlit settlements.
 """
 

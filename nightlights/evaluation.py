@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nightlights.datasets import Dataset
     from nightlights.metrics import Bootstrap
     from nightlights.prediction import Comparison, Predictor
+    from nightlights.scores import Verdict
 
 
 @dataclass
@@ -139,6 +140,20 @@ class Compared:
     role: Role
     region: str
     comparison: "Comparison"
+
+
+def usual_exponent_of(dataset: "Dataset", compared: Sequence[Compared]) -> float:
+    """How far the regions of an evaluation trust the texture of what predicted them, together."""
+    from nightlights.prediction.layers import dataset_noise
+    from nightlights.sharpening.verdict import usual_exponent, verdict
+
+    def found(each: Compared) -> "Verdict":
+        window = dataset.region(each.region).window.window
+        predicted, measured = each.comparison.pixels.images(window)
+        noise = dataset_noise(dataset, each.region)[0]
+        return verdict(measured, predicted, window, PointSpread.of(dataset.manifest), noise)
+
+    return usual_exponent(map(found, compared))
 
 
 def scores_of(method: str, compared: Sequence[Compared], bootstrap: "Bootstrap") -> list[Score]:

@@ -330,6 +330,11 @@ class RunRecord(Record):
     kept_epoch: int | None = Field(
         default=None, description="the epoch that the model and the RMSE are of, where early stopping chose"
     )
+    usual_exponent: float | None = Field(
+        default=None,
+        description="how far its texture is trusted in regions that tell little by themselves, by those of "
+        "its evaluation",
+    )
     learned_fwhm_m: float | None = None
     trained_on_truth: bool = False
     patches: int = Field(default=0, description="of an epoch, over all regions; 0 where not recorded")

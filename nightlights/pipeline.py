@@ -22,6 +22,7 @@ from nightlights.evaluation import (
     part_methods,
     scored_parts,
     scores_of,
+    usual_exponent_of,
 )
 from nightlights.files import remove_partial, replacing_folder
 from nightlights.jobs.kinds import EvaluationRequest
@@ -260,6 +261,9 @@ def scored(
     }
     figures["parts"] = scored_parts(record.parts, scores, record.settings.network)
     figures["at_cap"] = counter.fraction
+    own = [each for each in compared[record.settings.network] if each.role == "evaluate"]
+    if own and record.settings.sharpening_contrast == 1.0:
+        figures["usual_exponent"] = usual_exponent_of(dataset, own)
     write_record(folder / RUN_FILE, record.model_copy(update=figures))
     progress.update(len(work), len(work), unit="scores", message="Scored")
     return result, compared

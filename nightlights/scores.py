@@ -138,6 +138,10 @@ class Scores(Record):
     scores: list[Score]
 
 
+USUAL_EXPONENT: Final = 0.3
+"""To which power a texture is trusted where nothing is known of it."""
+
+
 class ScaleVerdict(Record):
     """What the texture of a prediction was worth on VIIRS that was moved up in scale.
 
@@ -173,6 +177,8 @@ class Verdict(Record):
         Which served best at the scales that were tested; None where the region is too small for any.
     weight:
         Of ``found`` in ``exponent``, from 0 to 1; the rest is the exponent that is usual.
+    usual:
+        That exponent: 0.3, or what the regions of the dataset that a run was evaluated in ask for.
     scales:
         What it was worth, from the finest scale on.
     """
@@ -180,6 +186,7 @@ class Verdict(Record):
     exponent: float
     found: float | None
     weight: Share
+    usual: float = USUAL_EXPONENT
     scales: list[ScaleVerdict]
 
 

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from nightlights.scores import BICUBIC, MethodFineScore, ScaleVerdict, SharpeningRecord
+from nightlights.scores import (
+    BICUBIC,
+    USUAL_EXPONENT,
+    MethodFineScore,
+    ScaleVerdict,
+    SharpeningRecord,
+    Verdict,
+)
 
 FIRST_OUTPUT: Final = (
     "What the network predicts before the first step. As drawn: what its random first weights give, some "
@@ -53,17 +60,23 @@ def sharpening_words(record: SharpeningRecord, fine: Sequence[MethodFineScore] =
     if verdict.found is None:
         lines.append(
             f"The region is too small to tell how far the texture of the prediction is to be trusted: the "
-            f"exponent is the usual {verdict.exponent:g}."
+            f"exponent is {_usual_words(verdict)}."
         )
     else:
         lines.append(
             f"Exponent of the texture of the prediction: {verdict.exponent:g} (0 is interpolated VIIRS, "
             f"sharpened; 1 the texture in full). VIIRS moved up in scale asks for {verdict.found:g}, which "
-            f"counts {100 * verdict.weight:.0f} %; the usual 0.3 is the rest."
+            f"counts {100 * verdict.weight:.0f} %; {_usual_words(verdict)} is the rest."
         )
     lines.extend(map(_scale_words, verdict.scales))
     lines.append(_at_30_m(fine))
     return lines
+
+
+def _usual_words(verdict: Verdict) -> str:
+    if verdict.usual == USUAL_EXPONENT:
+        return f"the usual {verdict.usual:g}"
+    return f"{verdict.usual:g}, by the regions that the network was evaluated in,"
 
 
 def _scale_words(scale: ScaleVerdict) -> str:

@@ -24,6 +24,7 @@ from nightlights.observation import observe
 from nightlights.prediction import Predictor
 from nightlights.progress import NoProgress
 from nightlights.promotion import BLANK, draft_card, promote
+from nightlights.sharpening.verdict import USUAL
 from nightlights.shipped import shipped_models
 from nightlights.standard.candidates import model_candidate
 from nightlights.standard.recipes import RECIPES
@@ -90,6 +91,11 @@ def test_a_prediction_is_that_of_both_parts(space: Workspace) -> None:
     wanted = observe(level, window)
     assert np.abs(observe(light, window) - wanted).mean() < 0.03 * wanted.mean()
     assert np.abs(light - level).mean() > 0.05 * level.mean()
+    # What the evaluated region says of the texture is lent to others of the dataset.
+    run = get_experiment(space, RUN).record
+    assert run.usual_exponent is not None and run.usual_exponent != USUAL
+    assert record.sharpening is not None and record.sharpening.verdict is not None
+    assert record.sharpening.verdict.usual == run.usual_exponent
     candidate = model_candidate(RECIPES["daytime"], space.run_folder(RUN))
     np.testing.assert_allclose(candidate.predict(dataset, "east", NoProgress()), light, rtol=1e-5)
 

@@ -9,7 +9,7 @@ from nightlights.grid import Window
 from nightlights.noise import Noise
 from nightlights.observation import PointSpread, observe
 from nightlights.scores import Verdict
-from nightlights.sharpening.verdict import USUAL, verdict
+from nightlights.sharpening.verdict import USUAL, usual_exponent, verdict
 
 Floats = NDArray[np.float64]
 WINDOW = Window(44_000, 18_000, 64, 56)
@@ -97,3 +97,19 @@ def test_the_exponent_serves_at_30_m_where_the_texture_goes_on_as_it_does_at_500
 
 def test_the_same_region_gives_the_same_verdict() -> None:
     assert of(country(1)) == of(country(1))
+
+
+def test_regions_of_a_dataset_lend_each_other_their_exponent() -> None:
+    sure = of(country(1))
+    small = verdict(country(1)[:8, :8], country(1)[:8, :8], Window(44_000, 18_000, 8, 8), SPREAD, NOISE)
+    assert usual_exponent([]) == usual_exponent([small]) == USUAL
+    assert sure.found is not None
+    one, many = usual_exponent([sure]), usual_exponent([sure] * 40)
+    assert one == pytest.approx((USUAL + sure.weight * sure.found) / (1 + sure.weight), abs=0.005)
+    assert USUAL < one < many < sure.found + 0.005
+    tiny = Window(44_000, 18_000, 8, 8)
+    lent = verdict(country(1)[:8, :8], country(1)[:8, :8], tiny, SPREAD, NOISE, usual=many)
+    assert (lent.exponent, lent.usual) == (many, many)
+    drawn = verdict(noisy(country(1), 1), country(2), WINDOW, SPREAD, NOISE, usual=many)
+    assert drawn.exponent > of(country(2)).exponent
+    assert drawn.found == of(country(2)).found

@@ -74,6 +74,13 @@ class PixelPairs:
     def __len__(self) -> int:
         return len(self.table)
 
+    def images(self, window: Window) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Prediction and measurement of one region as images, shape (height, width), NaN where not known."""
+        predicted, measured = np.full((2, *window.shape), np.nan)
+        place = self.table["row"] - window.row, self.table["column"] - window.column
+        predicted[place], measured[place] = self.table["predicted"], self.table["measured"]
+        return predicted, measured
+
     @property
     def sums(self) -> ScoreSums:
         """Sums over all pixels."""

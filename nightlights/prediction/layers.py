@@ -13,17 +13,19 @@ from nightlights import cog
 from nightlights.bands import RADIANCE_UNIT
 from nightlights.datasets import Dataset
 from nightlights.grid import Window
-from nightlights.manifests import SharpeningRecord
+from nightlights.manifests import RunRecord, SharpeningRecord, read_record
 from nightlights.noise import Noise, measured_noise, measured_sigma
 from nightlights.observation import PointSpread
 from nightlights.prediction.comparison import Comparison, compare_fine, observed_blocks
 from nightlights.prediction.tiling import Predictor
 from nightlights.progress import NoProgress, Progress
 from nightlights.sharpening import Agreement, Sharpening
-from nightlights.sharpening.verdict import verdict
+from nightlights.sharpening.verdict import USUAL, verdict
 
 MODEL_TAG = "model"
 """Tag of a raster that names the run it was predicted with."""
+
+RUN_FILE = "run.json"
 
 CONTRAST_TAG = "sharpening_contrast"
 """Tag of a sharpened raster: to which power its texture is that of the prediction."""
@@ -146,7 +148,8 @@ def predict_region(
         found_by = None
         if exponent is None:
             seen = _observed_power(predicted, contrast, window, spread)
-            found_by = verdict(measured, seen, window, spread, noise)
+            usual = _usual_exponent(model_folder, predictor, dataset)
+            found_by = verdict(measured, seen, window, spread, noise, usual=usual)
             exponent = found_by.exponent
         corrected = Sharpening.of(
             watched.read,
@@ -190,6 +193,21 @@ def dataset_noise(dataset: Dataset, region: str) -> tuple[Noise, NDArray[np.floa
         usual = dataset.manifest.viirs_noise
         return usual, usual.sigma(measured)
     return noise, measured_sigma(noise, measured, *months)
+
+
+def _usual_exponent(model_folder: Path, predictor: Predictor, dataset: Dataset) -> float:
+    """To what thin evidence is drawn: the regions that the model was evaluated in, where they are alike.
+
+    They are in the dataset that it was trained on, and on any part of the simulated planet. What served in
+    one country need not in another.
+    """
+    path = model_folder / RUN_FILE
+    run = read_record(path, RunRecord) if path.is_file() else None
+    if run is None or run.usual_exponent is None:
+        return USUAL
+    simulated = dataset.manifest.source.simulated and run.source.simulated
+    alike = simulated or predictor.config.dataset_sha256 == dataset.sha256
+    return run.usual_exponent if alike else USUAL
 
 
 def _observed_power(

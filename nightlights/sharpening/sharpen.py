@@ -139,7 +139,7 @@ class Sharpening:
         sigma = noise.sigma(radiance) if sigma is None else sigma
         spread = point_spread or PointSpread()
         prior = _raised(read, contrast)
-        if exponent < 1.0:
+        if exponent != 1.0:
             smooth = cls.of(
                 partial(bicubic_part, radiance, window),
                 radiance,

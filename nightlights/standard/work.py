@@ -327,7 +327,7 @@ def keep_record(workspace: Workspace, split: str = "test") -> Path:
             f"The table cannot be kept: {'; '.join(f'{key}: {why}' for key, why in reasons.items())}.",
             f"Make it anew: nightlights standard train{f' --only {again}' if again else ''}",
         )
-    missing = [key for key in RECIPES if key != LARGER_ORACLE and table.method(key) is None]
+    missing = [key for key, recipe in RECIPES.items() if recipe.usual and table.method(key) is None]
     if missing:
         raise ModelError(
             f"The table lacks {', '.join(missing)}.",
@@ -376,7 +376,9 @@ def checked_recipes(request: StandardRequest) -> list[Recipe]:
     unknown = [key for key in request.only or () if key not in RECIPES]
     if unknown:
         raise ModelError(f"There is no recipe {unknown[0]}.", f"Recipes: {', '.join(RECIPES)}.")
-    return [recipe for recipe in RECIPES.values() if request.only is None or recipe.key in request.only]
+    if request.only is None:
+        return [recipe for recipe in RECIPES.values() if recipe.usual]
+    return [recipe for recipe in RECIPES.values() if recipe.key in request.only]
 
 
 def _differing(shipped: dict[str, str]) -> list[str]:

@@ -394,7 +394,7 @@ def test_scores_at_a_common_scale_do_not_depend_on_tiles(
     whole = scored(dataset, tmp_path, light)["model", False]
     monkeypatch.setattr(fine_scores, "_TILE", 5)
     cut = scored(dataset, tmp_path, light)["model", False]
-    assert cut.fine.model_dump() == pytest.approx(whole.fine.model_dump(), rel=1e-5)
+    assert cut.fine.model_dump() == pytest.approx(whole.fine.model_dump(), rel=1e-4)
     # Ranks are counted in bins, to which rounding may move a pixel.
     assert cut.spearman == pytest.approx(whole.spearman, abs=2e-4)
     truth, own = dataset.read_truth("east"), dataset.region("east").fine_truth
@@ -403,7 +403,7 @@ def test_scores_at_a_common_scale_do_not_depend_on_tiles(
     one, two = own.scale.averaged(shown, truth)
     known = np.isfinite(one)
     assert whole.fine.rmse == pytest.approx(np.sqrt(np.mean((one - two)[known] ** 2)), rel=1e-6)
-    assert whole.spearman == pytest.approx(spearmanr(one[known], two[known])[0], abs=2e-3)
+    assert whole.spearman == pytest.approx(spearmanr(one[known], two[known])[0], abs=5e-3)
 
 
 def test_tiles_have_around_them_what_the_pixels_of_the_raster_reach(

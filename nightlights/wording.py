@@ -25,6 +25,15 @@ def rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else round(value, digits) + 0.0
 
 
+def size(count: float) -> str:
+    """Bytes in the unit that a person would choose: "820 kB", "1.4 GB"."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
 def local_time(moment: datetime) -> str:
     """``2026-03-01 14:05`` in the time of this machine."""
     return f"{moment.astimezone():%Y-%m-%d %H:%M}"

@@ -12,10 +12,11 @@ from nightlights.experiments import list_experiments
 from nightlights.interface.jobs_view import duration
 from nightlights.interface.plots import rmse_chart
 from nightlights.interface.run_form import plan
-from nightlights.interface.training_view import curves, run_figures, size
+from nightlights.interface.training_view import curves, run_figures
 from nightlights.manifests import EpochRecord, TrainingSettings, write_record
 from nightlights.names import unused_name
 from nightlights.networks.registry import NETWORKS
+from nightlights.wording import size
 from nightlights.workspace import Workspace
 
 __all__ = ["app", "submitted"]

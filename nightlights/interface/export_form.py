@@ -13,7 +13,6 @@ from nightlights.datasets import ExportEstimate, estimate_export
 from nightlights.interface.connection import connection, is_test_server
 from nightlights.interface.earthengine_form import ask_for_composites
 from nightlights.interface.jobs_view import duration
-from nightlights.interface.training_view import size
 from nightlights.interface.truth_form import ask_for_truth
 from nightlights.manifests import ExportRequest
 from nightlights.names import unused_name
@@ -21,6 +20,7 @@ from nightlights.pipeline import make_source
 from nightlights.region_checks import check_regions, raise_first_error
 from nightlights.region_files import load_collection
 from nightlights.settings import Settings
+from nightlights.wording import size
 from nightlights.workspace import Workspace
 
 Source = Literal["simulated", "rasters", "earthengine"]

@@ -3,9 +3,8 @@
 import streamlit as st
 
 from nightlights.errors import NightlightsError
-from nightlights.firstlook import PICTURE_FILE, REGION, first_look_region, ready_made, show_ready_made
+from nightlights.firstlook import REGION, first_look_region, show_ready_made
 from nightlights.interface.job_list import jobs_to_show, show_job
-from nightlights.interface.navigation import page_link
 from nightlights.interface.prediction_choice import Target
 from nightlights.interface.state import job_store, show_error, workspace
 from nightlights.jobs.kinds import FIRST_LOOK, FirstLookRequest
@@ -38,28 +37,6 @@ def choose_first_look() -> None:
     if st.session_state.get(_AWAITED) and FIRST_LOOK in workspace().prediction_names():
         st.session_state["run"] = st.session_state.pop(_AWAITED)
         st.session_state["region"] = f"{FIRST_LOOK}/{REGION}"
-
-
-def first_picture() -> bool:
-    """Show the prediction that ships, as a picture, while the workspace holds nothing of its own.
-
-    Returns
-    -------
-    bool
-        Whether there was one to show.
-    """
-    held = set(workspace().prediction_names()) - {FIRST_LOOK} or workspace().run_names()
-    folder = None if held else ready_made()
-    if folder is None or not (folder / PICTURE_FILE).is_file():
-        return False
-    st.image(
-        str(folder / PICTURE_FILE),
-        caption="Kinshasa on the simulated planet, 11 km across, by a model that ships: Landsat by day, "
-        "VIIRS at night, and the light at 30 m that VIIRS is sharpened to. Simulated, not measured.",
-        width="stretch",
-    )
-    page_link("compare", "Look at it layer by layer")
-    return True
 
 
 def offer_first_look(model: ShippedModel) -> None:

@@ -3,9 +3,13 @@
 import streamlit as st
 
 from nightlights.interface.navigation import pages
-from nightlights.interface.theme import style
+from nightlights.interface.theme import ICON, style
+from nightlights.interface.warming import warm_maps
 
-st.set_page_config(page_title="Earth at Night in HD", page_icon="🌃", layout="wide")
+st.set_page_config(page_title="Earth at Night in HD", page_icon=ICON, layout="wide")
 current = st.navigation(pages(), position="top")
 style()
-current.run()
+try:
+    current.run()
+finally:
+    warm_maps()

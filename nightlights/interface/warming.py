@@ -4,7 +4,7 @@ import threading
 from functools import cache
 from typing import Final
 
-DELAY_S: Final = 1.5
+DELAY_S: Final = 3.0
 """How long after the first page: the browser has drawn it by then, pictures included."""
 
 

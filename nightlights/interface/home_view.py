@@ -38,7 +38,9 @@ def show_story(space: Workspace, overview: Overview, pictured: bool) -> None:
         "runs": overview.runs,
         "predictions": overview.predictions,
     }
-    for column, (kind, count) in zip(st.columns(4), counts.items(), strict=True):
+    # On a telephone two stand side by side, see theme.py.
+    columns = st.container(key="home-counts").columns(4)
+    for column, (kind, count) in zip(columns, counts.items(), strict=True):
         with column, st.container(border=True, height="stretch"):
             st.metric(kind.capitalize(), f"{count:,}")
             st.caption(overview.newest.get(kind, "none yet"))

@@ -49,6 +49,10 @@ _CSS: Final = """
   .nl-first .nl-day img { aspect-ratio: 2; object-fit: cover; }
   .nl-first-words { grid-template-columns: minmax(0, 1fr); }
   .block-container, [data-testid="stMainBlockContainer"] { padding-left: 0.8rem; padding-right: 0.8rem; }
+  .st-key-home-counts [data-testid="stHorizontalBlock"] {
+    display: grid; grid-template-columns: repeat(2, minmax(0, 1fr));
+  }
+  .st-key-home-counts [data-testid="stColumn"] { min-width: 0; width: auto; }
   /* Compare: run, region and layer stand above the map, everything else below it. */
   .st-key-compare-sides [data-testid="stColumn"]:has(.st-key-compare-choice),
   [data-testid="stColumn"] > [data-testid="stVerticalBlock"]:has(> * > .st-key-compare-choice) {

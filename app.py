@@ -8,6 +8,7 @@ import streamlit as st
 
 from nightlights.environment import load_environment
 from nightlights.interface.routes import MAIN_SCRIPT, routes
+from nightlights.interface.warming import lifespan
 
 load_environment()
-app = st.App(MAIN_SCRIPT, routes=routes())
+app = st.App(MAIN_SCRIPT, routes=routes(), lifespan=lifespan)

@@ -5,7 +5,7 @@ import runpy
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 
 from nightlights.firstlook import pictures_of, ready_made
 from nightlights.interface.routes import routes
+from nightlights.interface.warming import Warming
 from nightlights.workspace import Workspace
 
 __all__ = ["app"]
@@ -112,14 +113,43 @@ def test_the_pictures_show_the_prediction_that_ships() -> None:
         assert difference.mean() < (0.5 if shown == "night" else 8), shown
 
 
-def test_importing_the_maps_waits_until_the_first_page_is_there() -> None:
+def test_maps_are_imported_piece_by_piece_while_no_page_is_waited_for() -> None:
+    now, done, waited = [100.0], [], []
+    # A page begins during the second wait, 1 s before it would be over.
+    pages = {1: 1.0}
+
+    def wait(seconds: float) -> None:
+        early = pages.pop(len(waited), 0.0)
+        waited.append(seconds)
+        now[0] += seconds - early
+        if early:
+            warming.page_begins()
+            now[0] += early
+
+    def piece(name: str, seconds: float) -> Callable[[], None]:
+        def work() -> None:
+            now[0] += seconds
+            done.append((name, now[0]))
+            if name == "first":
+                warming.page_begins()
+
+        return work
+
+    warming = Warming(3.0, lambda: now[0], wait)
+    warming.run([piece("first", 1.0), piece("second", 1.0), piece("third", 1.0)])
+    # 3 s after the start; 3 s after the page that began at 106; at once, as nothing has happened since.
+    assert done == [("first", 104.0), ("second", 110.0), ("third", 111.0)]
+    assert waited == [3.0, 3.0, 2.0]
+
+
+def test_the_pieces_are_modules_and_leave_little_of_geemap_to_import() -> None:
     code = (
-        "import sys, threading; from nightlights.interface.routes import routes; routes();"
-        "from nightlights.interface import warming; timer = warming.warm_maps();"
-        "assert timer is warming.warm_maps() and timer.daemon;"
-        "print('geemap' in sys.modules, timer.interval >= 1)"
+        "import importlib, sys; from nightlights.interface.warming import LIBRARIES;"
+        "assert 'folium' not in sys.modules; [importlib.import_module(name) for name in LIBRARIES];"
+        "print('geemap' in sys.modules, 'folium' in sys.modules, 'streamlit_folium' in sys.modules)"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT
     )
-    assert result.stdout.split() == ["False", "True"]
+    # Where streamlit_folium is imported by another thread than a page's, no map is ever shown.
+    assert result.stdout.split() == ["False", "True", "False"]

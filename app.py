@@ -7,7 +7,8 @@ tiles and the map's scripts to Streamlit's own routes.
 import streamlit as st
 
 from nightlights.environment import load_environment
-from nightlights.interface.routes import MAIN_SCRIPT, lifespan, routes
+from nightlights.interface.routes import MAIN_SCRIPT, routes
+from nightlights.interface.warming import lifespan
 
 load_environment()
 app = st.App(MAIN_SCRIPT, routes=routes(), lifespan=lifespan)

@@ -170,9 +170,8 @@ def find_example(name: str) -> Example:
 def next_commands(example: Example, dataset: str) -> tuple[str, ...]:
     """What to do with the dataset, as command lines."""
     region = next(region.name for region in example.regions if region.role == "evaluate")
-    training = "--network pixel --first-output mean-radiance"
     return (
-        f"nightlights train --dataset {dataset} {training} --run {dataset}",
+        f"nightlights train --dataset {dataset} --run {dataset}",
         f"nightlights predict --run {dataset} --region {region}",
         "nightlights app",
     )

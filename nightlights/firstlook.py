@@ -6,28 +6,32 @@ not, a job makes it.
 
 import shutil
 from pathlib import Path
-from typing import Final
-
-from shapely import box
+from typing import TYPE_CHECKING, Final
 
 from nightlights.errors import NewerVersionError, NightlightsError
 from nightlights.files import replacing_folder
-from nightlights.jobs.kinds import FIRST_LOOK, FirstLookRequest
 from nightlights.manifests import PredictionRecord, PredictionRequest, read_record
-from nightlights.pipeline import predict
 from nightlights.progress import Progress
-from nightlights.regions import Region
-from nightlights.shipped import models_folder, shipped_model
+from nightlights.shipped import FIRST_LOOK, models_folder, shipped_model
 from nightlights.workspace import Workspace
+
+if TYPE_CHECKING:
+    from nightlights.jobs.kinds import FirstLookRequest
+    from nightlights.regions import Region
 
 _LONGITUDE, _LATITUDE, _SIDE_DEGREES = 15.31, -4.33, 0.1
 REGION: Final = "kinshasa"
-PICTURE_FILE: Final = "picture.png"
+PICTURES: Final = {"day": "day.webp", "night": "night.png", "sharpened": "sharpened.webp"}
+"""Daytime, VIIRS and sharpened light as small pictures: what is shown to the names of their files."""
 _PREDICTION_FILE: Final = "prediction.json"
 
 
-def first_look_region() -> Region:
+def first_look_region() -> "Region":
     """A tenth of a degree of Kinshasa."""
+    from shapely import box
+
+    from nightlights.regions import Region
+
     west, south = _LONGITUDE - _SIDE_DEGREES / 2, _LATITUDE - _SIDE_DEGREES / 2
     return Region(REGION, "predict", box(west, south, west + _SIDE_DEGREES, south + _SIDE_DEGREES))
 
@@ -41,6 +45,12 @@ def ready_made() -> Path | None:
         return None
     whole = all((folder / file).is_file() for file in record.layers.values())
     return folder if whole and shipped_model(record.run) is not None else None
+
+
+def pictures_of(folder: Path) -> dict[str, Path] | None:
+    """The pictures of the prediction in ``folder``, by what they show; None unless all are there."""
+    paths = {shown: folder / file for shown, file in PICTURES.items()}
+    return paths if all(path.is_file() for path in paths.values()) else None
 
 
 def show_ready_made(workspace: Workspace) -> PredictionRecord | None:
@@ -58,13 +68,13 @@ def show_ready_made(workspace: Workspace) -> PredictionRecord | None:
     target = workspace.prediction_folder(FIRST_LOOK)
     with replacing_folder(target) as unfinished:
         for path in folder.iterdir():
-            if path.name != PICTURE_FILE:
+            if path.name not in PICTURES.values():
                 shutil.copyfile(path, unfinished / path.name)
     return read_record(target / _PREDICTION_FILE, PredictionRecord)
 
 
 def run_first_look(
-    workspace: Workspace, request: FirstLookRequest, progress: Progress, *, resume: bool
+    workspace: Workspace, request: "FirstLookRequest", progress: Progress, *, resume: bool
 ) -> None:
     """Handle a first look: make the imagery unless it is there, and predict it.
 
@@ -77,6 +87,7 @@ def run_first_look(
     """
     from nightlights.datasets import Dataset, export_dataset
     from nightlights.manifests import ExportRequest
+    from nightlights.pipeline import predict
     from nightlights.sources.simulated import SimulatedSource
 
     try:

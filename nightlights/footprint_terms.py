@@ -6,7 +6,6 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, model_validator
-from scipy.ndimage import uniform_filter1d
 
 from nightlights.grid import Window
 from nightlights.records import Record
@@ -76,6 +75,9 @@ class Term(Record):
 
 def box_mean(image: NDArray[Any], width: int) -> NDArray[Any]:
     """Mean over the square of ``width`` pixels around each, as far as it lies within the image."""
+    # Every record imports this module, and scipy takes a quarter of a second.
+    from scipy.ndimage import uniform_filter1d
+
     result = image
     for axis, side in enumerate(image.shape):
         places = np.arange(side)

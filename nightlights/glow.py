@@ -22,7 +22,7 @@ from nightlights.datasets import Dataset
 from nightlights.glow_operator import GLOW_TRUNCATE_SIGMAS
 from nightlights.glow_records import GlowEstimate
 from nightlights.grid import FINE_PER_VIIRS, Window
-from nightlights.manifests import DatasetRegion
+from nightlights.manifests import DatasetRegion, write_record
 from nightlights.observation import DEFAULT_FWHM_M, LARGEST_GLOW_SHARE, PointSpread
 from nightlights.progress import NoProgress, Progress
 
@@ -186,6 +186,19 @@ def glow_of_dataset(dataset: Dataset, progress: Progress | None = None, *, seed:
         if found.supported:
             return found.model_copy(update={"ground": "water"})
     return estimate_glow(measured, windows, fwhm_m=width, seed=seed)
+
+
+def record_glow(dataset: Dataset, found: GlowEstimate) -> None:
+    """Use the glow ``found`` for everything that is made of the dataset from now on; none unless supported.
+
+    Raises
+    ------
+    WorkspaceError
+        When the manifest cannot be written.
+    """
+    changed: dict[str, float] = {"glow_share": found.share if found.supported else 0.0}
+    changed |= {"glow_fwhm_m": found.fwhm_m} if found.supported else {}
+    write_record(dataset.path("dataset.json"), dataset.manifest.model_copy(update=changed))
 
 
 def _band(dataset: Dataset, wavelength_um: float) -> int | None:

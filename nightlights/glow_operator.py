@@ -14,7 +14,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf
 
 from nightlights.grid import FINE_PER_VIIRS
 
@@ -44,6 +43,9 @@ def glow_weights(sigma: float) -> NDArray[np.float64]:
     sigma:
         Standard deviation of the glow in VIIRS pixels, at least 1.
     """
+    # Every record imports this module, and scipy takes a quarter of a second.
+    from scipy.special import erf
+
     reach = glow_reach(sigma)
     distance = np.arange(-reach, reach + 1)
     scale = math.sqrt(2 * (sigma**2 - _SHARING_VARIANCE))

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from nightlights.bands import RadianceTransform
 from nightlights.grid import FINE_PER_VIIRS, Window
@@ -50,6 +49,9 @@ class MeasuredInput:
         transform: RadianceTransform,
         smoothing: float = VIIRS_SMOOTHING,
     ) -> None:
+        # The pages import this module, and scipy takes a quarter of a second.
+        from scipy.ndimage import gaussian_filter
+
         if measured.shape != outer.shape:
             raise ValueError(f"VIIRS of shape {measured.shape} does not cover a window of {outer.shape}")
         self.outer = outer

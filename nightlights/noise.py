@@ -12,7 +12,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.ndimage import gaussian_filter
 
 from nightlights.records import Record
 
@@ -68,6 +67,9 @@ class Noise(Record):
         numpy.ndarray
             float64, same shape, nW/cm2/sr, without gaps.
         """
+        # scipy takes a quarter of a second, and every record imports this module.
+        from scipy.ndimage import gaussian_filter
+
         known = np.isfinite(measured)
         light = np.where(known, np.maximum(measured, 0), 0.0).astype(np.float64)
         weight = gaussian_filter(known.astype(np.float64), _SMOOTHING, mode="constant")

@@ -20,7 +20,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import erf
 
 from nightlights.errors import SettingsError
 from nightlights.glow_operator import GlowOperator, glow_reach
@@ -148,6 +147,9 @@ def footprint_weights(sigma: float) -> NDArray[np.float64]:
     numpy.ndarray
         float64, shape (16 x (2 m + 1),) where m is the margin in VIIRS pixels.
     """
+    # Every record imports this module, and scipy takes a quarter of a second.
+    from scipy.special import erf
+
     margin = math.ceil(TRUNCATE_SIGMAS * sigma / FINE_PER_VIIRS)
     length = FINE_PER_VIIRS * (2 * margin + 1)
     distance = np.arange(length) - (length - 1) / 2

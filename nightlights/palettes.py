@@ -24,6 +24,18 @@ ROLE_COLOURS: Final[dict[Role, str]] = {"train": "#f2b632", "evaluate": "#4aa8ff
 
 NO_ROLE_COLOUR: Final = "#c9d1e0"
 
+ON_LIGHT: Final = {
+    "#f2b632": "#8a6100",
+    "#ffb23e": "#955a00",
+    "#4aa8ff": "#1f6fc4",
+    "#ff5fc0": "#c2267f",
+    "#7ed5b0": "#23784f",
+    "#b99cff": "#6f4fd0",
+    "#f2919a": "#b0404c",
+    "#c9d1e0": "#5b6577",
+}
+"""Colours of lines and words on the night theme to those of the same hue for the light one."""
+
 RADIANCE_LOW: Final = 0.2
 """Radiance in nW/cm2/sr drawn black on the logarithmic scale: about the noise floor of VIIRS."""
 RADIANCE_HIGH: Final = 100.0

@@ -14,6 +14,8 @@ from nightlights.manifests import ModelConfig, RunRecord, read_record
 from nightlights.workspace import Workspace
 
 PREFIX: Final = "shipped-"
+FIRST_LOOK: Final = "first-look"
+"""Name of the folder, dataset and prediction of a first look."""
 MODELS_VARIABLE: Final = "NIGHTLIGHTS_MODELS"
 """Environment variable with another folder of models."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from nightlights.scores import (
     BICUBIC,
@@ -12,6 +12,9 @@ from nightlights.scores import (
     SharpeningRecord,
     Verdict,
 )
+
+if TYPE_CHECKING:
+    from nightlights.glow_records import GlowEstimate
 
 FIRST_OUTPUT: Final = (
     "What the network predicts before the first step. As drawn: what its random first weights give, some "
@@ -30,6 +33,31 @@ def counted(count: int, noun: str) -> str:
 def rounded(value: float | None, digits: int) -> float | None:
     """``value`` with so many digits after the point; never the ``-0`` that a small negative one rounds to."""
     return None if value is None else round(value, digits) + 0.0
+
+
+def size(count: float) -> str:
+    """Bytes in the unit that a person would choose: "820 kB", "1.4 GB"."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def glow_words(found: "GlowEstimate") -> str:
+    """What was estimated of the glow of VIIRS, with intervals and units, or why there is none."""
+    if not found.supported:
+        return f"No glow. {found.reason}"
+    words = (
+        f"Fraction of light in the glow: {100 * found.share:.0f} % "
+        f"({100 * found.share_lower:.0f} to {100 * found.share_upper:.0f} %). "
+        f"Full width at half maximum: {found.fwhm_m / 1000:.1f} km "
+        f"({found.fwhm_lower_m / 1000:.1f} to {found.fwhm_upper_m / 1000:.1f} km). "
+        f"From {found.dark_pixels:,} VIIRS pixels of {found.ground}; 95 % intervals."
+    )
+    if found.ground == "water":
+        return words
+    return f"{words} Light of streets and villages counts as glow: an upper bound."
 
 
 def local_time(moment: datetime) -> str:

@@ -8,6 +8,7 @@ from nightlights.interface import dataset_view
 from nightlights.interface.choices import chosen, chosen_before
 from nightlights.interface.export_form import ask_for_export, export_is_simulated, plan_export
 from nightlights.interface.export_progress import region_progress
+from nightlights.interface.glow_panel import glow_panel
 from nightlights.interface.import_form import import_panel
 from nightlights.interface.job_list import jobs_to_show, show_job
 from nightlights.interface.navigation import page_link
@@ -83,6 +84,7 @@ def show_dataset(manifest: DatasetManifest) -> None:
     st.markdown("#### Regions")
     dataset_view.region_table(manifest)
     dataset_view.truth_words(manifest)
+    glow_panel(manifest)
     dataset_view.delete_dataset(manifest.name)
 
 

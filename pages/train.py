@@ -15,11 +15,10 @@ from nightlights.interface.run_form import (
     ask_for_run,
     default_settings,
     machine,
-    plan,
-    plan_sentence,
     what_is_impossible,
 )
 from nightlights.interface.state import job_store, page_header, show_error, workspace
+from nightlights.interface.training_plan import plan, plan_sentence
 from nightlights.interface.training_view import STAY_IN_VIEW, curves, run_figures
 from nightlights.manifests import DatasetManifest, RunRecord, read_record
 

@@ -237,7 +237,8 @@ def test_the_command_tells_sources_and_what_comes_next(
     assert main(["example", "elbonia", *place, "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["dataset"]["source"]["attribution"] == [NIGHT.attribution, DAY.attribution]
-    assert answer["next"][0].startswith("nightlights train --dataset elbonia")
+    # The default recipe: level and texture, guided.
+    assert answer["next"][0] == "nightlights train --dataset elbonia --run elbonia"
     server.files.clear()
     assert main(["example", "elbonia", "--dataset", "again", *place]) == 0
     assert main(["example", "atlantis", *place]) == 2

@@ -3,18 +3,23 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from data_samples import AnalyticSource, region
 from numpy.typing import NDArray
+from pages_workspace import app
 
 from nightlights.bands import LANDSAT_BANDS
 from nightlights.cli import main
 from nightlights.datasets import Dataset, export_dataset
 from nightlights.export_state import fingerprint
 from nightlights.glow import estimate_glow, glow_of_dataset
+from nightlights.glow_records import GlowEstimate
 from nightlights.grid import FINE_PER_VIIRS, Window
+from nightlights.interface.background import background
+from nightlights.interface.glow_panel import glow_question
 from nightlights.manifests import DatasetManifest, ExportRequest, SourceRecord, read_record
 from nightlights.observation import ObservationOperator, PointSpread
 from nightlights.pipeline import make_source
@@ -22,7 +27,10 @@ from nightlights.progress import NoProgress
 from nightlights.region_files import save_collection
 from nightlights.regions import RegionCollection
 from nightlights.sources.simulated import SimulatedSource
+from nightlights.wording import glow_words
 from nightlights.workspace import Workspace
+
+__all__ = ["app"]
 
 Floats = NDArray[np.float64]
 LATER = ("glow_share", "glow_fwhm_m", "noise_share", "width_factor")
@@ -133,6 +141,41 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
         source = _Coast(PointSpread(742.0, share, 6_000.0))
         export_dataset(place, request, source, [region("coast", WINDOW)], NoProgress())
     return place
+
+
+def test_the_page_estimates_records_and_removes_the_glow(app: Any, workspace: Workspace) -> None:
+    def press(label: str) -> None:
+        next(button for button in page.button if button.label == label).click().run()
+
+    def labels() -> set[str]:
+        return {button.label for button in page.button if "glow" in button.label}
+
+    def estimate(name: str) -> GlowEstimate:
+        future = background().peek(glow_question(Dataset.open(workspace, name).manifest))
+        assert future is not None
+        result: GlowEstimate = future.result(timeout=120)
+        return result
+
+    page = app("imagery", workspace, dataset="glowing")
+    assert labels() == {"Estimate the glow"}
+    press("Estimate the glow")
+    found = estimate("glowing")
+    page.run()
+    stated = next(each.value for each in page.markdown if "Fraction of light in the glow" in each.value)
+    assert stated == glow_words(found) and "95 % intervals" in stated and " km (" in stated
+    assert labels() == {"Record the glow"}
+    press("Record the glow")
+    kept = Dataset.open(workspace, "glowing").manifest
+    assert (kept.glow_share, kept.glow_fwhm_m) == (found.share, found.fwhm_m)
+    assert any(f"Recorded: **{100 * found.share:.0f} %**" in each.value for each in page.markdown)
+    assert labels() == {"Remove the glow"}
+    press("Remove the glow")
+    assert Dataset.open(workspace, "glowing").manifest.glow_share == 0
+    page = app("imagery", workspace, dataset="plain")
+    press("Estimate the glow")
+    assert not estimate("plain").supported
+    page.run()
+    assert any(each.value.startswith("No glow. ") for each in page.markdown) and not labels()
 
 
 def test_a_dataset_gives_its_glow_and_keeps_it(

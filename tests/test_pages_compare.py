@@ -387,6 +387,10 @@ def test_a_fresh_workspace_shows_the_prediction_that_ships_at_once(
     fresh = Workspace.open(tmp_path / "new")
     page = app("compare", fresh)
     assert page.selectbox(key="region").value == "first-look/kinshasa"
+    # Before and after, side by side; whoever reloads the page finds the same.
+    assert [layer.name for layer in maps[-1]["layers"]] == ["VIIRS", "Predicted"]
+    assert maps[-1]["swipe"] == ("VIIRS", "Predicted")
+    assert app("compare", fresh).selectbox(key="region").value == "first-look/kinshasa"
     assert not [button for button in page.button if button.label == "Show me a prediction"]
     assert fresh.prediction_names() == ["first-look"] and not submitted
     # Whoever has something of their own is not given it.

@@ -17,7 +17,7 @@ from nightlights.interface.job_list import jobs_to_show
 from nightlights.interface.legends import nice_limit
 from nightlights.interface.plots import radiance_histogram
 from nightlights.jobs import JobStore
-from nightlights.manifests import TruthRequest, write_record
+from nightlights.manifests import ExportRequest, TruthRequest, write_record
 from nightlights.region_files import load_collection
 from nightlights.workspace import Workspace
 
@@ -61,6 +61,33 @@ def test_the_estimate_stands_beside_export_and_a_click_submits_the_form(
         7,
         None,
     )
+
+
+def test_the_instrument_over_the_planet_can_be_varied_and_its_defaults_change_nothing(
+    app: Any, space: Workspace, submitted: list[Any]
+) -> None:
+    add_regions(space)
+    page = app("imagery", space)
+
+    def export() -> ExportRequest:
+        next(button for button in page.button if button.label == "Export").click().run()
+        request: ExportRequest = submitted[-1][1]
+        return request
+
+    usual = ExportRequest(dataset="cities", regions="cities")
+    fields = ("noise_share", "width_factor", "glow_share", "glow_fwhm_m")
+    assert [getattr(export(), name) for name in fields] == [getattr(usual, name) for name in fields]
+    assert page.number_input(key="export_glow_fwhm").disabled
+    for name, value in (("noise", 10.0), ("width_factor", 1.1), ("glow", 15.0)):
+        page.number_input(key=f"export_{name}").set_value(value)
+    page.run()
+    page.number_input(key="export_glow_fwhm").set_value(6000.0).run()
+    assert [getattr(export(), name) for name in fields] == [0.1, 1.1, 0.15, 6000.0]
+    # Without a glow its width is that of a request that says nothing of it.
+    page.number_input(key="export_glow").set_value(0.0).run()
+    assert export().glow == usual.glow
+    labels = {each.label for each in page.number_input}
+    assert {"Noise of VIIRS (% of the light)", "Width of the glow (m)"} <= labels
 
 
 def test_bands_that_are_left_out_are_left_out_of_the_request(

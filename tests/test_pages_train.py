@@ -1,21 +1,24 @@
 """The Train page: the form, its presets, the plan, the curves and how a run stands."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
-from pages_workspace import add_dataset, add_job, add_run, app, submitted
+from pages_workspace import CREATED, add_dataset, add_job, add_run, app, submitted
 
 from nightlights.commands import train
+from nightlights.devices import Device
 from nightlights.experiments import list_experiments
 from nightlights.interface.jobs_view import duration
 from nightlights.interface.plots import rmse_chart
-from nightlights.interface.run_form import plan
-from nightlights.interface.training_view import curves, run_figures, size
-from nightlights.manifests import EpochRecord, TrainingSettings, write_record
+from nightlights.interface.training_plan import plan, plan_sentence
+from nightlights.interface.training_view import curves, run_figures
+from nightlights.manifests import EpochRecord, PartRecord, TrainingSettings, write_record
 from nightlights.names import unused_name
 from nightlights.networks.registry import NETWORKS
+from nightlights.wording import size
 from nightlights.workspace import Workspace
 
 __all__ = ["app", "submitted"]
@@ -145,6 +148,9 @@ def test_what_bounds_the_light_reaches_the_request_and_is_shut_where_a_network_c
     page.selectbox(key="train_guide").set_value("footprint regression").run()
     page.selectbox(key="train_network").set_value("footprint-regression").run()
     assert page.selectbox(key="train_guide").disabled
+    stated = next(each.value for each in page.caption if "Level, " in each.value)
+    assert "Level, Footprint regression: fitted in seconds" in stated and "3 pixel networks" in stated
+    page.number_input(key="train_texture_networks").set_value(0).run()
     assert any("Fitted** in seconds" in caption.value for caption in page.caption)
     page.selectbox(key="train_network").set_value("study-unet").run()
     press(page, "Train")
@@ -262,6 +268,39 @@ def test_the_plan_counts_steps_and_takes_the_speed_of_a_run_like_it(space: Works
     assert plan(settings, 3, [run]).seconds == pytest.approx(90 / trained * 90 * 10)
     other = settings.model_copy(update={"network": "unet"})
     assert plan(other, 3, [run]).seconds is None
+
+
+def test_the_plan_says_what_every_part_of_a_run_does_and_how_long_it_takes(space: Workspace) -> None:
+    cpu = Device("CPU", "a processor", 2**33)
+    settings = TrainingSettings(epochs=10, patches_per_region=30, batch_size=16, texture_networks=3)
+    unknown = plan(settings, 3, [])
+    said = plan_sentence(unknown, cpu)
+    title = NETWORKS[settings.network].title
+    assert f"Level, {title}: **10 epochs** of 90 patches in 6 steps" in said
+    assert "**3 pixel networks** one after the other, each as many epochs" in said
+    assert "Time known after the first epoch" in said and unknown.seconds is None
+    # A run of the level alone has its speed; texture networks are taken to be twice as quick.
+    alone = add_run(space)
+    work = plan(settings, 3, [alone])
+    level = 90 / (6 * alone.settings.patches_per_region * 2) * 90 * 10
+    assert work.level_seconds == pytest.approx(level) and work.texture_seconds == pytest.approx(level / 2)
+    assert work.seconds == pytest.approx(level * 2.5)
+    # A run of both parts knows better; its own seconds are those of all parts.
+    parts = [
+        PartRecord(part="level", network=alone.settings.network, seconds=60),
+        PartRecord(part="texture", network="pixel", networks=2, seconds=30),
+    ]
+    both = alone.model_copy(update={"name": "both", "parts": parts, "created": CREATED + timedelta(days=1)})
+    work = plan(settings, 3, [alone, both])
+    assert work.level_seconds == pytest.approx(level * 60 / 90)
+    assert work.texture_seconds == pytest.approx(level * 15 / 90)
+    said = plan_sentence(work, cpu)
+    assert f"**{duration(level * 105 / 90)}**" in said and "as fast as both" in said and "on the CPU" in said
+    # Of a regression with texture networks, they are what takes the time.
+    fitted = plan(settings.model_copy(update={"network": "footprint-regression"}), 3, [both])
+    assert fitted.seconds == pytest.approx(level * 45 / 90)
+    assert "fitted in seconds" in plan_sentence(fitted, cpu)
+    assert "**10 epochs**" in plan_sentence(fitted, cpu)
 
 
 def test_a_run_that_was_trained_on_the_truth_says_so_where_runs_are_listed(space: Workspace) -> None:

@@ -1,5 +1,8 @@
 """The palettes are even, in order and centred; checked with a CIELAB of our own."""
 
+import tomllib
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +11,7 @@ from numpy.typing import NDArray
 
 from nightlights import palettes
 from nightlights.errors import SettingsError
+from nightlights.interface.plots import LINES
 
 
 def lab(colours: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -93,3 +97,20 @@ def test_plotly_scale_spans_the_palette() -> None:
     assert palettes.RADIANCE_STOPS[-1][0] == 1.0
     assert palettes.role_colour("train") == palettes.ROLE_COLOURS["train"]
     assert palettes.role_colour("none of them") not in palettes.ROLE_COLOURS.values()
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance after WCAG 2."""
+    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_lines_and_roles_can_be_read_on_the_light_theme() -> None:
+    theme = tomllib.loads((Path(__file__).parent.parent / ".streamlit" / "config.toml").read_text())["theme"]
+    paper = _luminance(theme["light"]["backgroundColor"])
+    assert {*LINES, *palettes.ROLE_COLOURS.values(), palettes.NO_ROLE_COLOUR} <= set(palettes.ON_LIGHT)
+    for colour in palettes.ON_LIGHT.values():
+        assert (paper + 0.05) / (_luminance(colour) + 0.05) >= 4.5, colour

@@ -1,6 +1,6 @@
 """``nightlights datasets``: what has been exported or imported."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -14,9 +14,6 @@ from nightlights.commands.options import (
     writable_workspace,
 )
 from nightlights.commands.output import confirm, print_json, print_table, say
-
-if TYPE_CHECKING:
-    from nightlights.glow_records import GlowEstimate
 
 app = typer.Typer(
     help="Datasets: list, show, import, glow, delete.", no_args_is_help=True, add_completion=False
@@ -93,9 +90,9 @@ def glow(
     from nightlights.commands.work import check_unused
     from nightlights.datasets import Dataset
     from nightlights.errors import SettingsError
-    from nightlights.glow import glow_of_dataset
+    from nightlights.glow import glow_of_dataset, record_glow
     from nightlights.glow_records import GlowEstimate
-    from nightlights.manifests import write_record
+    from nightlights.wording import glow_words
 
     if record and remove:
         raise SettingsError("--record and --remove exclude each other.", "Give one of them.")
@@ -104,35 +101,16 @@ def glow(
     found = GlowEstimate() if remove else glow_of_dataset(dataset)
     if record or remove:
         check_unused(place, f"datasets/{name}")
-        changed = {"glow_share": found.share if found.supported else 0.0}
-        changed |= {"glow_fwhm_m": found.fwhm_m} if found.supported else {}
-        write_record(dataset.path("dataset.json"), dataset.manifest.model_copy(update=changed))
+        record_glow(dataset, found)
     if json:
         print_json(found.model_dump(mode="json"))
         return
     if not remove:
-        say(_glow_in_words(found))
+        say(glow_words(found))
     if record or remove:
         say(f"The dataset {name} has {'a' if found.supported else 'no'} glow from now on.")
     elif found.supported:
         say(f"To use it: nightlights datasets glow {name} --record")
-
-
-def _glow_in_words(found: "GlowEstimate") -> str:
-    if not found.supported:
-        return f"No glow. {found.reason}"
-    return (
-        f"Fraction of light in the glow: {100 * found.share:.0f} % "
-        f"({100 * found.share_lower:.0f} to {100 * found.share_upper:.0f} %). "
-        f"Full width at half maximum: {found.fwhm_m / 1000:.1f} km "
-        f"({found.fwhm_lower_m / 1000:.1f} to {found.fwhm_upper_m / 1000:.1f} km). "
-        f"From {found.dark_pixels:,} VIIRS pixels of {found.ground}; 95 % intervals."
-        + (
-            ""
-            if found.ground == "water"
-            else " Light of streets and villages counts as glow: an upper bound."
-        )
-    )
 
 
 @app.command("delete")

@@ -38,8 +38,10 @@ def demo(
 ) -> None:
     """Run the whole loop on the simulated planet: regions, export, training, scores, prediction, table.
 
-    What an earlier demo finished is not done again. Without --workspace, everything lies in a folder named
-    demo in the workspace. Exit code 1 when the network does not beat both baselines on the held-out cities.
+    Takes some minutes on two CPU cores and needs no network. What an earlier demo finished is kept.
+
+    Without --workspace, results are in the folder demo of the workspace; nightlights app shows them with
+    --workspace and that folder. Exit code 1: the network did not beat both baselines on the held-out cities.
     """
     from nightlights.workspace import Workspace
 

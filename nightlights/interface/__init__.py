@@ -19,10 +19,10 @@ top to bottom at every click, so it holds no state of its own::
 - :mod:`~nightlights.interface.state`: the workspace, settings, jobs, messages that survive a rerun
   (``flash``), errors, the header. Every page calls ``page_header`` first; it says SIMULATED where that holds.
 - :mod:`~nightlights.interface.navigation`: the pages by key; ``page_link("train", "Train a network")``.
-- :mod:`~nightlights.interface.map_view`: ``base_map(...)`` is a geemap map that needs no network;
-  ``show_map(map, key, ...)`` draws it. The base map must be the same at every run of the page; what moves
-  (raster layers, swipe, legends, outlines, regions, the place to fly to) is given to ``show_map`` and
-  reaches the living map without a remount.
+- :mod:`~nightlights.interface.map_view`: ``base_map(...)`` is a map that needs no network, geemap's
+  where regions are drawn; ``show_map(map, key, ...)`` draws it. The base map must be the same at every run
+  of the page; what moves (raster layers, swipe, legends, outlines, regions, the place to fly to) is given
+  to ``show_map`` and reaches the living map without a remount.
 - :mod:`~nightlights.interface.tiles`: ``tile_url(...)`` for the rasters of datasets and predictions.
 - :mod:`~nightlights.interface.plots`: ``show_chart(figure, key)``, ``rmse_chart``, ``radiance_histogram``.
 - :mod:`~nightlights.interface.jobs_view`: ``job_card(job_id)`` follows a background job.

@@ -1,4 +1,4 @@
-"""The base of every map: geemap's map with scripts that come from this server.
+"""The base of every map, geemap's where regions are drawn, with scripts that come from this server.
 
 Kept apart from :mod:`~nightlights.interface.map_view`, which pages import: folium and geemap take seconds.
 """
@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import cache
 from typing import Any, Final
 
 import folium
@@ -24,13 +23,27 @@ MINIMUM_ZOOM: Final = 2
 MAXIMUM_ZOOM: Final = 16
 """Analysis pixels of 29 m are about 12 screen pixels wide there."""
 
+_ESRI: Final = "https://server.arcgisonline.com/ArcGIS/rest/services"
 _BASEMAPS: Final = (
-    ("OpenStreetMap", "OpenStreetMap"),
-    ("Satellite (Esri)", "Esri.WorldImagery"),
-    ("Streets (Esri)", "Esri.WorldStreetMap"),
-    ("Dark (CARTO)", "CartoDB.DarkMatter"),
+    Basemap(
+        "OpenStreetMap",
+        url="https://tile.openstreetmap.org/{z}/{x}/{y}.png",
+        attribution='&copy; <a href="https://www.openstreetmap.org/copyright">OpenStreetMap</a> contributors',
+    ),
+    Basemap(
+        "Satellite (Esri)",
+        url=f"{_ESRI}/World_Imagery/MapServer/tile/{{z}}/{{y}}/{{x}}",
+        attribution="&copy; Esri, Maxar, Earthstar Geographics and the GIS User Community",
+        max_zoom=18,
+    ),
+    Basemap(
+        "Streets (Esri)",
+        url=f"{_ESRI}/World_Street_Map/MapServer/tile/{{z}}/{{y}}/{{x}}",
+        attribution="&copy; Esri, HERE, Garmin, USGS and the GIS User Community",
+        max_zoom=18,
+    ),
 )
-"""Title in the layer menu, and geemap's name of the basemap."""
+"""The usual basemaps that need no key, as their providers publish them (xyzservices lists the same)."""
 
 
 def script_json(value: Any) -> str:
@@ -81,25 +94,6 @@ def warm() -> None:
     build((0.0, 0.0), 2, draw=True, keep_view=None, basemaps=(), place_names=False)
 
 
-@cache
-def _online_basemaps() -> tuple[Basemap, ...]:
-    known = _geemap().basemaps
-    found = []
-    for title, name in _BASEMAPS:
-        layer = known.get(name)
-        if layer is not None:
-            options = getattr(layer, "options", {})
-            found.append(
-                Basemap(
-                    title,
-                    url=str(layer.tiles),
-                    attribution=str(options.get("attribution") or ""),
-                    max_zoom=int(options.get("max_zoom") or 18),
-                )
-            )
-    return tuple(found)
-
-
 def build(
     center: tuple[float, float],
     zoom: int,
@@ -109,20 +103,22 @@ def build(
     place_names: bool,
 ) -> Any:
     """The map; see :func:`nightlights.interface.map_view.base_map`."""
-    element = _geemap().Map(
-        center=list(center),
-        zoom=zoom,
-        ee_initialize=False,
-        search_control=False,
-        basemap=None,
-        plugin_Draw=False,
-        plugin_Fullscreen=False,
-        plugin_LayerControl=False,
-        max_zoom=MAXIMUM_ZOOM,
-        world_copy_jump=True,
-        zoom_snap=0.5,
-    )
-    if draw:
+    options = {"max_zoom": MAXIMUM_ZOOM, "world_copy_jump": True, "zoom_snap": 0.5}
+    if not draw:
+        # geemap's map is folium's with tools for drawing and for Earth Engine, and takes 3 s more to import.
+        element = folium.Map(location=list(center), zoom_start=zoom, tiles=None, **options)
+    else:
+        element = _geemap().Map(
+            center=list(center),
+            zoom=zoom,
+            ee_initialize=False,
+            search_control=False,
+            basemap=None,
+            plugin_Draw=False,
+            plugin_Fullscreen=False,
+            plugin_LayerControl=False,
+            **options,
+        )
         shape = {"allowIntersection": True, "showArea": False, "metric": True}
         folium.plugins.Draw(
             show_geometry_on_click=False,
@@ -140,7 +136,7 @@ def build(
         {
             "outline": f"{prefix}/assets/land_outline.geojson",
             "places": f"{prefix}/places" if place_names else None,
-            "bases": [asdict(basemap) for basemap in (*basemaps, *_online_basemaps())],
+            "bases": [asdict(basemap) for basemap in (*basemaps, *_BASEMAPS)],
             "draw": draw,
             "colours": dict(ROLE_COLOURS),
             "keep_view": keep_view,

@@ -23,8 +23,9 @@ from nightlights.interface.gallery import (
 from nightlights.interface.legends import band_legends, legend_html, radiance_legend
 from nightlights.interface.plots import radiance_histogram
 from nightlights.interface.state import flash, job_store, show_error, workspace
+from nightlights.interface.theme import theme_name
 from nightlights.manifests import DatasetManifest, read_record
-from nightlights.palettes import ROLE_COLOURS
+from nightlights.palettes import ON_LIGHT, ROLE_COLOURS
 from nightlights.wording import counted
 
 PATCHES_SHOWN = 6
@@ -61,7 +62,8 @@ def gallery(manifest: DatasetManifest, patch_size: int) -> None:
     stamp = manifest.created.isoformat()
     patches = [_pictures(str(workspace().root), manifest.name, stamp, place) for place in places]
     strips = "".join(strip_html(patch) for patch in patches)
-    colours = {str(role): colour for role, colour in ROLE_COLOURS.items()}
+    light = theme_name() == "light"
+    colours = {str(role): ON_LIGHT[colour] if light else colour for role, colour in ROLE_COLOURS.items()}
     st.html(f'{gallery_style(colours)}<div class="patches">{strips}</div>')
     legend, thermal = st.columns(2, gap="large")
     legend.html(legend_html(radiance_legend("VIIRS radiance")))

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -13,7 +13,6 @@ from nightlights.datasets import ExportEstimate, estimate_export
 from nightlights.interface.connection import connection, is_test_server
 from nightlights.interface.earthengine_form import ask_for_composites
 from nightlights.interface.jobs_view import duration
-from nightlights.interface.training_view import size
 from nightlights.interface.truth_form import ask_for_truth
 from nightlights.manifests import ExportRequest
 from nightlights.names import unused_name
@@ -21,6 +20,7 @@ from nightlights.pipeline import make_source
 from nightlights.region_checks import check_regions, raise_first_error
 from nightlights.region_files import load_collection
 from nightlights.settings import Settings
+from nightlights.wording import size
 from nightlights.workspace import Workspace
 
 Source = Literal["simulated", "rasters", "earthengine"]
@@ -31,6 +31,8 @@ _SOURCES: dict[Source, str] = {
 }
 _MINIMUM_FREE_SHARE = 0.02
 _CHOSEN = "export-source-chosen"
+_INSTRUMENT = ("noise_share", "width_factor", "glow_share", "glow_fwhm_m")
+"""What can be varied of VIIRS over the simulated planet: fields of the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,63 @@ def _simulated(settings: Settings) -> ExportRequest:
         help="Coasts and cities stay; another seed gives other fields, roads and lights.",
     )
     st.caption("The simulated planet has no seasons, so there is no period to choose.")
-    return ExportRequest(dataset="unnamed", regions="unnamed", planet_seed=int(seed))
+    return ExportRequest(
+        dataset="unnamed", regions="unnamed", planet_seed=int(seed), **_instrument(settings.fwhm_m)
+    )
+
+
+def _instrument(fwhm_m: float) -> dict[str, Any]:
+    """Ask what VIIRS over the planet is like, by the names of the request's fields."""
+    usual = {name: ExportRequest.model_fields[name].default for name in _INSTRUMENT}
+    with st.expander("Instrument"):
+        noise = st.number_input(
+            "Noise of VIIRS (% of the light)",
+            0.0,
+            100.0,
+            100 * usual["noise_share"],
+            step=1.0,
+            format="%.3g",
+            key="export_noise",
+            persist_state="session",
+            help="Standard deviation of a VIIRS pixel. Real monthly composites scatter by 10 % and more.",
+        )
+        width = st.number_input(
+            "True width of the footprint (x the assumed)",
+            0.8,
+            1.2,
+            usual["width_factor"],
+            step=0.05,
+            format="%.2f",
+            key="export_width_factor",
+            persist_state="session",
+            help=f"Training and sharpening assume a full width at half maximum of {fwhm_m:g} m. Another true "
+            "width shows what a wrong assumption costs.",
+        )
+        glow = st.number_input(
+            "Light in the glow (% of the light)",
+            0.0,
+            50.0,
+            100 * usual["glow_share"],
+            step=1.0,
+            format="%.3g",
+            key="export_glow",
+            persist_state="session",
+            help="Light of towns that VIIRS sees kilometres around them. Training and sharpening know of it.",
+        )
+        reach = st.number_input(
+            "Width of the glow (m)",
+            2_000.0,
+            15_000.0,
+            usual["glow_fwhm_m"],
+            step=500.0,
+            format="%.0f",
+            key="export_glow_fwhm",
+            persist_state="session",
+            disabled=glow == 0,
+            help="Full width at half maximum.",
+        )
+    values = (noise / 100, width, glow / 100, reach if glow else usual["glow_fwhm_m"])
+    return dict(zip(_INSTRUMENT, values, strict=True))
 
 
 def _rasters() -> ExportRequest | None:

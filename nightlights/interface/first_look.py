@@ -1,14 +1,16 @@
 """At first start, one button that shows what a prediction is: by the model that ships."""
 
+import contextlib
+
 import streamlit as st
 
 from nightlights.errors import NightlightsError
-from nightlights.firstlook import PICTURE_FILE, REGION, first_look_region, ready_made, show_ready_made
+from nightlights.firstlook import REGION, first_look_region, show_ready_made
 from nightlights.interface.job_list import jobs_to_show, show_job
-from nightlights.interface.navigation import page_link
 from nightlights.interface.prediction_choice import Target
 from nightlights.interface.state import job_store, show_error, workspace
 from nightlights.jobs.kinds import FIRST_LOOK, FirstLookRequest
+from nightlights.manifests import PredictionRecord, read_record
 from nightlights.shipped import ShippedModel, first_shipped
 
 _AWAITED = "first-look-awaited"
@@ -31,35 +33,25 @@ def choose_first_look() -> None:
     A workspace that holds nothing yet gets the one that ships.
     """
     if not st.session_state.get(_AWAITED):
-        shipped = show_ready_made(workspace())
-        if shipped is not None:
-            st.session_state["run"] = shipped.run
-            st.session_state["region"] = f"{FIRST_LOOK}/{REGION}"
-    if st.session_state.get(_AWAITED) and FIRST_LOOK in workspace().prediction_names():
-        st.session_state["run"] = st.session_state.pop(_AWAITED)
-        st.session_state["region"] = f"{FIRST_LOOK}/{REGION}"
+        show_ready_made(workspace())
+    held = workspace().prediction_names()
+    if _AWAITED in st.session_state and FIRST_LOOK in held:
+        _choose(st.session_state.pop(_AWAITED))
+    elif held == [FIRST_LOOK] and not ({"run", "region"} & {*st.session_state, *st.query_params}):
+        # After a reload too: the first model in the list need not be the one that made it.
+        with contextlib.suppress(NightlightsError):
+            path = workspace().prediction_folder(FIRST_LOOK) / "prediction.json"
+            record = read_record(path, PredictionRecord)
+            _choose(record.run)
+            if not ({"layer", "swipe"} & {*st.session_state, *st.query_params}):
+                # Before and after. The next choice of a layer is the visitor's.
+                after = "Sharpened" if "sharpened" in record.layers else "Predicted"
+                st.session_state["layer"], st.session_state["swipe"] = "VIIRS", after
 
 
-def first_picture() -> bool:
-    """Show the prediction that ships, as a picture, while the workspace holds nothing of its own.
-
-    Returns
-    -------
-    bool
-        Whether there was one to show.
-    """
-    held = set(workspace().prediction_names()) - {FIRST_LOOK} or workspace().run_names()
-    folder = None if held else ready_made()
-    if folder is None or not (folder / PICTURE_FILE).is_file():
-        return False
-    st.image(
-        str(folder / PICTURE_FILE),
-        caption="Kinshasa on the simulated planet, 11 km across, by a model that ships: Landsat by day, "
-        "VIIRS at night, and the light at 30 m that VIIRS is sharpened to. Simulated, not measured.",
-        width="stretch",
-    )
-    page_link("compare", "Look at it layer by layer")
-    return True
+def _choose(run: str) -> None:
+    st.session_state["run"] = run
+    st.session_state["region"] = f"{FIRST_LOOK}/{REGION}"
 
 
 def offer_first_look(model: ShippedModel) -> None:

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from nightlights.errors import NightlightsError
 from nightlights.interface.jobs_view import duration
 from nightlights.interface.state import job_store, show_error
-from nightlights.interface.training_view import size
 from nightlights.manifests import ROLES, FileScaling, ImportRequest, Role
 from nightlights.names import unused_name
 from nightlights.settings import Settings
 from nightlights.tfrecords.importing import propose_import
+from nightlights.wording import size
 
 if TYPE_CHECKING:
     from nightlights.tfrecords.importing import ImportProposal

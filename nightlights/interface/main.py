@@ -3,9 +3,11 @@
 import streamlit as st
 
 from nightlights.interface.navigation import pages
-from nightlights.interface.theme import style
+from nightlights.interface.theme import ICON, style
+from nightlights.interface.warming import warming
 
-st.set_page_config(page_title="Earth at Night in HD", page_icon="🌃", layout="wide")
+warming.page_begins()
+st.set_page_config(page_title="Earth at Night in HD", page_icon=ICON, layout="wide")
 current = st.navigation(pages(), position="top")
 style()
 current.run()

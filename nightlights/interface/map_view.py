@@ -1,4 +1,4 @@
-"""The one map component: a geemap map that needs no network and is never torn down.
+"""The one map component: a map that needs no network and is never torn down.
 
 ``streamlit_folium`` keeps a map alive as long as its key and its generated script stay the same. So
 :func:`base_map` must be called with the same arguments at every run of a page, and everything that moves is
@@ -39,7 +39,7 @@ def base_map(
     basemaps: Sequence[Basemap] = (Basemap("Land outline"),),
     place_names: bool = True,
 ) -> Any:
-    """A geemap map whose scripts all come from this server.
+    """A map whose scripts all come from this server: geemap's where ``draw`` holds, else folium's.
 
     Parameters
     ----------

@@ -12,7 +12,6 @@ from nightlights.manifests import (
     RunRecord,
     read_record,
 )
-from nightlights.region_files import load_collection
 from nightlights.wording import counted
 from nightlights.workspace import Workspace
 
@@ -68,7 +67,11 @@ def look_at(workspace: Workspace) -> Overview:
     broken: list[str] = []
     newest: dict[str, str] = {}
     regions = 0
-    for name in workspace.region_names():
+    names = workspace.region_names()
+    if names:
+        # It brings readers of every kind of file: the first picture of an empty workspace does not wait.
+        from nightlights.region_files import load_collection
+    for name in names:
         try:
             collection = load_collection(workspace, name)
         except NightlightsError as error:

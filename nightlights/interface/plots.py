@@ -1,7 +1,7 @@
 """Plotly charts in the colours of the house, readable when 400 pixels wide."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nightlights.bands import RADIANCE_UNIT
 from nightlights.interface.theme import theme_name
 from nightlights.manifests import EpochRecord
-from nightlights.palettes import DIFFERENCE_STOPS, RADIANCE_STOPS, role_colour
+from nightlights.palettes import DIFFERENCE_STOPS, ON_LIGHT, RADIANCE_STOPS, role_colour
 
 LINES: Final = ("#ffb23e", "#4aa8ff", "#ff5fc0", "#7ed5b0", "#b99cff", "#f2919a", "#c9d1e0")
 """Colours of runs, in order."""
@@ -34,7 +34,7 @@ def template(theme: str = "dark") -> go.layout.Template:
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"color": ink, "size": 13},
-            "colorway": list(LINES),
+            "colorway": [ON_LIGHT[colour] for colour in LINES] if theme == "light" else list(LINES),
             "colorscale": {"sequential": RADIANCE_STOPS, "diverging": DIFFERENCE_STOPS},
             "margin": {"l": 8, "r": 8, "t": 12, "b": 8},
             "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
@@ -45,9 +45,19 @@ def template(theme: str = "dark") -> go.layout.Template:
     )
 
 
+def _darken(trace: Any) -> None:
+    """Draw a line of the night theme in the colour of the same hue that can be seen on the light one."""
+    line = getattr(trace, "line", None)
+    if line is not None and line.color in ON_LIGHT:
+        line.color = ON_LIGHT[line.color]
+
+
 def show_chart(figure: go.Figure, key: str, *, height: int = 340) -> None:
     """Draw ``figure`` over the whole width, in the visitor's theme."""
-    figure.update_layout(template=template(theme_name()), height=height)
+    theme = theme_name()
+    if theme == "light":
+        figure.for_each_trace(_darken)
+    figure.update_layout(template=template(theme), height=height)
     st.plotly_chart(figure, key=key, theme=None, config={"displayModeBar": False, "responsive": True})
 
 

@@ -12,11 +12,10 @@ from nightlights.interface.compare_map import RADIANCE_LAYERS
 from nightlights.interface.figures import Figure, figure_row
 from nightlights.interface.gallery import position
 from nightlights.interface.scores_table import fine_columns, fine_rows, meaning_of, more_figures, titled
-from nightlights.interface.training_view import size
 from nightlights.manifests import PredictionRecord
 from nightlights.maps import values_at
 from nightlights.scores import BICUBIC, CONSTANT
-from nightlights.wording import sharpening_words
+from nightlights.wording import sharpening_words, size
 
 _MEANINGS: dict[str, str] = {
     "viirs": "Measured: the mean over footprints of about 742 m, pixels of about 460 m",

@@ -7,7 +7,7 @@ import streamlit as st
 
 from nightlights.errors import NightlightsError
 from nightlights.interface.state import job_store, show_error, workspace
-from nightlights.interface.training_view import size
+from nightlights.wording import size
 
 if TYPE_CHECKING:
     from nightlights.jobs import Job

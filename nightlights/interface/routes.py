@@ -1,13 +1,11 @@
-"""What the server offers besides the pages, on the same port, and what it does when it starts."""
+"""What the server offers besides the pages, on the same port."""
 
-import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from starlette.routing import Route
 
+from nightlights.interface.first_picture import picture_routes
 from nightlights.interface.place_names import place_routes
 from nightlights.interface.planet_tiles import planet_routes
 from nightlights.interface.scripts import script_routes
@@ -17,18 +15,5 @@ MAIN_SCRIPT: Final = Path(__file__).resolve().parent / "main.py"
 
 
 def routes() -> list[Route]:
-    """Scripts and styles of the map, tiles, names of places."""
-    return [*script_routes(), *tile_routes(), *place_routes(), *planet_routes()]
-
-
-def _warm() -> None:
-    from nightlights.interface.base_map import warm
-
-    warm()
-
-
-@asynccontextmanager
-async def lifespan(app: Any) -> AsyncIterator[None]:
-    """Import geemap (seconds) beside the first page, so that the first map need not wait for it."""
-    threading.Thread(target=_warm, name="warm-geemap", daemon=True).start()
-    yield
+    """Scripts and styles of the map, the first pictures, tiles, names of places."""
+    return [*script_routes(), *picture_routes(), *tile_routes(), *place_routes(), *planet_routes()]

@@ -1,8 +1,6 @@
 """The form of a training run: everything that the study varied, with defaults that work."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import get_args
 
 import streamlit as st
@@ -10,26 +8,18 @@ import streamlit as st
 from nightlights.devices import Device, describe
 from nightlights.errors import NightlightsError
 from nightlights.interface.advanced_form import ask_for_advanced
-from nightlights.interface.jobs_view import duration
 from nightlights.interface.texture_form import ask_for_texture
 from nightlights.manifests import (
     DatasetManifest,
     Loss,
     Optimizer,
     Resampling,
-    RunRecord,
     TrainingRequest,
     TrainingSettings,
 )
 from nightlights.names import unused_name
 from nightlights.networks.registry import NETWORKS
-from nightlights.training.choices import (
-    check_choices,
-    choosing_cost,
-    footprints_of,
-    footprints_per_patch,
-    patches_per_region,
-)
+from nightlights.training.choices import check_choices
 
 STUDY = "study-unet"
 """The network whose settings are those of the study's best row."""
@@ -42,80 +32,10 @@ _LOSS_HELP = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingPlan:
-    """What a run will do: patches and steps an epoch, and the seconds it takes where that is known.
-
-    ``passes`` is how often it goes over the footprints of its regions; ``fitted`` tells a regression.
-    """
-
-    patches: int
-    steps: int
-    epochs: int
-    seconds: float | None
-    measured_on: str = ""
-    passes: float | None = None
-    fitted: bool = False
-
-
 @st.cache_resource(show_spinner=False)
 def machine() -> Device:
     """The device of this machine; asked once, since asking starts a process."""
     return describe()
-
-
-def plan(
-    settings: TrainingSettings,
-    train_regions: int,
-    runs: Sequence[RunRecord],
-    manifest: DatasetManifest | None = None,
-) -> TrainingPlan:
-    """Count the work; the time is that of the newest run with the same network and patch size.
-
-    Passes over the footprints are counted where the ``manifest`` of the dataset tells how many there are.
-    """
-    if NETWORKS[settings.network].fitted:
-        return TrainingPlan(0, 0, 1, None, fitted=True)
-    passes = None
-    patches = settings.patches_per_region * train_regions
-    if manifest is not None and train_regions:
-        patches = patches_per_region(manifest, settings) * train_regions
-        passes = (
-            patches * settings.epochs * footprints_per_patch(settings) / footprints_of(manifest, settings)
-        )
-    steps = math.ceil(patches / settings.batch_size)
-    alike = [
-        run
-        for run in runs
-        if run.settings.network == settings.network
-        and run.settings.patch_size == settings.patch_size
-        and run.settings.texture_networks == settings.texture_networks
-        and run.epochs_done > 0
-        and run.seconds > 0
-    ]
-    if not alike:
-        return TrainingPlan(patches, steps, settings.epochs, None, passes=passes)
-    newest = max(alike, key=lambda run: run.created)
-    counted = newest.patches or newest.settings.patches_per_region * len(newest.train_regions)
-    seconds = newest.seconds / max(newest.epochs_done * counted, 1) * patches * settings.epochs
-    seconds *= 1 + choosing_cost(settings, train_regions)
-    return TrainingPlan(patches, steps, settings.epochs, seconds, newest.name, passes)
-
-
-def plan_sentence(work: TrainingPlan, device: Device) -> str:
-    """Patches, steps, passes, time where known, and the device, in one line."""
-    if work.fitted:
-        return f"**Fitted** in seconds, without epochs · on the {device.kind}"
-    steps = f"{work.steps:,} step{'s' if work.steps != 1 else ''}"
-    parts = [
-        f"**{work.epochs} epoch{'s' if work.epochs != 1 else ''}** of {work.patches:,} patches in {steps}",
-        *([f"**{work.passes:.2g} passes** over the footprints"] if work.passes is not None else []),
-        f"about **{duration(work.seconds)}** (as fast as {work.measured_on})"
-        if work.seconds is not None
-        else "time known after the first epoch",
-        f"on the {device.kind}",
-    ]
-    return " · ".join(parts)
 
 
 def what_is_impossible(manifest: DatasetManifest, settings: TrainingSettings) -> NightlightsError | None:

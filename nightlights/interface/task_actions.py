@@ -10,10 +10,9 @@ from nightlights.interface.background import RETRY_S, Answer, background, dated_
 from nightlights.interface.connection import page_deadline
 from nightlights.interface.job_list import jobs_to_show, show_job
 from nightlights.interface.state import job_store, show_error, workspace
-from nightlights.interface.training_view import size
 from nightlights.settings import Settings
 from nightlights.task_files import fetch_request, fetch_title, fetched_files
-from nightlights.wording import counted
+from nightlights.wording import counted, size
 
 if TYPE_CHECKING:
     from nightlights.sources.earthengine.operations import Operation

@@ -12,15 +12,6 @@ from nightlights.interface.plots import rmse_chart
 from nightlights.manifests import EpochRecord, RunRecord
 
 
-def size(count: float) -> str:
-    """Bytes in the unit that a person would choose: "820 kB", "1.4 GB"."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
-
-
 def curves(histories: Mapping[str, Sequence[EpochRecord]], epochs: int) -> go.Figure:
     """The RMSE of runs; the axis reaches to ``epochs`` from the beginning, so that one sees them grow."""
     figure = rmse_chart(histories)

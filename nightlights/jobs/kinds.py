@@ -25,14 +25,13 @@ from nightlights.manifests import (
     read_record,
 )
 from nightlights.names import MAXIMUM_LENGTH, with_digest
+from nightlights.shipped import FIRST_LOOK as FIRST_LOOK
 from nightlights.sweeps.records import SweepRequest
 from nightlights.sweeps.trials import run_names, trial_count
 from nightlights.task_files import FetchRequest
 from nightlights.workspace import Workspace
 
 KINDS_REFERENCE: Final = "nightlights.jobs.kinds:KINDS"
-FIRST_LOOK: Final = "first-look"
-"""Name of the dataset and of the prediction of a first look."""
 
 
 def _nothing(_: Workspace, __: Any) -> Sequence[Path]:

@@ -106,12 +106,17 @@ class PartProgress:
         self.progress.update(percent, 100.0, unit="%", message=f"{self.name}: {message}")
 
 
+def level_time(network: str) -> float:
+    """About how many times as long the level network ``network`` trains as a texture network does."""
+    return _TIME_OF_LEVEL[network_info(network).suits_cpu]
+
+
 def part_progress(progress: Progress, settings: TrainingSettings) -> list[Progress]:
     """Progress of the level network and of each texture network; of the one alone, ``progress`` itself."""
     count = settings.texture_networks
     if not count:
         return [progress]
-    first = _TIME_OF_LEVEL[network_info(settings.network).suits_cpu]
+    first = level_time(settings.network)
     whole = first + count
     level = PartProgress(progress, 0.0, first, whole, "Level network")
     textures = (

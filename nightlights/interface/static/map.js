@@ -105,7 +105,7 @@
     var done = recall("view-done");
     if (done === view.token) { return; }
     remember("view-done", view.token);
-    if (view.bounds) { state.map.fitBounds(view.bounds, { padding: [24, 24], maxZoom: 14, animate: false }); }
+    if (view.bounds) { state.map.fitBounds(view.bounds, { padding: [12, 12], maxZoom: 14, animate: false }); }
     else { state.map.setView([view.latitude, view.longitude], view.zoom, { animate: false }); }
   }
 

@@ -44,8 +44,7 @@ ENSEMBLES = (("pixel-footprint", "pixel-mixture", "pixel-viirs"), ("pixel-footpr
 def trained(workspace: Workspace, dataset: Dataset, name: str) -> Path:
     """The folder of a variant, trained unless it is there."""
     folder = workspace.run_folder(f"losses-{name}")
-    # Losses are compared without the contrast that benchmarks/contrast.py chose for the best of them.
-    values: dict[str, Any] = {**SHARPENING, **MORE_PATCHES, "sharpening_contrast": 1.0, **VARIANTS[name]}
+    values: dict[str, Any] = {**SHARPENING, **MORE_PATCHES, **VARIANTS[name]}
     settings = TrainingSettings(**values, train_regions=[city.name for city in cities_of("training")])
     path = folder / "run.json"
     if path.exists():

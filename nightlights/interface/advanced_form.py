@@ -206,9 +206,8 @@ def _descent(info: NetworkInfo) -> dict[str, object]:
         step=0.05,
         key="train_sharpening_contrast",
         persist_state="session",
-        help="Power of the prediction from which sharpening takes its texture. Networks that are trained on "
-        "footprints, and means of several most of all, predict contrasts that are too weak: 1.2 served the "
-        "ensemble that ships. Changes no weight.",
+        help="Power of the prediction from which sharpening takes its texture. 1 serves: how far the texture "
+        "is trusted is measured when a region is sharpened. Changes no weight.",
     )
     return {
         "first_output": first,

@@ -181,9 +181,7 @@ def held_out_score(workspace: Workspace, name: str, settings: TrainingSettings, 
     request = CrossValidationRequest(name=name, dataset="burundi", settings=settings)
     record = cross_validate(workspace, request, NoProgress(), resume=True)
     (score,) = (
-        score
-        for score in record.scores
-        if score.region == ALL_REGIONS and score.method not in ("constant mean", "linear regression")
+        score for score in record.scores if score.region == ALL_REGIONS and score.method == settings.network
     )
     return score.model_copy(update={"method": words})
 

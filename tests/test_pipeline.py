@@ -110,7 +110,7 @@ def test_training_scores_every_method_in_every_region_and_pooled(made: Workspace
     assert scores.simulated
     expected = {
         (method, region, role)
-        for method in ("unet-small", "constant mean", "linear regression")
+        for method in ("unet-small", "constant mean", "linear regression", "footprint regression")
         for region, role in [
             ("north", "train"),
             ("south", "train"),
@@ -190,7 +190,7 @@ def test_progress_of_an_evaluation_ends_at_its_total_and_can_be_cancelled(made: 
     recorder = Recorder()
     pipeline.evaluate(made, "first", recorder)
     done = [update[0] for update in recorder.updates]
-    assert done == sorted(done) and recorder.updates[-1][:2] == (9, 9)
+    assert done == sorted(done) and recorder.updates[-1][:2] == (12, 12)
     assert any("east" in update[3] for update in recorder.updates)
 
     class Impatient:

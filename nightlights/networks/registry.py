@@ -16,6 +16,8 @@ from nightlights.networks.segformer import Stage, WindowedSegFormerLayout
 STUDY_BAND_COUNT = 9
 NETWORKS_VERSION: Final = 1
 """Raised when a network, or how it predicts a region, changes: figures of before are measured again."""
+FOOTPRINT_REGRESSION: Final = "footprint-regression"
+"""Name of the regression that is offered beside the networks."""
 LARGEST_GRADIENT: Final = 1.0
 """Norm of the gradient to which networks are limited that clip it."""
 
@@ -321,7 +323,7 @@ _PIXEL = NetworkInfo(
 )
 
 _REGRESSION = NetworkInfo(
-    name="footprint-regression",
+    name=FOOTPRINT_REGRESSION,
     title="Footprint regression",
     description=(
         "No network: a sum of functions of each pixel's bands with weights of at least 0, fitted through the "
@@ -333,7 +335,7 @@ _REGRESSION = NetworkInfo(
     schedule="constant",
     clipped_gradients=False,
     suits_cpu=True,
-    settings=TrainingSettings(network="footprint-regression", epochs=1, light_cap=5.0, compress_tails=True),
+    settings=TrainingSettings(network=FOOTPRINT_REGRESSION, epochs=1, light_cap=5.0, compress_tails=True),
 )
 
 NETWORKS: dict[str, NetworkInfo] = {

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 RUN_FILE = "run.json"
 SCORES_FILE = "metrics.json"
 _INTERVALS_FILE = "uncertainty.json"
-_FILES_ABOUT_A_MODEL = (SCORES_FILE, "card.md", _INTERVALS_FILE, "standard-*.json")
+_FILES_ABOUT_A_MODEL = (SCORES_FILE, "card.md", _INTERVALS_FILE, "baseline.json", "standard-*.json")
 _UPDATE_SECONDS = 0.5
 _MOST_WORKERS = 4
 

@@ -416,6 +416,7 @@ def test_a_prediction_is_scored_at_the_analysis_grid_beside_its_sharpened_form_a
         *list(wanted)[:3],
         "bicubic VIIRS, sharpened",
         "area-to-point kriging",
+        "area-to-point regression kriging",
         "constant mean of VIIRS",
     ]
     for title, radiance in wanted.items():
@@ -426,7 +427,7 @@ def test_a_prediction_is_scored_at_the_analysis_grid_beside_its_sharpened_form_a
 
 def test_without_sharpening_or_truth_what_is_unknown_is_not_scored(made: Workspace) -> None:
     plain = pipeline.predict(made, request_for("south", prediction="plain", sharpen=False), NoProgress())
-    assert [each.sharpened for each in plain.fine_scores] == [False] * 4
+    assert [each.sharpened for each in plain.fine_scores] == [False] * 5
     assert plain.sharpening_contrast == 1
     dataset = Dataset.open(made, "sample")
     place = dataset.region("south").model_copy(update={"truth": None})

@@ -38,6 +38,7 @@ from nightlights.scores import ScoreIntervals as ScoreIntervals
 from nightlights.scores import Scores as Scores
 from nightlights.scores import SharpeningRecord as SharpeningRecord
 from nightlights.training_settings import READS_VIIRS, TRAINED_ON_TRUTH, VIIRS_SMOOTHING
+from nightlights.training_settings import Decoder as Decoder
 from nightlights.training_settings import Guide as Guide
 from nightlights.training_settings import Loss as Loss
 from nightlights.training_settings import Optimizer as Optimizer
@@ -298,6 +299,7 @@ class ModelConfig(GlowRecord):
     )
     residual_limit: float | None = Field(default=None, description="largest logarithm of the factor")
     residual_share: float | None = Field(default=None, description="of that logarithm that is kept")
+    decoder: Decoder = Field(default="transposed", description="how the network enlarges, if it is a U-Net")
     largest_radiance: float | None = Field(
         default=None, description="nW/cm2/sr, which no prediction exceeds; None for no such limit"
     )

@@ -1,7 +1,7 @@
 """The one list of networks: what each is for, how large it is, and the settings that suit it."""
 
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
 
 from nightlights.bands import STUDY_TRANSFORM, RadianceTransform
 from nightlights.errors import ModelError
@@ -12,6 +12,7 @@ from nightlights.networks.layout import UNetLayout
 from nightlights.networks.pixel import PixelLayout
 from nightlights.networks.regression import RegressionLayout
 from nightlights.networks.segformer import Stage, WindowedSegFormerLayout
+from nightlights.training_settings import Decoder
 
 STUDY_BAND_COUNT = 9
 NETWORKS_VERSION: Final = 1
@@ -63,13 +64,25 @@ class NetworkInfo:
         """Largest norm of the gradient, unless the settings name another; None without a limit."""
         return LARGEST_GRADIENT if self.clipped_gradients else None
 
+    def with_decoder(self, decoder: Decoder) -> Self:
+        """The network with that decoder, where it is a U-Net that has the choice; itself otherwise."""
+        if not isinstance(self.layout, UNetLayout) or self.study_scaling:
+            return self
+        return replace(self, layout=replace(self.layout, decoder=decoder))
+
     @property
     def fixed(self) -> dict[str, Any]:
         """Settings that it cannot have otherwise, whatever those of another network were."""
         if self.study_scaling:
-            return {"guide": "none", "light_cap": 0.0, "compress_tails": False}
+            return {"guide": "none", "light_cap": 0.0, "compress_tails": False, "decoder": "transposed"}
         if self.fitted:
-            return {"guide": "none", "viirs_input": False, "label": "VIIRS", "point_spread": "fixed"}
+            return {
+                "guide": "none",
+                "decoder": "transposed",
+                "viirs_input": False,
+                "label": "VIIRS",
+                "point_spread": "fixed",
+            }
         return {}
 
     @property

@@ -16,7 +16,7 @@ from nightlights.patch_cache import CachedRegion, cached_region
 from nightlights.progress import Progress
 from nightlights.regressions import fit_regression, training_sample
 from nightlights.training.batches import Sampler
-from nightlights.training.choices import make_scaling, residual_limit
+from nightlights.training.choices import make_scaling, residual_limit, used_decoder
 
 CACHE_FOLDER: Final = ".cache"
 """Of the dataset, for patches."""
@@ -91,6 +91,7 @@ def new_config(
         guide_reach=guide.reach if guide else 0,
         residual_limit=residual_limit(settings, len(regions)) if hybrid else None,
         residual_share=settings.residual_share if hybrid else None,
+        decoder=used_decoder(settings),
         largest_radiance=_largest(dataset, settings, regions) if settings.light_cap else None,
     ).model_copy(update=manifest.glow)
 

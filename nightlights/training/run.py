@@ -37,7 +37,7 @@ from nightlights.training.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
-from nightlights.training.choices import check_choices, chosen_regions, patches_per_region
+from nightlights.training.choices import check_choices, chosen_regions, patches_per_region, used_decoder
 from nightlights.training.configs import CACHE_FOLDER, guide_imagery, measured_inputs, new_config
 from nightlights.training.first_output import begin_at, mean_radiance
 from nightlights.training.footprints import PatchFootprints
@@ -147,7 +147,7 @@ class _Run:
         self.dataset, self.request, self.folder = dataset, request, folder
         self.progress, self.timer = progress, timer
         self.settings: TrainingSettings = request.settings
-        self.info = network_info(self.settings.network)
+        self.info = network_info(self.settings.network).with_decoder(used_decoder(self.settings))
         check_choices(dataset.manifest, self.settings)
         self.regions = chosen_regions(dataset.manifest, self.settings)
         self._preparation: _Preparation | None = None

@@ -13,6 +13,7 @@ from nightlights.crossvalidation_records import CrossValidationRequest as CrossV
 from nightlights.fine_truth import FineTruthRecord as FineTruthRecord
 from nightlights.fine_truth import TruthRequest as TruthRequest
 from nightlights.footprint_terms import FootprintRegression
+from nightlights.footprint_trees import FootprintTrees
 from nightlights.glow_records import GlowRecord
 from nightlights.grid import Window
 from nightlights.noise import MONTH, SIMULATED, Noise
@@ -293,6 +294,9 @@ class ModelConfig(GlowRecord):
     trained_on_truth: bool = Field(default=False, description="its labels were the hidden radiance")
     guide: FootprintRegression | None = Field(
         default=None, description="the regression within the model, which its network multiplies"
+    )
+    boosting: FootprintTrees | None = Field(
+        default=None, description="trees within the model, which the guide is multiplied by"
     )
     guide_reach: int = Field(
         default=0, ge=0, le=1000, description="analysis pixels around a pixel that the guide reads"

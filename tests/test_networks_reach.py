@@ -102,6 +102,7 @@ def test_known_margins() -> None:
         "segformer": (128, 354, 384),
         "pixel": (1, 0, 0),
         "footprint-regression": (1, 0, 0),
+        "boosted-regression": (1, 0, 0),
         "study-unet": (32, 190, 192),
     }
 

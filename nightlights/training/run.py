@@ -248,7 +248,8 @@ class _Run:
         history = [fitted_epoch(trainer, ready.scored, self.timer)]
         write_history(self.folder, history)
         self._keep(history, trainer, ready.config)
-        size = ready.config.guide.size if ready.config.guide else 0
+        fitted = (ready.config.guide, ready.config.boosting)
+        size = sum(each.size for each in fitted if each is not None)
         self._update(device=ready.backend.description, parameters=size, **self._reached(history))
         self.progress.update(1, 1, unit="steps", message="fitted")
 
@@ -303,7 +304,7 @@ class _Run:
             settings=settings,
             measured_inputs=measured_inputs(self.dataset, self.regions, config),
             guide=None if self.info.fitted else config.guide,
-            imagery=guide_imagery(self.dataset, self.regions, config),
+            imagery={} if self.info.fitted else guide_imagery(self.dataset, self.regions, config),
         )
         plan = Plan(
             sampler=train_sampler,

@@ -3,8 +3,8 @@
 Trees (Friedman 2001, doi:10.1214/aos/1013203451) are fitted to the factor by which VIIRS exceeds the observed
 regression, weighted by its square, so that their squared error is that of light at the VIIRS grid. The
 regression is that of the other parts, as for networks that multiply it. How many trees are kept is chosen in
-parts that they were not fitted to: where none helps, none is kept, and the model is the regression. On the
-demo's six cities none is.
+parts that they were not fitted to: where none helps, none is kept, and the model is the regression. Of few
+regions two trees or none are usual.
 """
 
 from collections.abc import Sequence

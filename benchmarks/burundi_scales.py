@@ -7,6 +7,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.transform import from_bounds
 from rasterio.warp import Resampling, reproject
+from scipy.optimize import nnls
 from shapely import box
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
@@ -21,8 +22,10 @@ from nightlights.prediction import Predictor
 from nightlights.progress import NoProgress
 from nightlights.region_files import save_collection
 from nightlights.regions import Region, RegionCollection
+from nightlights.scores import REGRESSION_KRIGING
 from nightlights.sharpening import sharpen
 from nightlights.sharpening.interpolation import INTERPOLATIONS
+from nightlights.sharpening.regression_kriging import area_to_point_regression_kriging
 from nightlights.sources.rasters import RastersSource
 from nightlights.workspace import Workspace
 
@@ -65,6 +68,7 @@ def scale_transfer_rows(workspace: Workspace, data: Path, seed: int) -> list[tup
     people = np.log1p(np.maximum(np.nan_to_num(population), 0.0))
     features = [np.nan_to_num(population), people]
     west = np.broadcast_to(np.arange(columns) < columns // 2, measured.shape)
+    priors[REGRESSION_KRIGING] = _regression_kriged(features, known, measured, window)
     priors |= _fitted(features, known, measured, west, window, seed)
     priors |= _trained(workspace, [each * known for each in features], measured, window, seed)
     scored = np.isfinite(fine) & np.all([np.isfinite(prior) for prior in priors.values()], axis=0)
@@ -76,6 +80,20 @@ def scale_transfer_rows(workspace: Workspace, data: Path, seed: int) -> list[tup
         mae = [f"{np.mean(np.abs(error)):.4f}" for error in errors]
         found.append((method, rmse[0], rmse[1], mae[0], mae[1]))
     return found
+
+
+def _regression_kriged(features: list[Floats], known: Floats, measured: Floats, window: Window) -> Floats:
+    """The published competitor: its trend, of weights of at least 0, is fitted to the aggregate itself."""
+    spread = PointSpread()
+    seen = np.stack([observe(each * known, window, spread).ravel() for each in features], axis=-1)
+    usable = np.isfinite(measured.ravel()) & np.isfinite(seen).all(axis=-1)
+    scale = seen[usable].std(axis=0)
+    design = np.column_stack([np.ones(usable.sum()), seen[usable] / scale])
+    constant, *weights = nnls(design, measured.ravel()[usable])[0]
+    trend = constant + sum(
+        weight / size * each for weight, size, each in zip(weights, scale, features, strict=True)
+    )
+    return area_to_point_regression_kriging(trend * known, measured, window, spread)
 
 
 def _fitted(

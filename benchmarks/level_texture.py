@@ -26,8 +26,10 @@ from nightlights.prediction import Predictor
 from nightlights.presets import combined
 from nightlights.progress import NoProgress
 from nightlights.region_files import save_collection
+from nightlights.scores import REGRESSION_KRIGING
 from nightlights.sharpening import sharpen
 from nightlights.sharpening.interpolation import bicubic
+from nightlights.sharpening.regression_kriging import regression_kriged
 from nightlights.workspace import Workspace
 
 REGIONS = ("abuja", "nairobi", "kinshasa")
@@ -131,7 +133,8 @@ def rows_of(dataset: Dataset, predictor: Predictor) -> dict[str, list[float]]:
         if truth is None:
             raise SystemExit(f"The truth of {region} is unknown.")
         usual = bicubic(measured, window, spread)
-        lights = {"bicubic VIIRS": usual, "level alone": predicted(dataset, region, predictor.level)}
+        lights = {"bicubic VIIRS": usual, REGRESSION_KRIGING: regression_kriged(dataset, region)}
+        lights["level alone"] = predicted(dataset, region, predictor.level)
         if predictor.texture is not None:
             lights["texture alone"] = predicted(dataset, region, predictor.texture)
             lights["level and texture"] = predicted(dataset, region, predictor)

@@ -18,7 +18,8 @@ from nightlights.errors import ModelError, WorkspaceError
 from nightlights.files import make_folder
 from nightlights.manifests import ModelConfig, RunRecord, read_record, write_record
 from nightlights.models import CONFIG_FILE, load_model, save_model
-from nightlights.networks.guided import fixed_map, straightened
+from nightlights.networks.fixed_maps import fixed_map
+from nightlights.networks.guided import straightened
 from nightlights.networks.means import geometric_mean
 from nightlights.records import SCHEMA_VERSION, Record
 from nightlights.training_settings import TrainingSettings
@@ -26,7 +27,7 @@ from nightlights.training_settings import TrainingSettings
 RUN_FILE = "run.json"
 MEMBERS_FILE = "members.json"
 _OF_ONE_MEMBER: Final[dict[str, None]] = dict.fromkeys(
-    ("guide", "residual_limit", "residual_share", "largest_radiance")
+    ("guide", "boosting", "residual_limit", "residual_share", "largest_radiance")
 )
 _OF_AN_OLDER_RUN = ("metrics.json", "history.csv", "uncertainty.json", "card.md", MEMBERS_FILE)
 

@@ -4,13 +4,15 @@ Every method predicts whole regions, which are observed and compared with VIIRS,
 radiance where it is known.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nightlights.manifests import PartRecord, Role, Score
+from nightlights.errors import DatasetError
+from nightlights.manifests import ModelConfig, PartRecord, Role, RunRecord, Score
 from nightlights.observation import PointSpread
 from nightlights.progress import Progress
 
@@ -115,21 +117,46 @@ def scored_parts(parts: Sequence[PartRecord], scores: Sequence[Score], network: 
     ]
 
 
-def baseline_methods(dataset: "Dataset", regions: Sequence[str]) -> Iterator[Method]:
+def baseline_methods(
+    dataset: "Dataset",
+    regions: Sequence[str],
+    record: RunRecord | None = None,
+    config: ModelConfig | None = None,
+    folder: Path | None = None,
+) -> Iterator[Method]:
     """The baselines, fitted to ``regions`` of ``dataset``.
+
+    The footprint regression is left out for a run that is one, and where no footprint can be fitted to.
+
+    Parameters
+    ----------
+    record, config, folder:
+        Of the run that they are compared with, from which the footprint regression is taken where it was
+        fitted before; see :func:`nightlights.regressions.keeping.footprint_baseline`. None for no run.
 
     Raises
     ------
     DatasetError
         When no pixel is known there.
+    WorkspaceError
+        When ``folder`` cannot be written.
     """
     from nightlights.baselines import compare_baseline, fit_constant_mean, fit_linear_regression
+    from nightlights.networks.registry import FOOTPRINT_REGRESSION
+    from nightlights.regressions.keeping import footprint_baseline
 
     def compare(baseline: "Baseline", other: "Dataset", region: str, progress: Progress) -> "Comparison":
         return compare_baseline(baseline, other, region)
 
     for fit in (fit_constant_mean, fit_linear_regression):
         baseline: Baseline = fit(dataset, regions)
+        yield Method(baseline.method, partial(compare, baseline))
+    if record is not None and record.settings.network == FOOTPRINT_REGRESSION:
+        return
+    # With heavy tails cut off as networks without compression do, a guide is not what a baseline is.
+    alike = record is not None and record.settings.compress_tails
+    with contextlib.suppress(DatasetError):
+        baseline = footprint_baseline(dataset, regions, folder, config if alike else None)
         yield Method(baseline.method, partial(compare, baseline))
 
 

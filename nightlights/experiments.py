@@ -73,8 +73,9 @@ class Experiment(Record):
 
     def row(self) -> dict[str, Any]:
         """Plain values for a table, from the heading with its unit to the value."""
-        own, mean, linear = (
-            self.score("evaluate", method) for method in (None, "constant mean", "linear regression")
+        own, mean, linear, footprint = (
+            self.score("evaluate", method)
+            for method in (None, "constant mean", "linear regression", "footprint regression")
         )
         figures = {
             "run": self.name,
@@ -88,6 +89,7 @@ class Experiment(Record):
             "evaluation R²": own.r2 if own else None,
             "constant mean RMSE (nW/cm²/sr)": mean.rmse if mean else None,
             "linear regression RMSE (nW/cm²/sr)": linear.rmse if linear else None,
+            "footprint regression RMSE (nW/cm²/sr)": footprint.rmse if footprint else None,
             "epochs done": self.record.epochs_done,
             "train regions": ", ".join(self.record.train_regions),
             "evaluate regions": ", ".join(self.record.evaluate_regions),

@@ -13,6 +13,7 @@ from nightlights.crossvalidation_records import CrossValidationRequest as CrossV
 from nightlights.fine_truth import FineTruthRecord as FineTruthRecord
 from nightlights.fine_truth import TruthRequest as TruthRequest
 from nightlights.footprint_terms import FootprintRegression
+from nightlights.footprint_trees import FootprintTrees
 from nightlights.glow_records import GlowRecord
 from nightlights.grid import Window
 from nightlights.noise import MONTH, SIMULATED, Noise
@@ -38,6 +39,7 @@ from nightlights.scores import ScoreIntervals as ScoreIntervals
 from nightlights.scores import Scores as Scores
 from nightlights.scores import SharpeningRecord as SharpeningRecord
 from nightlights.training_settings import READS_VIIRS, TRAINED_ON_TRUTH, VIIRS_SMOOTHING
+from nightlights.training_settings import Decoder as Decoder
 from nightlights.training_settings import Guide as Guide
 from nightlights.training_settings import Loss as Loss
 from nightlights.training_settings import Optimizer as Optimizer
@@ -293,11 +295,15 @@ class ModelConfig(GlowRecord):
     guide: FootprintRegression | None = Field(
         default=None, description="the regression within the model, which its network multiplies"
     )
+    boosting: FootprintTrees | None = Field(
+        default=None, description="trees within the model, which the guide is multiplied by"
+    )
     guide_reach: int = Field(
         default=0, ge=0, le=1000, description="analysis pixels around a pixel that the guide reads"
     )
     residual_limit: float | None = Field(default=None, description="largest logarithm of the factor")
     residual_share: float | None = Field(default=None, description="of that logarithm that is kept")
+    decoder: Decoder = Field(default="transposed", description="how the network enlarges, if it is a U-Net")
     largest_radiance: float | None = Field(
         default=None, description="nW/cm2/sr, which no prediction exceeds; None for no such limit"
     )

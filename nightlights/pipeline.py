@@ -281,7 +281,7 @@ def _methods(folder: Path, record: RunRecord, dataset: "Dataset", counter: CapCo
         )
     yield network_method(record.settings.network, predictor, folder, counter)
     yield from part_methods(predictor, folder)
-    yield from baseline_methods(dataset, record.train_regions)
+    yield from baseline_methods(dataset, record.train_regions, record, predictor.config, folder)
 
 
 def predict(

@@ -328,6 +328,14 @@ def _bounds(config: ModelConfig, record: RunRecord) -> Iterator[str]:
             f"(RMSE in regions left out: {guide.errors.get(guide.feature_set, 0.0):.3f} "
             f"{config.radiance_unit} at the VIIRS grid)"
         )
+    if config.boosting is not None:
+        trees = config.boosting
+        alone, kept = trees.errors
+        yield (
+            f"- boosting: {len(trees.trees)} trees multiply it by at most x {math.exp(trees.limit):.2f} "
+            f"(RMSE in regions left out: {kept:.3f} {config.radiance_unit} at the VIIRS grid, {alone:.3f} "
+            "without)"
+        )
     if config.residual_limit is not None and config.residual_share is not None:
         limit, share = config.residual_limit, config.residual_share
         yield (

@@ -10,7 +10,8 @@ from nightlights.records import SCHEMA_VERSION, Record, Role, Share
 
 BICUBIC: Final = "bicubic VIIRS"
 KRIGING: Final = "area-to-point kriging"
-"""Names of interpolations in tables."""
+REGRESSION_KRIGING: Final = "area-to-point regression kriging"
+"""Names in tables of what makes fine light of VIIRS: interpolations, and the last with daytime bands."""
 CONSTANT: Final = "constant mean of VIIRS"
 """Name of the mean radiance that VIIRS measured in a region, given to each of its pixels."""
 

@@ -30,6 +30,7 @@ Schedule = Literal["constant", "cosine", "plateau"]
 Optimizer = Literal["SGD", "Adam", "AdamW"]
 Resampling = Literal["nearest", "bilinear"]
 Guide = Literal["none", "footprint regression"]
+Decoder = Literal["transposed", "resize"]
 SMALLEST_PATCH: Final = 32
 """Side in analysis pixels of the smallest patch that may be asked for."""
 SMALLEST_DEFAULT_PATCH: Final = 128
@@ -111,6 +112,11 @@ class TrainingSettings(Record):
         ge=0,
         le=1,
         description="of that logarithm that is kept; by the regions unless given",
+    )
+    decoder: Decoder = Field(
+        default="transposed",
+        description="how a U-Net with a guide enlarges: transposed convolutions, or pixels doubled before a "
+        "convolution; without a guide always the former",
     )
     light_cap: float = Field(
         default=0.0, ge=0, le=10_000, description="largest light, x the brightest training VIIRS; 0 for any"

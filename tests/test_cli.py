@@ -700,7 +700,8 @@ def test_the_commands_of_the_readme_work_on_one_s_own_rasters(
         if score["region"] == "all regions" and score["role"] == "evaluate"
     }
     parts = {"level alone", "texture alone"}
-    assert {"constant mean", "linear regression", "unet-small"} | parts == set(pooled)
+    baselines = {"constant mean", "linear regression", "footprint regression"}
+    assert baselines | {"unet-small"} | parts == set(pooled)
     assert not document["simulated"]
     assert pooled["linear regression"]["rmse"] < pooled["constant mean"]["rmse"]
     code, _, err = run(*["predict", "--run", "first", "--region", "south", "--output", "south.tif"])

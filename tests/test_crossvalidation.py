@@ -69,7 +69,7 @@ def test_the_pooled_score_adds_the_pixels_of_all_folds(
     made: tuple[Workspace, CrossValidationRecord],
 ) -> None:
     _, record = made
-    for method in ("tiny", "constant mean", "linear regression"):
+    for method in ("tiny", "constant mean", "linear regression", "footprint regression"):
         own = [score for score in record.scores if score.method == method]
         single, pooled = own[:-1], own[-1]
         assert [score.region for score in own] == [*NAMES, ALL_REGIONS]

@@ -45,6 +45,7 @@ FLOORS: dict[str, int] = {
             "devices",
             "wording",
             "footprint_terms",
+            "footprint_trees",
         ],
         0,
     ),

@@ -47,6 +47,7 @@ EVERY = {
     name: narrow(info.layout) for name, info in NETWORKS.items() if info.reach and name != "unet-medium"
 } | {
     "convnext of two blocks": ConvNextUNetLayout(depth=2, base_filters=4, blocks=2, output="linear"),
+    "unet of doubled pixels": narrow(NETWORKS["unet-small"].with_decoder("resize").layout),
     "windows of several sides": WindowedSegFormerLayout(
         (Stage(4, 2, 1, 4, 2), Stage(8, 1, 2, 4, 1)), 6, 4, 0.9, "linear"
     ),
@@ -101,8 +102,21 @@ def test_known_margins() -> None:
         "segformer": (128, 354, 384),
         "pixel": (1, 0, 0),
         "footprint-regression": (1, 0, 0),
+        "boosted-regression": (1, 0, 0),
         "study-unet": (32, 190, 192),
     }
+
+
+def test_a_decoder_of_doubled_pixels_reaches_farther_and_other_networks_have_none() -> None:
+    small = NETWORKS["unet-small"].with_decoder("resize")
+    assert (small.stride, small.reach, small.margin) == (16, 110, 112)
+    assert small.with_decoder("transposed") == NETWORKS["unet-small"]
+    for name in ("study-unet", "unet-convnext", "segformer", "pixel", "footprint-regression"):
+        assert NETWORKS[name].with_decoder("resize") is NETWORKS[name]
+    layout = narrow(small.layout)
+    model = layout.build(3, "probe", 5)
+    assert layout.parameters(3) == sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    assert not any(isinstance(layer, keras.layers.Conv2DTranspose) for layer in model.layers)
 
 
 def test_the_pixel_network_knows_nothing_but_the_pixel() -> None:

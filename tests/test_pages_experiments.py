@@ -32,7 +32,7 @@ from nightlights.manifests import (
     write_record,
 )
 from nightlights.metrics import PixelPairs
-from nightlights.scores import Score
+from nightlights.scores import Score, Scores
 from nightlights.uncertainty import UNCERTAINTY_FILE
 from nightlights.uncertainty.records import METHOD, CalibratedRegion
 from nightlights.workspace import Workspace
@@ -80,6 +80,19 @@ def test_every_radiance_column_names_its_unit() -> None:
     columns = run_columns()
     for name in ("RMSE", "RMSE, training", "RMSE, constant mean", "MAE", "Bias"):
         assert "nW/cm²/sr" in columns[name]["label"]
+
+
+def test_the_footprint_regression_has_a_column_where_a_run_was_compared_with_it(two: Workspace) -> None:
+    column = "RMSE, footprint regression"
+    assert column not in run_rows(list_experiments(two)) and column in run_columns()
+    path = two.run_folder("second") / "metrics.json"
+    scores = read_record(path, Scores)
+    linear = [score for score in scores.scores if score.method == "linear regression"]
+    newer = [score.model_copy(update={"method": "footprint regression", "rmse": 3.9}) for score in linear]
+    write_record(path, scores.model_copy(update={"scores": [*scores.scores, *newer]}))
+    rows = run_rows(list_experiments(two)).set_index("Run")
+    assert rows.loc["second", column] == pytest.approx(3.9)
+    assert rows[column].isna().tolist() == [False, True]
 
 
 def test_the_filter_wants_every_word_in_any_column(two: Workspace) -> None:

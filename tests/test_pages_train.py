@@ -135,6 +135,7 @@ def test_what_bounds_the_light_reaches_the_request_and_is_shut_where_a_network_c
     for name, value in numbers.items():
         page.number_input(key=f"train_{name}").set_value(value)
     page.checkbox(key="train_compress_tails").set_value(False)
+    page.selectbox(key="train_decoder").set_value("resize")
     page.run()
     # At least as many: an epoch has whole patches.
     stated = next(each.value for each in page.caption if "passes** over the footprints" in each.value)
@@ -143,8 +144,10 @@ def test_what_bounds_the_light_reaches_the_request_and_is_shut_where_a_network_c
     settings = submitted[-1][1].settings
     assert {name: getattr(settings, name) for name in numbers} == numbers
     assert settings.guide == "footprint regression" and not settings.compress_tails
+    assert settings.decoder == "resize"
     page.selectbox(key="train_guide").set_value("none").run()
     assert page.number_input(key="train_residual_limit").disabled
+    assert page.selectbox(key="train_decoder").disabled
     page.selectbox(key="train_guide").set_value("footprint regression").run()
     page.selectbox(key="train_network").set_value("footprint-regression").run()
     assert page.selectbox(key="train_guide").disabled

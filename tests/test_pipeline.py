@@ -110,7 +110,7 @@ def test_training_scores_every_method_in_every_region_and_pooled(made: Workspace
     assert scores.simulated
     expected = {
         (method, region, role)
-        for method in ("unet-small", "constant mean", "linear regression")
+        for method in ("unet-small", "constant mean", "linear regression", "footprint regression")
         for region, role in [
             ("north", "train"),
             ("south", "train"),
@@ -190,7 +190,7 @@ def test_progress_of_an_evaluation_ends_at_its_total_and_can_be_cancelled(made: 
     recorder = Recorder()
     pipeline.evaluate(made, "first", recorder)
     done = [update[0] for update in recorder.updates]
-    assert done == sorted(done) and recorder.updates[-1][:2] == (9, 9)
+    assert done == sorted(done) and recorder.updates[-1][:2] == (12, 12)
     assert any("east" in update[3] for update in recorder.updates)
 
     class Impatient:
@@ -416,6 +416,7 @@ def test_a_prediction_is_scored_at_the_analysis_grid_beside_its_sharpened_form_a
         *list(wanted)[:3],
         "bicubic VIIRS, sharpened",
         "area-to-point kriging",
+        "area-to-point regression kriging",
         "constant mean of VIIRS",
     ]
     for title, radiance in wanted.items():
@@ -426,7 +427,7 @@ def test_a_prediction_is_scored_at_the_analysis_grid_beside_its_sharpened_form_a
 
 def test_without_sharpening_or_truth_what_is_unknown_is_not_scored(made: Workspace) -> None:
     plain = pipeline.predict(made, request_for("south", prediction="plain", sharpen=False), NoProgress())
-    assert [each.sharpened for each in plain.fine_scores] == [False] * 4
+    assert [each.sharpened for each in plain.fine_scores] == [False] * 5
     assert plain.sharpening_contrast == 1
     dataset = Dataset.open(made, "sample")
     place = dataset.region("south").model_copy(update={"truth": None})

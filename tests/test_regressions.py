@@ -424,6 +424,27 @@ def test_passes_count_footprints_and_patches_take_their_place(dataset: Dataset) 
     assert counted_patches({"epochs": 5}) == {"epochs": 5}
 
 
+def test_a_hybrid_of_doubled_pixels_is_predicted_in_tiles_and_a_plain_network_stays_as_it_was(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    changes: dict[str, Any] = {"decoder": "resize", "epochs": 1, "learning_rate": 0.05}
+    record = run(dataset, tmp_path / "hybrid", residual_share=1.0, **changes)
+    config = load_model(tmp_path / "hybrid")[1]
+    assert config.decoder == "resize" and record.settings.decoder == "resize"
+    channels = len(config.bands) + 1
+    assert record.parameters == TINY_NETWORK.with_decoder("resize").layout.parameters(channels)
+    whole = predicted(tmp_path / "hybrid", dataset, "east", 512)
+    for tile in (16, 48):
+        np.testing.assert_allclose(predicted(tmp_path / "hybrid", dataset, "east", tile), whole, rtol=2e-4)
+    assert np.abs(whole / guide_of(tmp_path / "hybrid", dataset, "east") - 1).max() > 1e-3
+    run(dataset, tmp_path / "plain", guide="none", **changes)
+    assert load_model(tmp_path / "plain")[1].decoder == "transposed"
+    stored = config.model_dump()
+    del stored["decoder"]
+    assert ModelConfig.model_validate(stored).decoder == "transposed"
+    assert TrainingSettings.model_validate({"network": "unet-small"}).decoder == "transposed"
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -13,7 +13,7 @@ from nightlights.datasets import Dataset
 from nightlights.grid import Window
 from nightlights.observation import PointSpread, observe
 from nightlights.prediction.fine_scores import layer_fine_scores
-from nightlights.scores import BICUBIC, CONSTANT, KRIGING
+from nightlights.scores import BICUBIC, CONSTANT, KRIGING, REGRESSION_KRIGING
 from nightlights.sharpening import sharpen
 from nightlights.sharpening.boosting import fit_gradient_boosting
 from nightlights.sharpening.interpolation import INTERPOLATIONS, area_to_point_kriging, bicubic
@@ -93,6 +93,7 @@ def test_every_method_is_scored_plain_and_sharpened(dataset: Dataset, tmp_path: 
         (BICUBIC, False),
         (BICUBIC, True),
         (KRIGING, False),
+        (REGRESSION_KRIGING, False),
         (CONSTANT, False),
         *(
             (method, sharpened)

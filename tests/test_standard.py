@@ -92,7 +92,8 @@ def test_every_method_is_scored_in_every_city_on_every_planet(
 ) -> None:
     _, scores, _ = scored
     names = [city.name for city in cities_of("test")]
-    assert len(names) == 2 and scores.methods == ["tiny", "constant mean", "linear regression"]
+    baselines = ["constant mean", "linear regression", "footprint regression"]
+    assert len(names) == 2 and scores.methods == ["tiny", *baselines]
     for method in scores.methods:
         found = [(score.region, score.planet_seed) for score in scores.cities(method)]
         assert found == [(name, seed) for seed in (1, 2) for name in names]

@@ -41,7 +41,7 @@ def demo(
     Takes some minutes on two CPU cores and needs no network. What an earlier demo finished is kept.
 
     Without --workspace, results are in the folder demo of the workspace; nightlights app shows them with
-    --workspace and that folder. Exit code 1: the network did not beat both baselines on the held-out cities.
+    --workspace and that folder. Exit code 1: the network did not beat the baselines on the held-out cities.
     """
     from nightlights.workspace import Workspace
 
@@ -245,14 +245,15 @@ def _verdict(scores: "list[Score]") -> tuple[bool, str]:
     """Whether the network has the smallest error over all held-out pixels, and a sentence that says so."""
     from nightlights.baselines import CONSTANT_MEAN, LINEAR_REGRESSION
     from nightlights.metrics import ALL_REGIONS
+    from nightlights.regressions import FOOTPRINT_REGRESSION
 
     pooled = {score.method: score for score in scores if score.region == ALL_REGIONS}
     own = pooled.pop(_NETWORK)
     # Its parts, each alone, are no baselines.
-    pooled = {
-        method: score for method, score in pooled.items() if method in (CONSTANT_MEAN, LINEAR_REGRESSION)
-    }
-    others = " and ".join(f"{score.rmse:.2f} of the {method}" for method, score in pooled.items())
+    baselines = (CONSTANT_MEAN, LINEAR_REGRESSION, FOOTPRINT_REGRESSION)
+    pooled = {method: pooled[method] for method in baselines if method in pooled}
+    figures = [f"{score.rmse:.2f} of the {method}" for method, score in pooled.items()]
+    others = " and ".join(part for part in (", ".join(figures[:-1]), *figures[-1:]) if part)
     better = all(own.rmse < score.rmse for score in pooled.values())
     word = "better than" if better else "NOT better than"
     return better, (

@@ -17,6 +17,8 @@ app = typer.Typer(help="Training runs: list, show, note, delete.", no_args_is_he
 
 RunArgument = Annotated[str, typer.Argument(help="Name of the run.")]
 
+_NEWER = "footprint regression RMSE (nW/cm²/sr)"
+"""Which runs of an older version were not compared with."""
 _COLUMNS = (
     "run",
     "state",
@@ -27,6 +29,7 @@ _COLUMNS = (
     "evaluation R²",
     "constant mean RMSE (nW/cm²/sr)",
     "linear regression RMSE (nW/cm²/sr)",
+    _NEWER,
     "epochs done",
     "notes",
 )
@@ -42,10 +45,11 @@ def list_runs(workspace: WorkspaceOption = None, json: JsonOption = False) -> No
         print_json(rows)
     elif rows:
         note = "Runs on simulated imagery are: " + ", ".join(row["run"] for row in rows if row["simulated"])
+        columns = [name for name in _COLUMNS if name != _NEWER or any(row[name] is not None for row in rows)]
         print_table(
             "Runs",
-            _COLUMNS,
-            ([_cell(row[column]) for column in _COLUMNS] for row in rows),
+            columns,
+            ([_cell(row[column]) for column in columns] for row in rows),
             note if any(row["simulated"] for row in rows) else "",
         )
     else:
@@ -72,7 +76,9 @@ def show(run: RunArgument, workspace: WorkspaceOption = None, json: JsonOption =
             }
         )
         return
-    print_table(f"Run {run}", ("", "value"), ((name, _cell(value)) for name, value in found.row().items()))
+    shown = found.row().items()
+    rows = ((name, _cell(value)) for name, value in shown if name != _NEWER or value is not None)
+    print_table(f"Run {run}", ("", "value"), rows)
     if epochs:
         print_table(
             "RMSE at the VIIRS grid in nW/cm²/sr",

@@ -187,6 +187,15 @@ def train(
             advanced=True,
         ),
     ] = None,
+    decoder: Annotated[
+        str | None,
+        _setting(
+            "decoder",
+            "How a U-Net with a guide enlarges: transposed (convolutions), or resize, which doubles each "
+            "pixel before a convolution and leaves no checkerboard.",
+            advanced=True,
+        ),
+    ] = None,
     texture_networks: Annotated[
         int | None,
         _setting(
@@ -286,6 +295,7 @@ def train(
         "residual_share": residual_share,
         "light_cap": light_cap,
         "compress_tails": compress_tails,
+        "decoder": choice("decoder", decoder),
         "texture_networks": texture_networks,
         "first_output": choice("first_output", first_output),
         "schedule": choice("schedule", schedule),

@@ -11,6 +11,7 @@ from nightlights.wording import FIRST_OUTPUT
 
 _LABELS = {"VIIRS": "VIIRS", "truth": "Hidden truth (simulated imagery alone)"}
 _SPREADS = {"fixed": "As in the dataset", "learned": "Learned"}
+_DECODERS = {"transposed": "Transposed convolutions", "resize": "Doubled pixels, then a convolution"}
 _GUIDES = {"none": "None: the network alone", "footprint regression": "Footprint regression"}
 _FIRST_OUTPUTS = {"as drawn": "As drawn", "mean radiance": "Mean radiance"}
 _LOADERS = {
@@ -136,8 +137,19 @@ def _guided(info: NetworkInfo) -> dict[str, object]:
         help="Takes an inverse hyperbolic sine of bands such as population, whose few largest values lie far "
         "above all others, before they are scaled.",
     )
+    decoder = st.selectbox(
+        "Decoder",
+        list(_DECODERS),
+        key="train_decoder",
+        format_func=_DECODERS.__getitem__,
+        persist_state="session",
+        disabled="decoder" in info.fixed or guide == "none",
+        help="How a U-Net with a guide enlarges. Doubled pixels before a convolution leave no checkerboard; "
+        "other networks ignore it.",
+    )
     return {
         "guide": guide,
+        "decoder": decoder,
         "residual_limit": limit,
         "residual_share": share,
         "light_cap": cap,

@@ -12,7 +12,7 @@ from nightlights.manifests import MethodFineScore, Score, TrainingSettings
 from nightlights.metrics import ALL_REGIONS, BRIGHT_FROM, DIM_FROM, LIT_FROM
 from nightlights.wording import rounded
 
-BASELINES = ("constant mean", "linear regression")
+BASELINES = ("constant mean", "linear regression", "footprint regression")
 _PADDING_PX, _CHARACTER_PX = 24, 8
 """For the names of regions: by itself the table measures its first rows, and cuts longer names below."""
 _HELP = {
@@ -54,7 +54,12 @@ def run_rows(experiments: Sequence[Experiment]) -> pd.DataFrame:
     rows = pd.DataFrame(
         [{**row, **{title: len(row[title]) for title in _REGIONS}} for row in map(_row, experiments)]
     )
-    return rows if any(each.series for each in experiments) else rows.drop(columns="Part of", errors="ignore")
+    unknown = [] if any(each.series for each in experiments) else ["Part of"]
+    # Runs of an older version were not compared with it.
+    newer = f"RMSE, {BASELINES[-1]}"
+    if newer in rows and rows[newer].isna().all():
+        unknown.append(newer)
+    return rows.drop(columns=unknown, errors="ignore")
 
 
 def _row(experiment: Experiment) -> dict[str, Any]:

@@ -18,7 +18,9 @@ from nightlights.bands import RadianceTransform, Scaling
 from nightlights.footprint_terms import LEAST_RADIANCE, LOG_OFFSET, FootprintRegression, Term
 from nightlights.manifests import ModelConfig
 from nightlights.networks.base import Layout
+from nightlights.networks.fixed_maps import fixed_map
 from nightlights.networks.regression import RegressionLayout
+from nightlights.networks.trees import factor_of
 
 OUTPUT: Final = "transformed_radiance"
 
@@ -67,8 +69,11 @@ def assemble(layout: Layout, config: ModelConfig, seed: int) -> Assembled:
             model = keras.Model(core.inputs, keras.ops.minimum(core.outputs[0], highest), name=name)
         return Assembled(core, model, model, model)
     bands = keras.Input((None, None, channels), name="bands")
-    light = _guide(_first(bands, channels, len(config.bands)), config.guide, config.scaling)
+    daytime = _first(bands, channels, len(config.bands))
+    light = _guide(daytime, config.guide, config.scaling)
     if isinstance(layout, RegressionLayout):
+        if config.boosting is not None:
+            light = light * factor_of(daytime, config.boosting, len(config.bands))
         model = keras.Model(bands, _output(light, config), name=name)
         return Assembled.plain(model)
     core = guided_core(layout, channels, config.network, seed)
@@ -144,16 +149,6 @@ def _forward(light: Any, transform: RadianceTransform) -> Any:
     from keras import ops
 
     return transform.forward(light, ops)
-
-
-def fixed_map(tensor: Any, kernel: NDArray[Any], bias: NDArray[Any], name: str) -> Any:
-    """An affine map of the channels that training leaves alone."""
-    import keras
-
-    layer = keras.layers.Conv2D(kernel.shape[1], 1, trainable=False, name=name)
-    result = layer(tensor)
-    layer.set_weights([kernel[None, None].astype(np.float32), bias.astype(np.float32)])
-    return result
 
 
 def _first(tensor: Any, channels: int, count: int) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 
 from nightlights.networks.base import FLOAT_BYTES, Layout, Output
 from nightlights.networks.reach import ITSELF, Chain, Convolution, Enlargement, Parallel, Step
+from nightlights.training_settings import Decoder
 
 _KERNEL = 3
 _CONVOLUTIONS_PER_BLOCK = 2
@@ -30,6 +31,10 @@ class UNetLayout(Layout):
         Weight of the past in the moving statistics of the normalisation.
     output:
         Function of the last layer.
+    decoder:
+        How it enlarges: by transposed convolutions of 2 x 2, whose four weights paint a checkerboard that the
+        convolutions after them have to undo, or each pixel doubled before a convolution of 3 x 3 (Odena et
+        al. 2016, doi:10.23915/distill.00003), which treats all four pixels alike.
     """
 
     depth: int
@@ -38,6 +43,7 @@ class UNetLayout(Layout):
     normalised_concatenation: bool
     momentum: float
     output: Output
+    decoder: Decoder = "transposed"
 
     @property
     def filters(self) -> tuple[int, ...]:
@@ -49,7 +55,8 @@ class UNetLayout(Layout):
         block = Chain((Convolution(_KERNEL),) * _CONVOLUTIONS_PER_BLOCK)
         network = block
         for _ in range(self.depth):
-            coarser = Chain.of(Convolution(2, 2), network, Enlargement(2))
+            enlarged = (Enlargement(2), Convolution(_KERNEL))[: 1 + (self.decoder == "resize")]
+            coarser = Chain.of(Convolution(2, 2), network, *enlarged)
             network = Chain.of(block, Parallel.of(ITSELF, coarser), block)
         return network
 
@@ -59,7 +66,7 @@ class UNetLayout(Layout):
         for level in range(self.depth):
             fine, coarse = self.filters[level], self.filters[level + 1]
             total += self._block(fine, coarse)
-            total += 4 * coarse * fine + fine
+            total += (_KERNEL**2 if self.decoder == "resize" else 4) * coarse * fine + fine
             total += 2 * 2 * fine if self.normalised_concatenation else 0
             total += self._block(2 * fine, fine)
         return total + self.filters[0] + 1

@@ -1,7 +1,7 @@
 """The one list of networks: what each is for, how large it is, and the settings that suit it."""
 
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
 
 from nightlights.bands import STUDY_TRANSFORM, RadianceTransform
 from nightlights.errors import ModelError
@@ -12,10 +12,13 @@ from nightlights.networks.layout import UNetLayout
 from nightlights.networks.pixel import PixelLayout
 from nightlights.networks.regression import RegressionLayout
 from nightlights.networks.segformer import Stage, WindowedSegFormerLayout
+from nightlights.training_settings import Decoder
 
 STUDY_BAND_COUNT = 9
 NETWORKS_VERSION: Final = 1
 """Raised when a network, or how it predicts a region, changes: figures of before are measured again."""
+FOOTPRINT_REGRESSION: Final = "footprint-regression"
+"""Name of the regression that is offered beside the networks."""
 LARGEST_GRADIENT: Final = 1.0
 """Norm of the gradient to which networks are limited that clip it."""
 
@@ -61,19 +64,36 @@ class NetworkInfo:
         """Largest norm of the gradient, unless the settings name another; None without a limit."""
         return LARGEST_GRADIENT if self.clipped_gradients else None
 
+    def with_decoder(self, decoder: Decoder) -> Self:
+        """The network with that decoder, where it is a U-Net that has the choice; itself otherwise."""
+        if not isinstance(self.layout, UNetLayout) or self.study_scaling:
+            return self
+        return replace(self, layout=replace(self.layout, decoder=decoder))
+
     @property
     def fixed(self) -> dict[str, Any]:
         """Settings that it cannot have otherwise, whatever those of another network were."""
         if self.study_scaling:
-            return {"guide": "none", "light_cap": 0.0, "compress_tails": False}
+            return {"guide": "none", "light_cap": 0.0, "compress_tails": False, "decoder": "transposed"}
         if self.fitted:
-            return {"guide": "none", "viirs_input": False, "label": "VIIRS", "point_spread": "fixed"}
+            return {
+                "guide": "none",
+                "decoder": "transposed",
+                "viirs_input": False,
+                "label": "VIIRS",
+                "point_spread": "fixed",
+            }
         return {}
 
     @property
     def fitted(self) -> bool:
         """Whether it is a regression, fitted at once, rather than a network that is trained step by step."""
         return isinstance(self.layout, RegressionLayout)
+
+    @property
+    def boosted(self) -> bool:
+        """Whether trees are fitted to what its regression leaves."""
+        return isinstance(self.layout, RegressionLayout) and self.layout.boosted
 
     @property
     def depth(self) -> int:
@@ -321,7 +341,7 @@ _PIXEL = NetworkInfo(
 )
 
 _REGRESSION = NetworkInfo(
-    name="footprint-regression",
+    name=FOOTPRINT_REGRESSION,
     title="Footprint regression",
     description=(
         "No network: a sum of functions of each pixel's bands with weights of at least 0, fitted through the "
@@ -333,11 +353,35 @@ _REGRESSION = NetworkInfo(
     schedule="constant",
     clipped_gradients=False,
     suits_cpu=True,
-    settings=TrainingSettings(network="footprint-regression", epochs=1, light_cap=5.0, compress_tails=True),
+    settings=TrainingSettings(network=FOOTPRINT_REGRESSION, epochs=1, light_cap=5.0, compress_tails=True),
+)
+
+_BOOSTED = replace(
+    _REGRESSION,
+    name="boosted-regression",
+    title="Boosted footprint regression",
+    description=(
+        "The footprint regression, multiplied by trees that follow what lies within 1 and 2.8 km of a pixel "
+        "and are boosted on what it leaves of VIIRS. Trees are kept only as far as they help in regions left "
+        "out. Fitted in seconds; wants many or large regions."
+    ),
+    layout=RegressionLayout(base_filters=128, boosted=True),
+    settings=_REGRESSION.settings.model_copy(update={"network": "boosted-regression"}),
 )
 
 NETWORKS: dict[str, NetworkInfo] = {
-    info.name: info for info in (_SMALL, _MEDIUM, _LARGE, _CONVNEXT, _SEGFORMER, _PIXEL, _REGRESSION, _STUDY)
+    info.name: info
+    for info in (
+        _SMALL,
+        _MEDIUM,
+        _LARGE,
+        _CONVNEXT,
+        _SEGFORMER,
+        _PIXEL,
+        _REGRESSION,
+        _BOOSTED,
+        _STUDY,
+    )
 }
 """The networks by name, the default first."""
 

@@ -15,10 +15,13 @@ class RegressionLayout(Layout):
     ----------
     base_filters:
         Terms that a prediction holds in memory at once, at most about.
+    boosted:
+        Whether trees multiply it; see :mod:`nightlights.regressions.boosting`.
     """
 
     base_filters: int = 64
     depth: int = 0
+    boosted: bool = False
 
     def steps(self) -> Step:
         """See :meth:`Layout.steps`."""

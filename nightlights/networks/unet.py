@@ -47,6 +47,13 @@ def build_unet(layout: UNetLayout, band_count: int, name: str, seed: int) -> Any
             tensor = normalised(convolution(tensor), f"{label}_{index}")
         return tensor
 
+    def enlarged(tensor: Any, filters: int, label: str) -> Any:
+        common = {"padding": "same", "kernel_initializer": "zeros", "name": f"{label}_enlarged"}
+        if layout.decoder == "transposed":
+            return keras.layers.Conv2DTranspose(filters, 2, strides=2, **common)(tensor)
+        doubled = keras.layers.UpSampling2D(2, interpolation="nearest", name=f"{label}_doubled")(tensor)
+        return keras.layers.Conv2D(filters, 3, **common)(doubled)
+
     inputs = keras.Input((None, None, band_count), name="bands")
     tensor = inputs
     skipped = []
@@ -57,15 +64,8 @@ def build_unet(layout: UNetLayout, band_count: int, name: str, seed: int) -> Any
     tensor = block(tensor, layout.filters[-1], "center")
     for level in reversed(range(layout.depth)):
         label = f"decoder{level}"
-        upward = keras.layers.Conv2DTranspose(
-            layout.filters[level],
-            2,
-            strides=2,
-            padding="same",
-            kernel_initializer="zeros",
-            name=f"{label}_enlarged",
-        )
-        tensor = keras.layers.Concatenate(name=f"{label}_joined")([skipped[level], upward(tensor)])
+        upward = enlarged(tensor, layout.filters[level], label)
+        tensor = keras.layers.Concatenate(name=f"{label}_joined")([skipped[level], upward])
         if layout.normalised_concatenation:
             tensor = normalised(tensor, f"{label}_joined")
         tensor = block(tensor, layout.filters[level], label)

@@ -1,5 +1,6 @@
 """A prediction against the true fine radiance, beside its sharpened form and what VIIRS alone gives."""
 
+import contextlib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from nightlights import cog
 from nightlights.datasets import Dataset
+from nightlights.errors import DatasetError
 from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.manifests import MethodFineScore
 from nightlights.metrics import FineSums, RankSums, ScoreSums
@@ -18,9 +20,10 @@ from nightlights.prediction.fine_pairs import FinePairs
 from nightlights.prediction.layers import dataset_noise
 from nightlights.prediction.tiling import expanded
 from nightlights.progress import NoProgress, Progress
-from nightlights.scores import BICUBIC, CONSTANT, KRIGING
+from nightlights.scores import BICUBIC, CONSTANT, KRIGING, REGRESSION_KRIGING
 from nightlights.sharpening import Sharpening
 from nightlights.sharpening.interpolation import area_to_point_kriging, bicubic, bicubic_part
+from nightlights.sharpening.regression_kriging import regression_kriged
 
 Floats = NDArray[np.float64]
 
@@ -45,7 +48,8 @@ def layer_fine_scores(
 ) -> list[MethodFineScore]:
     """Score the layers ``prediction`` and ``sharpened``, interpolated VIIRS and its mean against the truth.
 
-    Every method counts where the prediction is known. Kriging is left out of regions beyond
+    Every method counts where the prediction is known. Regression kriging has the daytime bands of the region
+    and its VIIRS, as the sharpened layer has. Kriging of either kind is left out of regions beyond
     :data:`LARGEST_KRIGED`. Against a raster of one's own, the coarser scale of the two is compared, and
     where ``sharpened`` is a layer, interpolated VIIRS is also sharpened.
 
@@ -59,8 +63,8 @@ def layer_fine_scores(
     Returns
     -------
     list
-        Network, network sharpened, bicubic, bicubic sharpened, kriging, constant mean, as far as they are
-        there; empty where the truth is unknown.
+        Network, network sharpened, bicubic, bicubic sharpened, kriging, regression kriging, constant mean, as
+        far as they are there; empty where the truth is unknown.
     """
     if dataset.region(region).truth is None:
         return []
@@ -134,7 +138,7 @@ def _sharpened_bicubic(dataset: Dataset, region: str) -> Read:
 
 
 def _from_viirs(dataset: Dataset, region: str) -> dict[str, Read]:
-    """What VIIRS alone gives on the analysis grid, by method; what knows least comes last."""
+    """What VIIRS gives on the analysis grid without a network, by method; what knows least comes last."""
     window = dataset.region(region).window.window
     spread = PointSpread.of(dataset.manifest)
     measured = dataset.read_nighttime(region).astype(np.float64)
@@ -150,6 +154,9 @@ def _from_viirs(dataset: Dataset, region: str) -> dict[str, Read]:
     found: dict[str, Read] = {BICUBIC: cubic}
     if max(measured.shape) <= LARGEST_KRIGED:
         found[KRIGING] = lambda part: kriged()[part.fine_slices_in(window)]
+        with contextlib.suppress(DatasetError):
+            trended = regression_kriged(dataset, region)
+            found[REGRESSION_KRIGING] = lambda part: trended[part.fine_slices_in(window)]
     known = measured[np.isfinite(measured)]
     if known.size:
         mean = float(known.mean())

@@ -113,7 +113,7 @@ class Predictor:
         # A compiler would start anew for every shape of tile at the edges, and is slower on a CPU.
         model.jit_compile = False
         texture = cls.load(texture_folder(folder), tile_size) if config.texture_networks else None
-        info = network_info(config.network)
+        info = network_info(config.network).with_decoder(config.decoder)
         return cls(model, config, Tiling.for_network(info, tile_size, config.guide_reach), texture)
 
     @property

@@ -75,7 +75,23 @@ def area_to_point_kriging(measured: Floats, window: Window, point_spread: PointS
     if not known.any():
         return _upsampled(measured, 0)
     mean = float(measured[known].mean())
-    deviation = np.where(known, measured - mean, 0.0)
+    light = mean + kriged_deviation(np.where(known, measured - mean, 0.0), window, point_spread)
+    return np.where(_upsampled(known.astype(float), 0) > 0, np.maximum(light, 0.0), np.nan)
+
+
+def kriged_deviation(deviation: Floats, window: Window, point_spread: PointSpread) -> Floats:
+    """What :func:`area_to_point_kriging` makes of deviations from a known mean.
+
+    Parameters
+    ----------
+    deviation:
+        Of the measurement in nW/cm2/sr, shape (height, width), 0 where it is missing.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64, shape (16 height, 16 width), nW/cm2/sr.
+    """
     middle = float(window.latitudes[window.height // 2])
     operators = (
         observation_matrix(window.height, point_spread.sigma_rows()),
@@ -109,8 +125,8 @@ def area_to_point_kriging(measured: Floats, window: Window, point_spread: PointS
         values.append(np.maximum(value, 0.0))
     strength = np.outer(values[0], values[1])
     weights = (modes[0].T @ deviation @ modes[1]) / (strength + _NUGGET * strength.max())
-    light = mean + crosses[0] @ (modes[0] @ weights @ modes[1].T) @ crosses[1].T
-    return np.where(_upsampled(known.astype(float), 0) > 0, np.maximum(light, 0.0), np.nan)
+    light: Floats = crosses[0] @ (modes[0] @ weights @ modes[1].T) @ crosses[1].T
+    return light
 
 
 INTERPOLATIONS: Final[dict[str, Interpolation]] = {

@@ -150,7 +150,14 @@ def evaluate_standard(
     name = record.settings.network if record else predictor.config.network
     every = [
         network_method(name, predictor, workspace.root),
-        *baseline_methods(fitted.dataset, fitted.regions),
+        *baseline_methods(
+            fitted.dataset,
+            fitted.regions,
+            record if trained else None,
+            predictor.config,
+            # What ships is not written to.
+            folder if trained and folder == workspace.run_folder(folder.name) else None,
+        ),
         *methods,
     ]
     work = [(method, seed, city) for method in every for seed in PLANET_SEEDS for city in cities_of(split)]

@@ -22,7 +22,7 @@ def is_as_wanted(folder: Path, wanted: TrainingRequest, dataset: Dataset) -> boo
     with contextlib.suppress(WorkspaceError):
         record = read_record(folder / pipeline.RUN_FILE, RunRecord)
         config = read_record(folder / CONFIG_FILE, ModelConfig)
-        info = network_info(config.network)
+        info = network_info(config.network).with_decoder(config.decoder)
         channels = len(config.bands) + config.viirs_input + (config.guide is not None)
         parameters = record.parameters if info.fitted else info.layout.parameters(channels)
         smoothed = not config.viirs_input or config.viirs_smoothing == VIIRS_SMOOTHING

@@ -13,7 +13,13 @@ from nightlights.grid import FINE_PER_VIIRS
 from nightlights.manifests import DatasetManifest, DatasetRegion, Role, TrainingSettings
 from nightlights.networks import NetworkInfo, network_info
 from nightlights.patches import check_fit
-from nightlights.training_settings import FEW_REGIONS, FOOTPRINT_LOSSES, LIMIT_OF_FEW, LIMIT_OF_MANY
+from nightlights.training_settings import (
+    FEW_REGIONS,
+    FOOTPRINT_LOSSES,
+    LIMIT_OF_FEW,
+    LIMIT_OF_MANY,
+    Decoder,
+)
 
 
 def chosen_regions(manifest: DatasetManifest, settings: TrainingSettings) -> tuple[list[str], list[str]]:
@@ -131,6 +137,11 @@ def residual_limit(settings: TrainingSettings, regions: int) -> float:
     if settings.residual_limit is not None:
         return settings.residual_limit
     return LIMIT_OF_FEW if regions < FEW_REGIONS else LIMIT_OF_MANY
+
+
+def used_decoder(settings: TrainingSettings) -> Decoder:
+    """How a U-Net of these settings enlarges; plain networks stay as they are known."""
+    return "transposed" if settings.guide == "none" else settings.decoder
 
 
 def footprints_per_patch(settings: TrainingSettings) -> int:

@@ -9,14 +9,16 @@ from numpy.typing import NDArray
 from nightlights.bands import Scaling
 from nightlights.datasets import Dataset
 from nightlights.footprint_terms import LOG_OFFSET, FootprintRegression
+from nightlights.footprint_trees import FootprintTrees
 from nightlights.manifests import ModelConfig, TrainingSettings
 from nightlights.measured_input import MeasuredInput
 from nightlights.networks import NetworkInfo
 from nightlights.patch_cache import CachedRegion, cached_region
 from nightlights.progress import Progress
 from nightlights.regressions import fit_regression, training_sample
+from nightlights.regressions.boosting import fit_trees
 from nightlights.training.batches import Sampler
-from nightlights.training.choices import make_scaling, residual_limit
+from nightlights.training.choices import make_scaling, residual_limit, used_decoder
 
 CACHE_FOLDER: Final = ".cache"
 """Of the dataset, for patches."""
@@ -73,6 +75,11 @@ def new_config(
         )
         guide = _with_range(guide, scaling, sampler.fixed(_SCALING_PATCHES, settings.seed).daytime)
     hybrid = guide is not None and not info.fitted
+    boosting: FootprintTrees | None = None
+    if guide is not None and info.boosted:
+        limit = residual_limit(settings, len(regions))
+        boosting = fit_trees(dataset, guide, scaling, limit, settings.seed, _Beginning(progress))
+    reaches = [each.reach for each in (guide, boosting) if each is not None]
     return ModelConfig(
         network=settings.network,
         bands=manifest.bands,
@@ -88,9 +95,11 @@ def new_config(
         # The study's stays as it was published; a regression knows what lies beyond an edge as it was fitted.
         mirrored_edges=not (info.study_scaling or info.fitted),
         guide=guide,
-        guide_reach=guide.reach if guide else 0,
+        boosting=boosting,
+        guide_reach=max(reaches, default=0),
         residual_limit=residual_limit(settings, len(regions)) if hybrid else None,
         residual_share=settings.residual_share if hybrid else None,
+        decoder=used_decoder(settings),
         largest_radiance=_largest(dataset, settings, regions) if settings.light_cap else None,
     ).model_copy(update=manifest.glow)
 

@@ -37,7 +37,7 @@ from nightlights.training.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
-from nightlights.training.choices import check_choices, chosen_regions, patches_per_region
+from nightlights.training.choices import check_choices, chosen_regions, patches_per_region, used_decoder
 from nightlights.training.configs import CACHE_FOLDER, guide_imagery, measured_inputs, new_config
 from nightlights.training.first_output import begin_at, mean_radiance
 from nightlights.training.footprints import PatchFootprints
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 RUN_FILE = "run.json"
 SCORES_FILE = "metrics.json"
 _INTERVALS_FILE = "uncertainty.json"
-_FILES_ABOUT_A_MODEL = (SCORES_FILE, "card.md", _INTERVALS_FILE, "standard-*.json")
+_FILES_ABOUT_A_MODEL = (SCORES_FILE, "card.md", _INTERVALS_FILE, "baseline.json", "standard-*.json")
 _UPDATE_SECONDS = 0.5
 _MOST_WORKERS = 4
 
@@ -147,7 +147,7 @@ class _Run:
         self.dataset, self.request, self.folder = dataset, request, folder
         self.progress, self.timer = progress, timer
         self.settings: TrainingSettings = request.settings
-        self.info = network_info(self.settings.network)
+        self.info = network_info(self.settings.network).with_decoder(used_decoder(self.settings))
         check_choices(dataset.manifest, self.settings)
         self.regions = chosen_regions(dataset.manifest, self.settings)
         self._preparation: _Preparation | None = None
@@ -248,7 +248,8 @@ class _Run:
         history = [fitted_epoch(trainer, ready.scored, self.timer)]
         write_history(self.folder, history)
         self._keep(history, trainer, ready.config)
-        size = ready.config.guide.size if ready.config.guide else 0
+        fitted = (ready.config.guide, ready.config.boosting)
+        size = sum(each.size for each in fitted if each is not None)
         self._update(device=ready.backend.description, parameters=size, **self._reached(history))
         self.progress.update(1, 1, unit="steps", message="fitted")
 
@@ -303,7 +304,7 @@ class _Run:
             settings=settings,
             measured_inputs=measured_inputs(self.dataset, self.regions, config),
             guide=None if self.info.fitted else config.guide,
-            imagery=guide_imagery(self.dataset, self.regions, config),
+            imagery={} if self.info.fitted else guide_imagery(self.dataset, self.regions, config),
         )
         plan = Plan(
             sampler=train_sampler,

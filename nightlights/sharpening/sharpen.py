@@ -17,7 +17,7 @@ from nightlights.sharpening.agreement import Agreement
 from nightlights.sharpening.estimate import estimated_factor
 from nightlights.sharpening.interpolation import bicubic_part
 from nightlights.sharpening.scene import KEPT_BYTES, Floats, Read, Scene
-from nightlights.sharpening.verdict import faint_of, level_of, mixed
+from nightlights.sharpening.verdict import faint_of, mixed
 
 
 def sharpen(
@@ -140,23 +140,19 @@ class Sharpening:
         spread = point_spread or PointSpread()
         prior = _raised(read, contrast)
         if exponent != 1.0:
+            smooth = cls.of(
+                partial(bicubic_part, radiance, window),
+                radiance,
+                window,
+                spread,
+                sigma=sigma,
+                tile_size=tile_size,
+                kept_bytes=kept_bytes,
+            )
             textured = Scene(prior, window, spread, tile_size, kept_bytes)
             with _one_thread():
                 seen = np.where(textured.inverse > 0, textured.observed(np.zeros(window.shape)), np.nan)
-            level = level_of(radiance, seen)
-            smooth, within = (
-                cls.of(
-                    partial(bicubic_part, image, window),
-                    image,
-                    window,
-                    spread,
-                    sigma=own,
-                    tile_size=tile_size,
-                    kept_bytes=kept_bytes,
-                )
-                for image, own in ((radiance, sigma), (level * seen, noise.sigma(level * seen)))
-            )
-            prior = _Mixture(smooth, within, prior, level, exponent, faint_of(level * seen)).read
+            prior = _Mixture(smooth, prior, seen, exponent, faint_of(seen)).read
         scene = Scene(prior, window, spread, tile_size, kept_bytes)
         with _one_thread():
             factor = estimated_factor(scene, radiance, sigma)
@@ -176,29 +172,25 @@ class Sharpening:
 
 @dataclass
 class _Mixture:
-    """Interpolated VIIRS, sharpened, with some of the texture of a prior.
-
-    The texture is held against what would be made of it if VIIRS had seen nothing else: sharpened as well,
-    for a coast that sharpening has found already is not to be drawn twice.
-    """
+    """Interpolated VIIRS, sharpened, with some of the texture of a prior, as VIIRS sees it in ``seen``."""
 
     smooth: Sharpening
-    within: Sharpening
     texture: Read
-    level: float
+    seen: Floats
     exponent: float
     faint: float
-    _rows: tuple[int, list[NDArray[np.float32]]] | None = None
+    _rows: tuple[int, NDArray[np.float32]] | None = None
 
     def read(self, tile: Window) -> NDArray[np.float32]:
         """The mixture in a tile; tiles of one strip come one after the other."""
         if self._rows is None or self._rows[0] != tile.row:
-            parts = (self.smooth, self.within)
-            rows = [each.scene.rows(each.factor, tile.row, tile.height) for each in parts]
+            rows = self.smooth.scene.rows(self.smooth.factor, tile.row, tile.height)
             self._rows = tile.row, rows
-        across = replace(self.smooth.scene.window, row=tile.row, height=tile.height)
-        smooth, within = (rows[tile.fine_slices_in(across)] for rows in self._rows[1])
-        texture = np.float32(self.level) * self.texture(tile)
+        outer = self.smooth.scene.window
+        across = replace(outer, row=tile.row, height=tile.height)
+        smooth = self._rows[1][tile.fine_slices_in(across)]
+        texture = self.texture(tile)
+        within = bicubic_part(self.seen, outer, tile)
         found: NDArray[np.float32] = mixed(smooth, texture, within, self.exponent, self.faint)
         return np.where(np.isfinite(texture), found, np.float32(np.nan))
 

@@ -61,7 +61,7 @@ def mixed(smooth: Any, texture: Any, within: Any, exponent: float, faint: float)
     smooth:
         Light without the texture, in nW/cm2/sr.
     texture, within:
-        The texture, and what its footprints alone would make of it; shapes as ``smooth``, of one unit.
+        The texture, and what is left of it in interpolated footprints; shapes as ``smooth``, of one unit.
     faint:
         What counts as dark, in that unit; see :func:`faint_of`.
     """
@@ -69,13 +69,6 @@ def mixed(smooth: Any, texture: Any, within: Any, exponent: float, faint: float)
         return smooth
     texture, within = (np.maximum(light, smooth.dtype.type(faint)) for light in (texture, within))
     return smooth * (texture / within) ** smooth.dtype.type(exponent)
-
-
-def level_of(measured: NDArray[np.floating[Any]], seen: NDArray[np.floating[Any]]) -> float:
-    """What a texture of which footprints see ``seen`` is multiplied with to have the light of VIIRS."""
-    known = np.isfinite(measured) & np.isfinite(seen)
-    light, own = float(np.maximum(measured[known], 0).sum()), float(np.maximum(seen[known], 0).sum())
-    return light / own if light > 0 and own > 0 else 1.0
 
 
 def faint_of(seen: NDArray[np.floating[Any]]) -> float:
@@ -291,18 +284,16 @@ class _Scale:
         quieter = Noise(share=noise.share / factor, floor=noise.floor / factor)
         sigma = quieter.sigma(seen)
 
-        def agreeing(each: Floats, image: Floats = seen, own: Floats = sigma) -> Floats:
+        def agreeing(each: Floats) -> Floats:
             enlarged = scene(each)
-            return enlarged.light(estimated_factor(enlarged, image, own))
+            return enlarged.light(estimated_factor(enlarged, seen, sigma))
 
         smooth = agreeing(np.maximum(_enlarged(seen, factor), 1e-6))
+
         texture = np.where(known, np.maximum(prior, 0.0), 0.0)
         textured = scene(texture)
         footprint = np.where(first.inverse > 0, textured.observed(np.zeros(textured.window.shape)), np.nan)
-        level = level_of(seen, footprint)
-        texture, footprint = level * texture, level * footprint
-        interpolated = np.maximum(_enlarged(footprint, factor), 1e-6)
-        within, faint = agreeing(interpolated, footprint, quieter.sigma(footprint)), faint_of(footprint)
+        within, faint = _enlarged(footprint, factor), faint_of(footprint)
 
         def sharpened(exponent: float) -> Floats:
             if exponent == 0.0:

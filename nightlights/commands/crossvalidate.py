@@ -74,8 +74,8 @@ def crossvalidate(
     No region is scored by a network that has seen it. Each training uses all
     regions of role train or evaluate but the one that it holds out, and is a
     run of its own, NAME-without-REGION. The scores of the networks and of the
-    baselines (constant mean, linear and footprint regression) are printed, and written to
-    crossvalidations/NAME in the workspace.
+    baselines (constant mean, linear and footprint regression) are printed, and
+    written to crossvalidations/NAME in the workspace.
 
     How long it takes: as many trainings as regions are held out. For a quicker
     look, name some with --regions, or take fewer --epochs. Ctrl-C stops it after

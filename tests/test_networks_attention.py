@@ -198,6 +198,7 @@ def test_segformer_trains_and_predicts_with_and_without_onednn(tmp_path: Path) -
     np.testing.assert_allclose(with_onednn, without, rtol=0, atol=ROUNDING * np.abs(without).max())
 
 
+@pytest.mark.slow
 def test_windows_attend_the_same_on_jax(tmp_path: Path) -> None:
     pytest.importorskip("jax")
     here = np.asarray(LAYOUT.build(2, "segformer", 1)(image(2, 32, 64, 2)))

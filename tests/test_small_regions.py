@@ -69,6 +69,7 @@ def test_regions_of_six_kilometres_are_trained_on_with_default_patches_and_predi
     space: Workspace, run: Run
 ) -> None:
     little = ["--epochs", "1", "--patches-per-region", "2", "--batch-size", "2", "--evaluation-patches", "2"]
+    little += ["--texture-networks", "1"]
     assert run("train", "--dataset", "small", "--run", "first", *little)[0] == 0
     trained = read_record(space.run_folder("first") / "run.json", RunRecord)
     assert trained.settings.patch_size == 128

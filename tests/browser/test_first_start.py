@@ -12,7 +12,7 @@ from .visitor import Visitor
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize(("width", "height"), [(1440, 900), (400, 800)])
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), pytest.param(400, 800, marks=pytest.mark.slow)])
 def test_a_fresh_workspace_has_its_pictures_at_once(
     browser: Browser, tmp_path: Path, width: int, height: int
 ) -> None:

@@ -103,6 +103,7 @@ def train(visitor: Visitor) -> None:
     enter(visitor, "Patches a region", 8)
     enter(visitor, "Batch size", 4)
     enter(visitor, "Epochs", 2)
+    enter(visitor, "Texture networks (0 for none)", 1)
     expect(page.get_by_text("2 epochs")).to_be_visible()
     page.get_by_role("button", name="Train", exact=True).click()
     expect(page.get_by_text("Evaluation RMSE").first).to_be_visible(timeout=LONG_MS)

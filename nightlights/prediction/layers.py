@@ -31,7 +31,7 @@ CONTRAST_TAG = "sharpening_contrast"
 """Tag of a sharpened raster: to which power its texture is that of the prediction."""
 
 EXPONENT_TAG = "texture_exponent"
-"""Tag of a sharpened raster: how far that texture is trusted, from 0 to 1."""
+"""Tag of a sharpened raster: how far that texture is trusted, from 0 to 1.2."""
 
 _TILE = 1024
 

@@ -51,7 +51,7 @@ def sharpen(
         Power of the prior that the texture is taken from. Above 1 for a prior that is flatter than light is,
         as a mean over what it cannot tell apart must be.
     exponent:
-        How far that texture is trusted, from 0 to 1. Below 1 the prior is interpolated VIIRS, sharpened,
+        How far that texture is trusted, 0 or more. Unless it is 1 the prior is interpolated VIIRS, sharpened,
         times what the texture is of its own interpolated footprints, to the power of the exponent. See
         :func:`nightlights.sharpening.verdict.verdict`.
 

@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 from earthengine_server.fixtures import earthengine_server
+from hypothesis import settings
+
+# The same examples in every run: a test that fails once in a hundred runs tells nobody what broke it.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 __all__ = ["earthengine_server"]
 

@@ -3,10 +3,10 @@
 import hashlib
 import json
 
-from nightlights.sharpening import estimate, interpolation, scene, verdict
+from nightlights.sharpening import dark, estimate, interpolation, scene, verdict
 from nightlights.sharpening.agreement import _SIGMAS
 
-PROCEDURE = 3
+PROCEDURE = 4
 """Counts changes of the procedures of this package that are no change of a constant."""
 
 
@@ -26,6 +26,14 @@ def sharpening_constants() -> dict[str, float | list[float]]:
         "largest factor": estimate._LARGEST_FACTOR,
         "neighbours": estimate._NEIGHBOURS,
         "darkest": scene._DARKEST,
+        "reach of levels": scene._LEVEL_REACH,
+        "closing": [estimate._CLOSING, estimate._CLOSED],
+        "calm": [dark._CALM, dark._NOISE],
+        "dark side": dark._SIDE,
+        "dark percentile": dark._PERCENTILE,
+        "dark smoothing": [dark._BEFORE, dark._AFTER],
+        "dark kept": dark._KEPT,
+        "dark largest": dark._LARGEST,
         "least coverage": scene._LEAST_COVERAGE,
         "sigmas of agreement": _SIGMAS,
         "verdict factors": [float(factor) for factor in verdict.FACTORS],

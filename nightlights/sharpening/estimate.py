@@ -30,6 +30,8 @@ _NEIGHBOURHOOD = 2.0
 """Its standard deviation in VIIRS pixels: some 50 pixels, whose mean square is known to a fifth."""
 _LARGEST_RESIDUAL = 3.0
 """In standard deviations: a larger one is fitted at its own place, and counts as this in others'."""
+_CLOSING, _CLOSED = 4, 1e-4
+"""Factors of the whole window that keep the total of light: so many, as not all light takes a factor."""
 _LEAST_GATE = 0.02
 """Share of a step below which no neighbourhood moves any more."""
 _FAINT = 0.05
@@ -69,7 +71,7 @@ class Corrected(Protocol):
         """What the instrument sees of the prior times exp(M ``factor``)."""
 
 
-def estimated_factor(scene: Corrected, measured: Floats, sigma: Floats) -> Floats:
+def estimated_factor(scene: Corrected, measured: Floats, sigma: Floats, calm: Floats | None = None) -> Floats:
     """The logarithm of the factor, shape (height, width); 0 where nothing was measured.
 
     Total light over the measured pixels, radiance times area as VIIRS would observe it, is that of the
@@ -82,31 +84,41 @@ def estimated_factor(scene: Corrected, measured: Floats, sigma: Floats) -> Float
         neighbours.
     sigma:
         Its standard deviation, same shape and unit.
+    calm:
+        What is approached, as near as the noise allows, in the place of ``measured``:
+        :func:`nightlights.sharpening.dark.calmed`. The total is that of ``measured``.
     """
     known = np.isfinite(measured) & (scene.inverse > 0)
     factor = np.zeros(scene.window.shape)
     if not known.any():
         return factor
     light, limit = np.where(known, measured, 0.0), np.log(_LARGEST_FACTOR)
+    aim = light if calm is None else np.where(known, calm, 0.0)
     area = np.broadcast_to(scene.window.pixel_area_km2[:, None], known.shape) * known
     # Where all is darker than a share of the noise, ratios begin lower.
     faint = min(_FAINT, float(np.median(sigma[known])))
-    wanted = np.log(np.maximum(light, faint))
-    near = np.maximum(_mean_near(light, known, 1.0), 0)
+    wanted = np.log(np.maximum(aim, faint))
+    near = np.maximum(_mean_near(aim, known, 1.0), 0)
     trust = near**2 / (near**2 + _WEAK * sigma**2)
     observed = scene.observed(factor)
     overall = _typical_ratio(light, observed, known, faint)
     factor += overall
-    observed *= np.exp(overall)
+    observed = scene.observed(factor)
     for index in range(_ROUNDS):
-        gate = _gate((observed - light) / sigma, known)
+        gate = _gate((observed - aim) / sigma, known)
         if gate.max() < _LEAST_GATE:
             break
         step = (1.0 if index < _GENTLE else _STEP) * trust * gate
         ratio = step * (wanted - np.log(np.maximum(observed, faint)))
         factor = np.clip(factor + _filled(ratio, known), overall - limit, overall + limit)
         observed = scene.observed(factor)
-    return factor + _ratio_of_totals(light, observed, area, faint**2)
+    for _ in range(_CLOSING):
+        rest = _ratio_of_totals(light, observed, area, faint**2)
+        factor = factor + rest
+        if abs(rest) < _CLOSED:
+            break
+        observed = scene.observed(factor)
+    return factor
 
 
 def _typical_ratio(light: Floats, observed: Floats, known: Known, faint: float) -> float:

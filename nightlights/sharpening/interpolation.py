@@ -57,9 +57,15 @@ def bicubic_part(measured: Floats, outer: Window, part: Window) -> NDArray[np.fl
             (part.column - outer.column, part.width),
         )
     ]
-    fine = map_coordinates(_filled(measured), np.meshgrid(*places, indexing="ij"), order=3, mode="nearest")
+    fine = map_coordinates(filled(measured), np.meshgrid(*places, indexing="ij"), order=3, mode="nearest")
     lit: NDArray[np.float32] = np.maximum(fine, 0).astype(np.float32)
     return lit
+
+
+def between(level: Floats, outer: Window, part: Window) -> NDArray[np.float32]:
+    """``level`` of ``outer`` in ``part`` of it, linear between VIIRS pixels, shape (16 height, 16 width)."""
+    rows = _along(np.asarray(level, np.float32), part.row - outer.row, part.height)
+    return _along(rows.T, part.column - outer.column, part.width).T
 
 
 def area_to_point_kriging(measured: Floats, window: Window, point_spread: PointSpread) -> Floats:
@@ -142,17 +148,28 @@ def _upsampled(measured: Floats, order: int) -> Floats:
     known = np.isfinite(measured)
     if not known.any():
         return np.full(tuple(FINE_PER_VIIRS * side for side in measured.shape), np.nan)
-    fine: Floats = zoom(_filled(measured), FINE_PER_VIIRS, order=order, mode="nearest", grid_mode=True)
+    fine: Floats = zoom(filled(measured), FINE_PER_VIIRS, order=order, mode="nearest", grid_mode=True)
     return np.where(np.kron(known, np.ones((FINE_PER_VIIRS,) * 2)) > 0, fine, np.nan)
 
 
-def _filled(measured: Floats) -> Floats:
+def filled(measured: Floats) -> Floats:
+    """``measured``, where missing the nearest that is known."""
     known = np.isfinite(measured)
-    filled = np.asarray(measured, np.float64)
+    values = np.asarray(measured, np.float64)
     if known.all():
-        return filled
+        return values
     index = distance_transform_edt(~known, return_distances=False, return_indices=True)
-    found: Floats = filled[tuple(index)]
+    found: Floats = values[tuple(index)]
+    return found
+
+
+def _along(values: NDArray[np.float32], first: int, count: int) -> NDArray[np.float32]:
+    last = len(values) - 1
+    place = first + (np.arange(FINE_PER_VIIRS * count) + 0.5) / FINE_PER_VIIRS - 0.5
+    place = np.clip(place, 0, last)
+    low = place.astype(int)
+    share = (place - low).astype(np.float32)[:, None]
+    found: NDArray[np.float32] = values[low] * (1 - share) + values[np.minimum(low + 1, last)] * share
     return found
 
 

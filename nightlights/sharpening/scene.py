@@ -6,9 +6,11 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.observation import PointSpread
+from nightlights.sharpening.interpolation import between
 from nightlights.sharpening.strips import StripOperator
 
 Floats = NDArray[np.float64]
@@ -19,6 +21,8 @@ _LEAST_COVERAGE = 0.5
 """As in :func:`nightlights.observation.observe`: where less of a footprint's core is known, it is unknown."""
 _DARKEST = 1e-3
 """Share of the mean of the prior below which nothing counts as darker: no factor makes light of none."""
+_LEVEL_REACH = 2.0
+"""VIIRS pixels: standard deviation of the surroundings in which a prior is brought to the level of VIIRS."""
 _STRIP_PIXELS = 1_000_000
 """Analysis pixels that are worked on at once, where a strip as high as a tile would hold more."""
 KEPT_BYTES = 512 * 2**20
@@ -46,6 +50,9 @@ class Scene:
         Side of a tile that is read or given back at once, in VIIRS pixels.
     kept_bytes:
         Memory for what was read.
+    limit:
+        A dark level in nW/cm2/sr, and what brings the prior to the level of VIIRS, each of shape (height,
+        width): no factor makes light darker than both. None without such a limit.
     """
 
     read: Read
@@ -53,6 +60,7 @@ class Scene:
     point_spread: PointSpread
     tile_size: int = 32
     kept_bytes: int = KEPT_BYTES
+    limit: tuple[Floats, Floats] | None = None
     _kept: dict[int, NDArray[np.float32]] = field(default_factory=dict)
 
     @cached_property
@@ -106,6 +114,21 @@ class Scene:
             self._observe(np.nan_to_num(light, copy=False), rows, seen)
         return self._inner(seen) * self.inverse
 
+    def seen(self) -> Floats:
+        """The prior as VIIRS would see it, in its unit; NaN where too little is known."""
+        return np.where(self.inverse > 0, self.observed(np.zeros(self.window.shape)), np.nan)
+
+    def not_darker(self, dark: Floats, measured: Floats) -> "Scene":
+        """The same, with a limit to darkness; ``measured`` tells the level that the prior should have."""
+        seen = self.seen()
+        both = np.isfinite(seen) & np.isfinite(measured)
+        light, level = (
+            gaussian_filter(np.where(both, each, 0.0), _LEVEL_REACH, mode="constant")
+            for each in (measured, seen)
+        )
+        ratio = np.maximum(light, 0) / np.maximum(level, 1e-9 * float(level.max()) or 1.0)
+        return replace(self, limit=(dark, ratio))
+
     def rows(self, factor: Floats, row: int, height: int) -> NDArray[np.float32]:
         """The light of whole rows of a strip: ``height`` VIIRS rows from the global row ``row`` on."""
         first = row - self.window.row
@@ -155,7 +178,17 @@ class Scene:
         mean /= np.maximum(self._spread(np.ones(self.window.shape), rows), np.float32(1e-6))
         np.exp(mean, out=mean)
         mean *= prior
+        if self.limit is not None:
+            np.maximum(mean, self.least(prior, self._across(rows)), out=mean)
         return mean
+
+    def least(self, prior: NDArray[np.float32], part: Window) -> NDArray[np.float32]:
+        """Below which no factor brings a prior in ``part`` of the window."""
+        if self.limit is None:
+            return np.zeros_like(prior)
+        dark, level = (between(each, self.window, part) for each in self.limit)
+        found: NDArray[np.float32] = np.minimum(dark, level * prior)
+        return found
 
     def _nothing_seen(self) -> Floats:
         return np.zeros((self.window.height + 2 * self._operator.margin, self.window.width))

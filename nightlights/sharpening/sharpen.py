@@ -14,10 +14,14 @@ from nightlights.grid import Window
 from nightlights.noise import MONTH, Noise
 from nightlights.observation import PointSpread
 from nightlights.sharpening.agreement import Agreement
+from nightlights.sharpening.dark import calmed, dark_level
 from nightlights.sharpening.estimate import estimated_factor
 from nightlights.sharpening.interpolation import bicubic_part
 from nightlights.sharpening.scene import KEPT_BYTES, Floats, Read, Scene
 from nightlights.sharpening.verdict import faint_of, mixed
+
+_LEAST = np.float32(1e-6)
+"""Radiance in nW/cm2/sr by which nothing is divided."""
 
 
 def sharpen(
@@ -138,24 +142,23 @@ class Sharpening:
         radiance = np.where(np.isfinite(measured), measured, np.nan).astype(np.float64)
         sigma = noise.sigma(radiance) if sigma is None else sigma
         spread = point_spread or PointSpread()
+        calm = calmed(radiance, noise.floor)
+        dark = dark_level(calm, noise.floor, window, spread)
+
+        def scene_of(read: Read) -> Scene:
+            scene = Scene(read, window, spread, tile_size, kept_bytes)
+            return scene.not_darker(dark, radiance) if dark.any() else scene
+
         prior = _raised(read, contrast)
-        if exponent != 1.0:
-            smooth = cls.of(
-                partial(bicubic_part, radiance, window),
-                radiance,
-                window,
-                spread,
-                sigma=sigma,
-                tile_size=tile_size,
-                kept_bytes=kept_bytes,
-            )
-            textured = Scene(prior, window, spread, tile_size, kept_bytes)
-            with _one_thread():
-                seen = np.where(textured.inverse > 0, textured.observed(np.zeros(window.shape)), np.nan)
-            prior = _Mixture(smooth, prior, seen, exponent, faint_of(seen)).read
-        scene = Scene(prior, window, spread, tile_size, kept_bytes)
         with _one_thread():
-            factor = estimated_factor(scene, radiance, sigma)
+            if exponent == 0.0:
+                prior = partial(_smooth, calm, window, prior)
+            elif exponent != 1.0:
+                plain, textured = scene_of(partial(bicubic_part, calm, window)), scene_of(prior)
+                smooth = estimated_factor(plain, radiance, sigma, calm)
+                prior = _Mixture(plain, smooth, textured, textured.seen(), exponent).read
+            scene = scene_of(prior)
+            factor = estimated_factor(scene, radiance, sigma, calm)
             observed = np.where(scene.inverse > 0, scene.observed(factor), np.nan)
         return cls(scene, factor, Agreement.of(observed, radiance, sigma))
 
@@ -170,28 +173,44 @@ class Sharpening:
             yield block
 
 
+def _smooth(measured: Floats, window: Window, prior: Read, tile: Window) -> NDArray[np.float32]:
+    """Interpolated VIIRS, where there is a prior."""
+    return np.where(np.isfinite(prior(tile)), bicubic_part(measured, window, tile), np.float32(np.nan))
+
+
 @dataclass
 class _Mixture:
-    """Interpolated VIIRS, sharpened, with some of the texture of a prior, as VIIRS sees it in ``seen``."""
+    """Interpolated VIIRS, sharpened, with some of the texture of a prior.
 
-    smooth: Sharpening
-    texture: Read
+    Attributes
+    ----------
+    plain, smooth:
+        Interpolated VIIRS, and the factor that sharpens it.
+    textured, seen:
+        The prior, and what VIIRS sees of it.
+    exponent:
+        As in :func:`sharpen`.
+    """
+
+    plain: Scene
+    smooth: Floats
+    textured: Scene
     seen: Floats
     exponent: float
-    faint: float
     _rows: tuple[int, NDArray[np.float32]] | None = None
 
     def read(self, tile: Window) -> NDArray[np.float32]:
         """The mixture in a tile; tiles of one strip come one after the other."""
         if self._rows is None or self._rows[0] != tile.row:
-            rows = self.smooth.scene.rows(self.smooth.factor, tile.row, tile.height)
-            self._rows = tile.row, rows
-        outer = self.smooth.scene.window
+            self._rows = tile.row, self.plain.rows(self.smooth, tile.row, tile.height)
+        outer = self.plain.window
         across = replace(outer, row=tile.row, height=tile.height)
         smooth = self._rows[1][tile.fine_slices_in(across)]
-        texture = self.texture(tile)
+        texture = self.textured.read(tile)
         within = bicubic_part(self.seen, outer, tile)
-        found: NDArray[np.float32] = mixed(smooth, texture, within, self.exponent, self.faint)
+        found: NDArray[np.float32] = mixed(smooth, texture, within, self.exponent, faint_of(self.seen))
+        share = np.clip(self.textured.least(texture, tile) / np.maximum(smooth, _LEAST), 0, 1)
+        found = np.maximum(found, smooth * share ** np.float32(self.exponent))
         return np.where(np.isfinite(texture), found, np.float32(np.nan))
 
 

@@ -1,0 +1,101 @@
+"""What VIIRS tells of dark ground: how bright the darkest of the surroundings is, and their mean.
+
+Sharpening multiplies, so water beside a bright shore, which shares its footprints, was made as black as the
+shore was predicted too bright. Unless the prediction says so itself, no light becomes darker than the darkest
+of its surroundings, a percentile of them, as the sky is estimated in photometry (Bertin and Arnouts 1996,
+doi:10.1051/aas:1996164).
+"""
+
+from functools import partial
+from typing import Final
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, percentile_filter
+
+from nightlights.grid import Window
+from nightlights.observation import PointSpread
+from nightlights.sharpening.interpolation import bicubic_part, filled
+from nightlights.sharpening.scene import Floats, Scene
+
+_SIDE: Final = 9
+"""VIIRS pixels: side of the surroundings."""
+_PERCENTILE: Final = 5
+"""Of them, which counts as dark."""
+_BEFORE, _AFTER = 1.0, 2.0
+"""VIIRS pixels by which noise is smoothed before, and the level after."""
+_KEPT: Final = 0.9
+_LARGEST: Final = 4.5
+"""In units of the noise of dark ground: brighter surroundings are a town's, and streets leave gaps in it."""
+
+_CALM: Final = 1.5
+"""VIIRS pixels: standard deviation of the surroundings whose mean is taken."""
+_NOISE: Final = 1.5
+"""Times its variance is taken for noise: that of a few pixels differs by half."""
+
+
+def dark_level(measured: Floats, floor: float, window: Window, spread: PointSpread) -> Floats:
+    """Shape of ``measured``, in nW/cm2/sr: smooth, without gaps, not below 0.
+
+    Parameters
+    ----------
+    measured:
+        VIIRS radiance in nW/cm2/sr, shape (height, width), NaN where missing.
+    floor:
+        Standard deviation of its noise where it is dark, same unit.
+    window:
+        Where it lies.
+    spread:
+        What its glow explains of dark ground is no light of the ground.
+
+    Examples
+    --------
+    >>> window = Window(44_000, 18_000, 20, 20)
+    >>> level = dark_level(np.full((20, 20), 0.2), 0.1, window, PointSpread())
+    >>> bool(np.allclose(level, 0.18))
+    True
+    """
+    if not np.isfinite(measured).any():
+        return np.zeros(measured.shape)
+    light = filled(measured)
+    if spread.glow_share > 0:
+        light = light - _glow(light, window, spread)
+    smooth = gaussian_filter(light, _BEFORE)
+    dark = gaussian_filter(percentile_filter(smooth, _PERCENTILE, size=_SIDE), _AFTER)
+    level: Floats = np.clip(_KEPT * np.minimum(dark, smooth), 0, _LARGEST * floor)
+    return level
+
+
+def calmed(measured: Floats, floor: float) -> Floats:
+    """VIIRS, but where it varies no more than its noise, the mean of the surroundings.
+
+    The local filter of Lee (1980, doi:10.1109/TPAMI.1980.4766994), for the noise of dark ground alone: that
+    of lit ground is a share of the light, and to smooth it blurs towns. Without it noise draws blobs on
+    water.
+
+    Parameters
+    ----------
+    measured:
+        VIIRS radiance in nW/cm2/sr, shape (height, width), NaN where missing.
+    floor:
+        Standard deviation of its noise where it is dark, same unit.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(1).normal(scale=0.1, size=(40, 40))
+    >>> bool(calmed(0.3 + noise, 0.1).std() < 0.04)
+    True
+    """
+    known = np.isfinite(measured)
+    weight = np.maximum(gaussian_filter(known.astype(np.float64), _CALM), 1e-9)
+    mean = gaussian_filter(np.where(known, measured, 0.0), _CALM) / weight
+    difference = np.where(known, measured - mean, 0.0)
+    variance = gaussian_filter(difference**2, _CALM) / weight
+    share = np.clip(1 - _NOISE * floor**2 / np.maximum(variance, 1e-12), 0, 1)
+    return np.where(known, mean + share * difference, np.nan)
+
+
+def _glow(light: Floats, window: Window, spread: PointSpread) -> Floats:
+    """What VIIRS sees of the glow alone."""
+    read, nothing = partial(bicubic_part, light, window), np.zeros(window.shape)
+    whole = Scene(read, window, spread).observed(nothing)
+    return whole - (1 - spread.glow_share) * Scene(read, window, spread.core).observed(nothing)

@@ -30,6 +30,7 @@ from nightlights.records import read_record as read_record
 from nightlights.records import write_record as write_record
 from nightlights.run_records import EpochRecord as EpochRecord
 from nightlights.run_records import PartRecord as PartRecord
+from nightlights.scores import LARGEST_EXPONENT
 from nightlights.scores import ClassScore as ClassScore
 from nightlights.scores import FineScore as FineScore
 from nightlights.scores import Interval as Interval
@@ -375,7 +376,7 @@ class PredictionRequest(Record):
     exponent: float | None = Field(
         default=None,
         ge=0,
-        le=1,
+        le=LARGEST_EXPONENT,
         description="how far sharpening trusts the texture of the prediction; by VIIRS itself unless given",
     )
     overwrite: bool = False

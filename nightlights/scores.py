@@ -142,6 +142,9 @@ class Scores(Record):
 USUAL_EXPONENT: Final = 0.3
 """To which power a texture is trusted where nothing is known of it."""
 
+LARGEST_EXPONENT: Final = 1.2
+"""A prediction that is a mean of what it cannot tell apart is flatter than light is."""
+
 
 class ScaleVerdict(Record):
     """What the texture of a prediction was worth on VIIRS that was moved up in scale.

@@ -15,7 +15,7 @@ from nightlights.bands import RADIANCE_UNIT, RadianceTransform, Scaling
 from nightlights.datasets import Dataset, export_dataset
 from nightlights.errors import Cancelled, ModelError, WorkspaceError
 from nightlights.grid import Window
-from nightlights.manifests import ExportRequest, ModelConfig, write_record
+from nightlights.manifests import ExportRequest, ModelConfig, PredictionRequest, write_record
 from nightlights.metrics import ScoreSums
 from nightlights.models import CONFIG_FILE, save_model
 from nightlights.networks import NETWORKS
@@ -34,7 +34,7 @@ from nightlights.prediction import (
 from nightlights.progress import NoProgress
 from nightlights.scores import KRIGING, REGRESSION_KRIGING
 from nightlights.sharpening import sharpen
-from nightlights.sharpening.verdict import verdict
+from nightlights.sharpening.verdict import EXPONENTS, verdict
 from nightlights.workspace import Workspace
 
 WINDOW = Window(44_000, 18_000, 23, 19)
@@ -108,6 +108,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset, config: M
 def assert_same_light(one: NDArray[np.float32], other: NDArray[np.float32]) -> None:
     """Equal up to the rounding of products over tiles of other sizes."""
     np.testing.assert_allclose(one, other, rtol=0, atol=1e-4 * float(np.nanmax(other)), equal_nan=True)
+
+
+def test_every_exponent_that_viirs_may_ask_for_may_be_asked_for() -> None:
+    given = {"run": "r", "region": "town", "prediction": "p"}
+    assert PredictionRequest(**given, exponent=max(EXPONENTS)).exponent == max(EXPONENTS)
+    for wrong in (-0.1, max(EXPONENTS) + 0.1):
+        with pytest.raises(ValueError, match="exponent"):
+            PredictionRequest(**given, exponent=wrong)
 
 
 def test_sharpening_raises_the_contrast_as_the_model_says(

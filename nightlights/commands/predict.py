@@ -18,6 +18,7 @@ from nightlights.commands.output import print_json, print_table, say
 from nightlights.commands.scores import SIMULATED, cell
 from nightlights.commands.work import record_of, run_job, start_job
 from nightlights.errors import NightlightsError, SettingsError
+from nightlights.scores import LARGEST_EXPONENT
 
 if TYPE_CHECKING:
     from nightlights.manifests import PredictionRecord
@@ -56,9 +57,9 @@ def predict(
         float | None,
         typer.Option(
             min=0,
-            max=1,
-            help="How far sharpening trusts the texture of the prediction: 0 is interpolated VIIRS. Unless "
-            "given, the region's own VIIRS decides, moved up in scale.",
+            max=LARGEST_EXPONENT,
+            help="How far sharpening trusts the texture of the prediction: 0 is interpolated VIIRS, 1 takes "
+            "its contrasts as they are. Unless given, the region's own VIIRS decides, moved up in scale.",
         ),
     ] = None,
     overwrite: OverwriteOption = False,

@@ -22,12 +22,12 @@ from scipy.special import erf
 from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.noise import Noise
 from nightlights.observation import PointSpread
-from nightlights.scores import USUAL_EXPONENT, ScaleVerdict, Verdict
+from nightlights.scores import LARGEST_EXPONENT, USUAL_EXPONENT, ScaleVerdict, Verdict
 from nightlights.sharpening.estimate import estimated_factor
 from nightlights.sharpening.scene import Floats
 
 FACTORS: Final = (2, 4, 8, 16)
-EXPONENTS: Final = (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0, 1.2)
+EXPONENTS: Final = (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0, LARGEST_EXPONENT)
 USUAL: Final = USUAL_EXPONENT
 """The exponent where nothing is known: full texture was worse than none in three of four countries whose
 VIIRS was moved up 16 times, a third of it better in three."""

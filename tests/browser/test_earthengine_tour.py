@@ -134,8 +134,7 @@ def see_imagery(visitor: Visitor, server: dict[str, Any]) -> None:
 def draw(visitor: Visitor) -> None:
     visitor.draw_polygon([(110, 150), (340, 140), (350, 370), (120, 360)])
     visitor.expect_shapes(1)
-    visitor.page.get_by_role("radio", name="evaluate").click()
-    visitor.settle()
+    visitor.choose_role("evaluate")
     visitor.draw_rectangle((450, 130), (680, 360))
     visitor.expect_shapes(2)
     visitor.settle()

@@ -41,8 +41,7 @@ def test_drawing_tour(visitor: Visitor, app: Any) -> None:
     assert polygon["properties"] == {"name": "lagos", "role": "train"}
     assert len(polygon["geometry"]["coordinates"][0]) == 5
 
-    page.get_by_role("radio", name="evaluate").click()
-    visitor.settle()
+    visitor.choose_role("evaluate")
     visitor.draw_rectangle((640, 250), (800, 420))
     _, rectangle = saved(visitor, app.workspace, 2)
     assert rectangle["properties"]["role"] == "evaluate"

@@ -82,14 +82,12 @@ def picture(visitor: Visitor) -> Callable[[str], Path]:
 
 
 def draw_regions(visitor: Visitor, app: RunningApp) -> None:
-    page = visitor.page
     enter(visitor, "Find a place", "Accra")
     visitor.map.get_by_text("Accra").first.wait_for()
     visitor.set_view(5.6, -0.2, 12)
     visitor.draw_polygon([(110, 150), (400, 130), (410, 430), (130, 420)])
     visitor.expect_shapes(1)
-    page.get_by_role("radio", name="evaluate").click()
-    visitor.settle()
+    visitor.choose_role("evaluate")
     visitor.draw_rectangle((500, 130), (800, 430))
     visitor.expect_shapes(2)
     visitor.settle()

@@ -56,6 +56,11 @@ class Visitor:
         """Wait until the map holds ``count`` regions that Python knows."""
         self.map.locator(f"#map_div[data-regions='{count}']").wait_for()
 
+    def choose_role(self, role: str) -> None:
+        """Choose what is drawn next, and wait until the map has been told by Python."""
+        self.page.get_by_role("radio", name=role).click()
+        self.map.locator(f"#map_div[data-role='{role}']").wait_for()
+
     def set_view(self, latitude: float, longitude: float, zoom: float) -> None:
         """Move the map without animation."""
         self.map.locator("body").evaluate(

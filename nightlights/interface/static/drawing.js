@@ -105,6 +105,7 @@
 
   function setRole(next) {
     role = next;
+    map.getContainer().dataset.role = role;
     Object.keys(window).forEach(function (key) {
       var control = key.indexOf("draw_control_") === 0 ? window[key] : null;
       if (control && control.setDrawingOptions) {

@@ -290,6 +290,19 @@ def test_noise_draws_no_blobs_on_dark_ground_and_a_village_stays(exponent: float
     assert found[64:72, 84:92].mean() > 0.7 * bicubic(measured, WINDOW, PointSpread())[64:72, 84:92].mean()
 
 
+def test_contrasts_count_where_light_stands_out_of_the_noise() -> None:
+    """Fields that differ by day are even by night; the blocks of a town are not."""
+    noise, fields = Noise(share=0.05, floor=0.09), np.ones(WINDOW.fine_shape)
+    fields[::8] = 3.0
+    spans = []
+    for light in (0.2, 20.0):
+        measured = measured_of(np.full(WINDOW.fine_shape, light), WINDOW, 33, noise)
+        found = sharpen(fields, measured, WINDOW, noise=noise, exponent=0.8)[32:-32, 32:-32]
+        spans.append(np.log(found[::8].mean() / found[4::8].mean()) / np.log(3.0))
+    assert spans[0] < 0.3
+    assert spans[1] == pytest.approx(0.8, abs=0.05)
+
+
 def test_noise_burns_no_dark_holes_into_a_lit_town() -> None:
     noise = Noise(share=0.1, floor=0.09)
     truth = np.maximum(town(WINDOW, 15), 1.0)

@@ -29,6 +29,7 @@ def sharpening_constants() -> dict[str, float | list[float]]:
         "reach of levels": scene._LEVEL_REACH,
         "closing": [estimate._CLOSING, estimate._CLOSED],
         "calm": [dark._CALM, dark._NOISE],
+        "dark stands out": dark._STANDS_OUT,
         "dark side": dark._SIDE,
         "dark percentile": dark._PERCENTILE,
         "dark smoothing": [dark._BEFORE, dark._AFTER],

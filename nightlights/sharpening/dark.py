@@ -32,6 +32,9 @@ _CALM: Final = 1.5
 _NOISE: Final = 1.5
 """Times its variance is taken for noise: that of a few pixels differs by half."""
 
+_STANDS_OUT: Final = 4.0
+"""In units of the noise of dark ground: the light at which contrasts are trusted by half."""
+
 
 def dark_level(measured: Floats, floor: float, window: Window, spread: PointSpread) -> Floats:
     """Shape of ``measured``, in nW/cm2/sr: smooth, without gaps, not below 0.
@@ -92,6 +95,30 @@ def calmed(measured: Floats, floor: float) -> Floats:
     variance = gaussian_filter(difference**2, _CALM) / weight
     share = np.clip(1 - _NOISE * floor**2 / np.maximum(variance, 1e-12), 0, 1)
     return np.where(known, mean + share * difference, np.nan)
+
+
+def standing_out(calm: Floats, floor: float) -> Floats:
+    """How far contrasts within a footprint are to be trusted by its light: 0 within the noise, to 1.
+
+    Fields, bare ground and waves differ by day and are dark by night alike. Half at four times the noise.
+
+    Parameters
+    ----------
+    calm:
+        VIIRS as :func:`calmed` gives it, in nW/cm2/sr, shape (height, width), NaN where missing.
+    floor:
+        Standard deviation of its noise where it is dark, same unit.
+
+    Examples
+    --------
+    >>> standing_out(np.full((9, 9), 0.4), 0.1).round(2)[4, 4].item()
+    0.5
+    """
+    if not np.isfinite(calm).any():
+        return np.ones(calm.shape)
+    light = np.maximum(gaussian_filter(filled(calm), _BEFORE), 0)
+    share: Floats = light**2 / np.maximum(light**2 + (_STANDS_OUT * floor) ** 2, 1e-12)
+    return share
 
 
 def _glow(light: Floats, window: Window, spread: PointSpread) -> Floats:

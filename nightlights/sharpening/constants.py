@@ -28,7 +28,7 @@ def sharpening_constants() -> dict[str, float | list[float]]:
         "darkest": scene._DARKEST,
         "reach of levels": scene._LEVEL_REACH,
         "closing": [estimate._CLOSING, estimate._CLOSED],
-        "calm": [dark._CALM, dark._NOISE],
+        "calm": [dark._CALM, float(dark._CALM_SIDE), dark._CALM_WITHIN],
         "dark stands out": dark._STANDS_OUT,
         "dark side": dark._SIDE,
         "dark percentile": dark._PERCENTILE,

@@ -6,6 +6,7 @@ of its surroundings, a percentile of them, as the sky is estimated in photometry
 doi:10.1051/aas:1996164).
 """
 
+import itertools
 from functools import partial
 from typing import Final
 
@@ -27,11 +28,12 @@ _KEPT: Final = 0.9
 _LARGEST: Final = 4.5
 """In units of the noise of dark ground: brighter surroundings are a town's, and streets leave gaps in it."""
 
-_CALM: Final = 1.5
+_CALM: Final = 2.0
 """VIIRS pixels: standard deviation of the surroundings whose mean is taken."""
-_NOISE: Final = 1.5
-"""Times its variance is taken for noise: that of a few pixels differs by half."""
-
+_CALM_SIDE: Final = 5
+"""VIIRS pixels: how far they reach."""
+_CALM_WITHIN: Final = 5.0
+"""In units of the noise of dark ground: what differs by more is no noise."""
 _STANDS_OUT: Final = 4.0
 """In units of the noise of dark ground: the light at which contrasts are trusted by half."""
 
@@ -69,11 +71,11 @@ def dark_level(measured: Floats, floor: float, window: Window, spread: PointSpre
 
 
 def calmed(measured: Floats, floor: float) -> Floats:
-    """VIIRS, but where it varies no more than its noise, the mean of the surroundings.
+    """VIIRS, where it differs from its surroundings by no more than noise, as their mean.
 
-    The local filter of Lee (1980, doi:10.1109/TPAMI.1980.4766994), for the noise of dark ground alone: that
-    of lit ground is a share of the light, and to smooth it blurs towns. Without it noise draws blobs on
-    water.
+    The sigma filter of Lee (1983, doi:10.1016/0734-189X(83)90047-6) with Tukey's biweight in the place of a
+    threshold: a shore and a village keep their edges. For the noise of dark ground alone: that of lit ground
+    is a share of the light, and to smooth it blurs towns. Without it noise draws blobs on water.
 
     Parameters
     ----------
@@ -88,13 +90,20 @@ def calmed(measured: Floats, floor: float) -> Floats:
     >>> bool(calmed(0.3 + noise, 0.1).std() < 0.04)
     True
     """
-    known = np.isfinite(measured)
-    weight = np.maximum(gaussian_filter(known.astype(np.float64), _CALM), 1e-9)
-    mean = gaussian_filter(np.where(known, measured, 0.0), _CALM) / weight
-    difference = np.where(known, measured - mean, 0.0)
-    variance = gaussian_filter(difference**2, _CALM) / weight
-    share = np.clip(1 - _NOISE * floor**2 / np.maximum(variance, 1e-12), 0, 1)
-    return np.where(known, mean + share * difference, np.nan)
+    if floor <= 0:
+        return measured
+    height, width = measured.shape
+    padded = np.pad(measured, _CALM_SIDE, constant_values=np.nan)
+    total, weights = np.zeros(measured.shape), np.zeros(measured.shape)
+    offsets = range(-_CALM_SIDE, _CALM_SIDE + 1)
+    for down, right in itertools.product(offsets, offsets):
+        top, left = _CALM_SIDE + down, _CALM_SIDE + right
+        other = padded[top : top + height, left : left + width]
+        apart = np.minimum(((other - measured) / (_CALM_WITHIN * floor)) ** 2, 1.0)
+        weight = np.exp(-(down**2 + right**2) / (2 * _CALM**2)) * np.nan_to_num((1 - apart) ** 2)
+        total += weight * np.nan_to_num(other)
+        weights += weight
+    return np.where(np.isfinite(measured), total / np.maximum(weights, 1e-9), np.nan)
 
 
 def standing_out(calm: Floats, floor: float) -> Floats:

@@ -251,6 +251,17 @@ class _Surroundings:
         return np.isfinite(self.measured)
 
     @cached_property
+    def filled(self) -> tuple[Floats, Known]:
+        """What was measured, and where it is dark; pixels that were not are as the nearest that was.
+
+        They emit light all the same: taken for dark they would make the glow of the rest look larger.
+        """
+        if self.known.all():
+            return self.measured, self.dark
+        nearest = tuple(distance_transform_edt(~self.known, return_distances=False, return_indices=True))
+        return self.measured[nearest], self.dark[nearest]
+
+    @cached_property
     def dark(self) -> Known:
         """Dark pixels that glow reaches and the core does not."""
         radiance = np.where(self.known, self.measured, 0.0)
@@ -277,8 +288,9 @@ class _Surroundings:
 
     def light(self, share: float, glow: Floats, background: float) -> Floats:
         """The light of all that is not dark, without what glows in and with what glows away."""
-        excess = np.where(self.known & ~self.dark, self.measured - background, 0.0) - share * glow
-        return np.where(self.dark, 0.0, np.maximum(excess, 0.0)) / (1 - share)
+        measured, dark = self.filled
+        excess = np.where(dark, 0.0, measured - background) - share * glow
+        return np.where(dark, 0.0, np.maximum(excess, 0.0)) / (1 - share)
 
 
 def _brought(scenes: Sequence[_Surroundings], width_m: float, radiance: Floats, quantile: float) -> Floats:

@@ -31,6 +31,8 @@ _LEAST_FLOOR: Final = 0.005
 _LEAST_SHARE: Final = 0.01
 _DARK: Final = 0.2
 """nW/cm2/sr below which all counts as dark, and the least noise that is believed."""
+_LIT: Final = 1.0
+"""nW/cm2/sr: where half of the dimmer half is brighter, all is lit."""
 _LIT_OVER_FLOOR: Final = 5.0
 
 
@@ -107,6 +109,9 @@ def measured_noise(
     light = np.maximum(radiance[known], 0)
     dark = light <= max(float(np.median(light)), _DARK)
     floor = max(float(np.median(error[dark])), _LEAST_FLOOR)
+    if float(np.median(light[dark])) > _LIT:
+        # There is no dark ground: what scatters is a share of the light, of which a floor would be counted.
+        floor = MONTH.floor * float(_error_of(np.median(images[known])))
     lit = light > _LIT_OVER_FLOOR * floor
     if lit.sum() < _FEWEST_PIXELS:
         return Noise(share=MONTH.share * float(_error_of(np.median(images[known]))), floor=floor)

@@ -71,6 +71,15 @@ def test_a_known_glow_is_found_within_its_interval(share: float, width_m: float,
     assert found.share_upper - found.share_lower < 0.6 * share
 
 
+def test_pixels_that_are_missing_make_no_glow_larger() -> None:
+    measured = coast(2, PointSpread(742.0, 0.2, 8_000.0))
+    whole = estimate_glow([measured], [WINDOW])
+    measured[:, ::2] = np.nan
+    found = estimate_glow([measured], [WINDOW])
+    assert found.share == pytest.approx(whole.share, rel=0.1)
+    assert found.share_lower <= 0.2 <= found.share_upper
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_none_is_found_where_there_is_none(seed: int) -> None:
     found = estimate_glow([coast(seed, PointSpread())], [WINDOW])

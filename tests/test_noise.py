@@ -58,6 +58,17 @@ def test_the_noise_of_a_median_is_found_from_its_months(share: float) -> None:
     assert np.mean((error / sigma) ** 2) == pytest.approx(1, abs=0.25)
 
 
+def test_a_city_without_dark_ground_has_the_floor_of_its_number_of_months() -> None:
+    """What scatters in its dimmer half is a share of the light, no noise of dark ground."""
+    generator, town = np.random.default_rng(4), np.full(SHAPE, 20.0)
+    images = town * (1 + generator.normal(size=(12, *SHAPE)) * 0.3)
+    middle = np.median(images, axis=0)
+    found = measured_noise(middle, images.std(axis=0), np.full(SHAPE, 12.0))
+    assert found is not None
+    assert found.floor == pytest.approx(YEAR.floor)
+    assert found.share == pytest.approx(YEAR.share, rel=0.2)
+
+
 def test_a_pixel_that_flickers_counts_as_less_known_than_its_neighbours() -> None:
     middle, scatter, images = months(12, Noise(share=0.1, floor=0.03))
     scatter[20, 10] = 12 * np.median(scatter[18:23, 8:13])

@@ -438,7 +438,56 @@ def test_an_exponent_in_between_trusts_the_texture_in_part_and_1_in_full() -> No
     texture = [float(np.std(each - gaussian_filter(each, 3))) for each in logs]
     assert texture[0] < 0.2 * texture[1]
     assert texture[1] == pytest.approx(texture[2] / 2, rel=0.15)
-    np.testing.assert_allclose(light[1.0], sharpen(truth, measured, WINDOW, noise=QUIET), rtol=1e-6)
+    whole = np.log(sharpen(truth, measured, WINDOW, noise=QUIET))
+    assert texture[2] == pytest.approx(float(np.std(whole - gaussian_filter(whole, 3))), rel=0.1)
+
+
+@pytest.mark.parametrize("exponent", [None, 1.0])
+def test_a_village_that_is_not_there_goes_and_the_town_keeps_its_light(exponent: float | None) -> None:
+    noise, truth = Noise(share=0.02, floor=0.09), np.zeros(WINDOW.fine_shape)
+    truth[40:100, 20:80] = 15.0
+    prior = np.where(truth > 0, truth, 0.05)
+    prior[60:90, 150:165] = 20.0
+    measured = measured_of(truth, WINDOW, 35, noise)
+    found = sharpen(prior, measured, WINDOW, noise=noise, exponent=exponent)
+    assert found[60:90, 150:165].mean() < 1.0
+    assert found[40:100, 20:80].mean() == pytest.approx(15.0, rel=0.1)
+
+
+@pytest.mark.parametrize("exponent", [None, 0.0, 0.3, 1.2])
+def test_where_viirs_tells_nothing_the_prior_stays_as_it_is(exponent: float | None) -> None:
+    """No pixel measured, or none of which enough of the footprint is known."""
+    one, wide = Window(44_000, 18_000, 1, 1), Window(44_000, 18_000, 9, 9)
+    nothing, five = np.full(wide.shape, np.nan), np.full(wide.shape, 5.0)
+    patch = np.full(wide.fine_shape, np.nan)
+    patch[70:74, 70:74] = 3.0
+    for prior, measured, window in (
+        (np.full(one.fine_shape, 7.0), np.full(one.shape, 5.0), one),
+        (np.full(wide.fine_shape, 50.0), nothing, wide),
+        (np.zeros(wide.fine_shape), nothing, wide),
+        (patch, five, wide),
+    ):
+        found = sharpen(prior, measured, window, exponent=exponent)
+        np.testing.assert_array_equal(found, prior.astype(np.float32))
+
+
+def test_noise_that_is_not_known_of_every_pixel_is_refused() -> None:
+    light = np.ones(WINDOW.fine_shape, np.float32)
+    for wrong in (np.nan, 0.0, -1.0):
+        sigma = np.full(WINDOW.shape, 0.5)
+        sigma[3, 3] = wrong
+        with pytest.raises(DatasetError, match="noise"):
+            Sharpening.of(
+                lambda part: light[part.fine_slices_in(WINDOW)], np.ones(WINDOW.shape), WINDOW, sigma=sigma
+            )
+
+
+def test_the_total_is_kept_where_most_light_stands_at_the_floor() -> None:
+    noise = Noise(share=0.02, floor=2.0)
+    measured = 0.3 + np.random.default_rng(1).normal(size=WINDOW.shape) * 0.2
+    prior = np.full(WINDOW.fine_shape, 0.3)
+    prior[80:84, 80:84] = 1e4
+    assert_total_kept(sharpen(prior, measured, WINDOW, noise=noise), measured, WINDOW)
 
 
 def test_a_mixture_is_the_same_in_tiles_and_missing_where_the_prior_is() -> None:

@@ -79,6 +79,15 @@ def test_missing_pixels_and_negative_radiance_are_borne() -> None:
         assert verdict(nothing, predicted, WINDOW, SPREAD, NOISE).exponent == USUAL
 
 
+def test_a_texture_without_contrasts_gains_nothing() -> None:
+    even = np.ones(WINDOW.shape)
+    found = of(even)
+    assert found.found == 0.0
+    assert [scale.gain for scale in found.scales] == [0.0] * len(found.scales) and found.scales
+    # Where VIIRS is even itself, nothing can be told.
+    assert verdict(3 * even, even, WINDOW, SPREAD, NOISE).scales == []
+
+
 def test_the_exponent_serves_at_30_m_where_the_texture_goes_on_as_it_does_at_500_m() -> None:
     window = Window(44_000, 18_000, 32, 32)
     generator = np.random.default_rng(7)

@@ -22,7 +22,7 @@ from nightlights.prediction.tiling import expanded
 from nightlights.progress import NoProgress, Progress
 from nightlights.scores import BICUBIC, CONSTANT, KRIGING, REGRESSION_KRIGING
 from nightlights.sharpening import Sharpening
-from nightlights.sharpening.interpolation import area_to_point_kriging, bicubic, bicubic_part
+from nightlights.sharpening.interpolation import area_to_point_kriging, bicubic
 from nightlights.sharpening.regression_kriging import regression_kriged
 
 Floats = NDArray[np.float64]
@@ -124,12 +124,13 @@ def _sharpened_bicubic(dataset: Dataset, region: str) -> Read:
     measured = dataset.read_nighttime(region).astype(np.float64)
     noise, sigma = dataset_noise(dataset, region)
     found = Sharpening.of(
-        lambda part: bicubic_part(measured, window, part),
+        lambda part: np.ones(part.fine_shape, np.float32),
         measured,
         window,
         PointSpread.of(dataset.manifest),
         noise=noise,
         sigma=sigma,
+        exponent=0.0,
     )
     light = np.empty(window.fine_shape, np.float32)
     for tile, block in found.blocks():

@@ -83,7 +83,7 @@ def predict_region(
     sharpen:
         Make the layer ``sharpened``, too; it takes less time than predicting.
     exponent:
-        How far its texture is that of the prediction, from 0 to 1; what the region's own VIIRS says unless
+        How far its texture is that of the prediction, from 0 to 1.2; what the region's own VIIRS says unless
         given, see :func:`nightlights.sharpening.verdict.verdict`.
 
     Raises

@@ -74,7 +74,9 @@ class ObservedLight:
 
     @property
     def radiance(self) -> NDArray[np.float64]:
-        """The mean over the known part of every footprint, as :func:`nightlights.observation.observe`.
+        """The mean over the known part of every footprint.
+
+        As :func:`nightlights.observation.observe`, but that a glow counts in what is known.
 
         Shape (height, width), nW/cm2/sr, NaN where less than half of a footprint is known.
         """

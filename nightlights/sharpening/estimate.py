@@ -30,7 +30,7 @@ _NEIGHBOURHOOD = 2.0
 """Its standard deviation in VIIRS pixels: some 50 pixels, whose mean square is known to a fifth."""
 _LARGEST_RESIDUAL = 3.0
 """In standard deviations: a larger one is fitted at its own place, and counts as this in others'."""
-_CLOSING, _CLOSED = 4, 1e-4
+_CLOSING, _CLOSED = 20, 1e-4
 """Factors of the whole window that keep the total of light: so many, as not all light takes a factor."""
 _LEAST_GATE = 0.02
 """Share of a step below which no neighbourhood moves any more."""
@@ -99,7 +99,6 @@ def estimated_factor(scene: Corrected, measured: Floats, sigma: Floats, calm: Fl
     faint = min(_FAINT, float(np.median(sigma[known])))
     wanted = np.log(np.maximum(aim, faint))
     near = np.maximum(_mean_near(aim, known, 1.0), 0)
-    trust = near**2 / (near**2 + _WEAK * sigma**2)
     observed = scene.observed(factor)
     overall = _typical_ratio(light, observed, known, faint)
     factor += overall
@@ -108,7 +107,9 @@ def estimated_factor(scene: Corrected, measured: Floats, sigma: Floats, calm: Fl
         gate = _gate((observed - aim) / sigma, known)
         if gate.max() < _LEAST_GATE:
             break
-        step = (1.0 if index < _GENTLE else _STEP) * trust * gate
+        # Light that stands out in either: a village that VIIRS does not see has to go, too.
+        stands = np.maximum(near, _mean_near(observed, known, 1.0)) ** 2
+        step = (1.0 if index < _GENTLE else _STEP) * gate * stands / (stands + _WEAK * sigma**2)
         ratio = step * (wanted - np.log(np.maximum(observed, faint)))
         factor = np.clip(factor + _filled(ratio, known), overall - limit, overall + limit)
         observed = scene.observed(factor)

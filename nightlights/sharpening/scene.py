@@ -137,7 +137,7 @@ class Scene:
     def blocks(self, factor: Floats) -> Iterator[tuple[Window, NDArray[np.float32]]]:
         """The light itself: (tile, float32 of shape (16 height, 16 width)), NaN where the prior is."""
         for rows in self._strips():
-            light = self._light(factor, rows)
+            light = self._light(factor, rows) if factor.any() else self._prior(rows)
             across = self._across(rows)
             for tile in across.tiles(self.tile_size, self.tile_size):
                 yield tile, light[tile.fine_slices_in(across)]

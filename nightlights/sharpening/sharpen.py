@@ -20,6 +20,8 @@ from nightlights.sharpening.interpolation import between, bicubic_part
 from nightlights.sharpening.scene import KEPT_BYTES, Floats, Read, Scene
 from nightlights.sharpening.verdict import faint_of, mixed
 
+_DARK_SHARE = 0.5
+"""Of the total of light: the most that the dark level may have."""
 _LEAST = np.float32(1e-6)
 """Radiance in nW/cm2/sr by which nothing is divided."""
 
@@ -32,7 +34,7 @@ def sharpen(
     *,
     noise: Noise = MONTH,
     contrast: float = 1.0,
-    exponent: float = 1.0,
+    exponent: float | None = None,
 ) -> NDArray[np.float32]:
     """The light with the texture of ``prior`` that VIIRS would observe as ``measured``, but for noise.
 
@@ -55,7 +57,7 @@ def sharpen(
         Power of the prior that the texture is taken from. Above 1 for a prior that is flatter than light is,
         as a mean over what it cannot tell apart must be.
     exponent:
-        How far that texture is trusted, 0 or more. Unless it is 1 the prior is interpolated VIIRS, sharpened,
+        How far that texture is trusted, 0 or more: the prior is interpolated VIIRS, sharpened,
         times what the texture is of its own interpolated footprints, to the power of the exponent, of less
         where light does not stand out of the noise. See
         :func:`nightlights.sharpening.verdict.verdict`.
@@ -120,7 +122,7 @@ class Sharpening:
         *,
         noise: Noise = MONTH,
         contrast: float = 1.0,
-        exponent: float = 1.0,
+        exponent: float | None = None,
         sigma: NDArray[np.float64] | None = None,
         tile_size: int = 32,
         kept_bytes: int = KEPT_BYTES,
@@ -142,24 +144,28 @@ class Sharpening:
             raise DatasetError(f"VIIRS has shape {measured.shape}; the window asks for {window.shape}.")
         radiance = np.where(np.isfinite(measured), measured, np.nan).astype(np.float64)
         sigma = noise.sigma(radiance) if sigma is None else sigma
+        if not (np.isfinite(sigma) & (sigma > 0)).all():
+            raise DatasetError("The noise of VIIRS is not known of every pixel, or 0.", "Give it above 0.")
         spread = point_spread or PointSpread()
         calm = calmed(radiance, noise.floor)
-        dark = dark_level(calm, noise.floor, window, spread)
+        dark = _within_total(dark_level(calm, noise.floor, window, spread), radiance, window)
+        # Interpolated VIIRS, the prior and the mixture of both are each kept.
+        kept = kept_bytes if exponent is None else kept_bytes // 3
 
         def scene_of(read: Read) -> Scene:
-            scene = Scene(read, window, spread, tile_size, kept_bytes)
+            scene = Scene(read, window, spread, tile_size, kept)
             return scene.not_darker(dark, radiance) if dark.any() else scene
 
         prior = _raised(read, contrast)
         with _one_thread():
-            if exponent == 0.0:
-                prior = partial(_smooth, calm, window, prior)
-            elif exponent != 1.0:
+            if exponent is not None:
                 plain, textured = scene_of(partial(bicubic_part, calm, window)), scene_of(prior)
-                smooth = estimated_factor(plain, radiance, sigma, calm)
-                prior = _Mixture(
-                    plain, smooth, textured, textured.seen(), exponent * standing_out(calm, noise.floor)
-                ).read
+                seen = textured.seen()
+                # Where VIIRS tells nothing the prior is all that there is.
+                if (np.isfinite(seen) & np.isfinite(radiance)).any():
+                    smooth = estimated_factor(plain, radiance, sigma, calm)
+                    trust = exponent * standing_out(calm, noise.floor)
+                    prior = _Mixture(plain, smooth, textured, seen, trust).read
             scene = scene_of(prior)
             factor = estimated_factor(scene, radiance, sigma, calm)
             observed = np.where(scene.inverse > 0, scene.observed(factor), np.nan)
@@ -176,9 +182,11 @@ class Sharpening:
             yield block
 
 
-def _smooth(measured: Floats, window: Window, prior: Read, tile: Window) -> NDArray[np.float32]:
-    """Interpolated VIIRS, where there is a prior."""
-    return np.where(np.isfinite(prior(tile)), bicubic_part(measured, window, tile), np.float32(np.nan))
+def _within_total(dark: Floats, measured: Floats, window: Window) -> Floats:
+    """A dark level that leaves half of the light to be placed: else the total could not be kept."""
+    area = np.where(np.isfinite(measured), window.pixel_area_km2[:, None], 0.0)
+    total = max(float((np.nan_to_num(measured) * area).sum()), 0.0)
+    return dark * min(1.0, _DARK_SHARE * total / max(float((dark * area).sum()), 1e-12))
 
 
 @dataclass

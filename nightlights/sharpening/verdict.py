@@ -46,6 +46,8 @@ _SPREAD_OF_A_PLACE: Final = 0.45
 Where nearly all of the error is that of one bright town, a region tells as little as that town does."""
 _LEAST_BLOCKS: Final = 4
 _SEED: Final = 1
+_ALIKE: Final = 1e-6
+"""Difference of the logarithm of errors below which they are the same."""
 _FAINT_SHARE: Final = 0.02
 """Share of a texture's mean light below which nothing in it counts as darker."""
 
@@ -72,7 +74,8 @@ def mixed(smooth: Any, texture: Any, within: Any, exponent: Any, faint: float) -
 def faint_of(seen: NDArray[np.floating[Any]]) -> float:
     """What counts as dark in a texture of which footprints see ``seen``, in its unit."""
     known = seen[np.isfinite(seen)]
-    return max(_FAINT_SHARE * float(known.mean()), 1e-9) if known.size else 1e-9
+    mean = float(known.mean()) if known.size else 0.0
+    return _FAINT_SHARE * mean if mean > 0 else 1.0
 
 
 def verdict(
@@ -147,7 +150,8 @@ def _served_best(scales: "list[_Scale]") -> tuple[float, float]:
         picked = generator.integers(0, len(blocks), (_DRAWS, len(blocks)))
         errors = blocks[picked].sum(axis=1)
         draws += np.log(np.maximum(errors, 1e-30) / np.maximum(errors[:, :1], 1e-30))
-    best = np.asarray(EXPONENTS)[np.argmin(draws, axis=1)]
+    # Of exponents that serve alike, to rounding, the least.
+    best = np.asarray(EXPONENTS)[np.argmax(draws <= draws.min(axis=1, keepdims=True) + _ALIKE, axis=1)]
     places = max(_effective_number(scale.errors(0.0)) for scale in scales)
     return float(best.mean()), float(best.var()) + _SPREAD_OF_A_PLACE**2 / places
 
@@ -276,7 +280,8 @@ class _Scale:
 
         first = scene(light)
         seen = np.where(first.inverse > 0, first.observed(np.zeros(first.window.shape)), np.nan)
-        if np.isfinite(seen).sum() < _LEAST_PIXELS or not light.any():
+        # Even light is nothing that a texture could be tried on.
+        if np.isfinite(seen).sum() < _LEAST_PIXELS or not float(np.ptp(light[known])) > 1e-6 * light.max():
             return None
         # A mean over so many pixels scatters less by the root of their number.
         quieter = Noise(share=noise.share / factor, floor=noise.floor / factor)
@@ -294,8 +299,6 @@ class _Scale:
         within, faint = _enlarged(footprint, factor), faint_of(footprint)
 
         def sharpened(exponent: float) -> Floats:
-            if exponent == 0.0:
-                return smooth
             return agreeing(mixed(smooth, texture, within, exponent, faint))
 
         return cls(factor, truth, known, sharpened)

@@ -158,6 +158,7 @@ def test_a_run_with_the_loader_says_so_in_its_record(
     asked = ["train", "--dataset", "sample", "--run", "run", "--network", "tiny"]
     for name in ("epochs", "patches_per_region", "patch_size", "batch_size", "evaluation_patches"):
         asked += ["--set", f"{name}={getattr(settings, name)}"]
+    asked += ["--set", "texture_networks=0", "--set", "guide=none", "--set", "light_cap=0"]
     space = Workspace(dataset.folder.parent.parent)
     assert run(cli.app, "study", [*asked, "--workspace", str(space.root)]) == 0
     assert "nightlights evaluate --run run" in capfd.readouterr().out

@@ -13,10 +13,10 @@ from nightlights.manifests import RunRecord
 from nightlights.networks import NETWORKS_VERSION
 from nightlights.planet import PLANET_VERSION
 from nightlights.records import SCHEMA_VERSION, Record
-from nightlights.sharpening.constants import sharpening_digest
-from nightlights.standard.cities import STANDARD_VERSION
-from nightlights.standard.traps import TrapSum
 from nightlights.training_settings import TrainingSettings
+from standard.cities import STANDARD_VERSION
+from standard.identity import sharpening_digest
+from standard.traps import TrapSum
 
 TABLE_FILE = "standard-table.json"
 _PACKAGES = ("tensorflow", "keras", "numpy")

@@ -13,11 +13,12 @@ from standard.jobs import StandardRequest
 from standard.measuring import Candidate, Ground, measure
 from standard.outdated import belonging, why_outdated
 from standard.recipes import RECIPES
+from standard.reduction import reduced
 from standard.runs import is_as_wanted
 from standard.table import MethodFigures, StandardTable, Versions
 from standard.target_print import print_targets
 from standard.targets import TargetRow, target_rows
-from standard.work import keep_record, table_folder
+from standard.work import RECORD, keep_record, table_folder
 from standard_samples import WHEN, apart, figures, method, table
 
 from nightlights.cli import run
@@ -243,7 +244,7 @@ def test_why_a_row_was_left_out_stays_told_until_it_is_scored_again(
     assert trained().methods == [now.model_copy(update={"recorded": True})]
 
 
-def test_whose_machine_it_was_is_not_kept_with_rows_that_are_set_aside(
+def test_the_record_keeps_no_run_and_so_not_whose_machine_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     apart(monkeypatch, tmp_path)
@@ -253,8 +254,17 @@ def test_whose_machine_it_was_is_not_kept_with_rows_that_are_set_aside(
     whole = table(*(sharpened(key, 1.0) for key in RECIPES if key != "oracle-unet"))
     aside = sharpened("oracle-unet", 1.0).model_copy(update={"settings": [], "run": _run()})
     write_record(folder / "standard-table.json", whole.model_copy(update={"set_aside": [aside]}))
-    kept = read_record(keep_record(workspace), StandardTable)
-    assert [each.run and each.run.device for each in kept.set_aside] == ["CPU"]
+    path = keep_record(workspace)
+    assert [each.run for each in read_record(path, StandardTable).set_aside] == [None]
+    assert "Some Processor" not in path.read_text()
+
+
+def test_the_record_of_the_project_is_reduced_and_prints_what_was_measured() -> None:
+    text = RECORD.read_text()
+    record = read_record(RECORD, StandardTable)
+    assert reduced(record) == text and len(text.splitlines()) < 1000
+    figures = {each.figure: each.measured for each in target_rows(record) if each.task.startswith("VIIRS")}
+    assert figures["fine-scale RMSE against bicubic VIIRS"] == pytest.approx(0.727, abs=5e-4)
 
 
 def _run() -> RunRecord:

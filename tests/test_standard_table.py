@@ -378,7 +378,13 @@ def test_a_record_is_kept_when_it_is_whole_and_read_where_nothing_was_trained(
     write_record(folder / "standard-table.json", known)
     assert run(cli.app, "standard", ["record", "--workspace", str(workspace.root)]) == 0
     elsewhere = Workspace.open(tmp_path / "other")
-    assert shipped_record(elsewhere, "test") == known
+    kept = shipped_record(elsewhere, "test")
+    # What was scored is told by no digest there, and traps are added up over all places.
+    assert kept is not None and {each.identity for each in kept.methods} == {""}
+    places = {place.place for each in kept.methods for place in each.traps}
+    assert places == {"everywhere"} and target_rows(kept) == target_rows(known)
+    assert [each.settings for each in kept.methods] == [each.settings for each in known.methods]
+    assert [each.cities for each in kept.methods] == [each.cities for each in known.methods]
     assert shipped_record(elsewhere, "validation") is None
     # Figures of other cities or of another planet are none of this table's.
     old = known.model_copy(update={"versions": known.versions.model_copy(update={"standard": 1})})

@@ -117,7 +117,7 @@ def _origin(table: "StandardTable") -> str:
 
 
 def _seeds(table: "StandardTable") -> Iterator[str]:
-    seeds = sorted({method.run.settings.seed for method in table.methods if method.run})
+    seeds = sorted({settings.seed for method in table.methods for settings in method.settings})
     trained = ", ".join(str(seed) for seed in seeds) or "none"
     planets = ", ".join(str(seed) for seed in table.planet_seeds)
     yield f"Seeds: planets {planets}, training {trained} on planet {table.training_planet}."

@@ -16,7 +16,7 @@ from nightlights import pipeline, training
 from nightlights.datasets import Dataset
 from nightlights.ensembles import combine
 from nightlights.errors import ModelError, WorkspaceError
-from nightlights.files import make_folder
+from nightlights.files import make_folder, write_text
 from nightlights.manifests import TrainingRequest, now, read_record, write_record
 from nightlights.names import suggested_name
 from nightlights.networks import network_info
@@ -34,6 +34,7 @@ from standard.jobs import StandardRequest
 from standard.measuring import Candidate, Ground, measure
 from standard.outdated import belonging, interval_change, recipe_change, told
 from standard.recipes import RECIPES, Recipe
+from standard.reduction import reduced
 from standard.runs import SERIES, is_as_wanted, is_combined
 from standard.table import TABLE_FILE, MethodFigures, StandardTable, Versions
 from standard.targets import LARGER_ORACLE
@@ -337,15 +338,8 @@ def keep_record(workspace: Workspace, split: str = "test") -> Path:
             f"The table lacks {', '.join(missing)}.",
             f"Train them: ./run bench standard train --only {','.join(missing)}",
         )
-    rows = {"methods": _without_machine(table.methods), "set_aside": _without_machine(table.set_aside)}
-    write_record(RECORD, table.model_copy(update=rows))
+    write_text(RECORD, reduced(table))
     return RECORD
-
-
-def _without_machine(methods: list[MethodFigures]) -> list[MethodFigures]:
-    return [
-        method.model_copy(update={"run": method.run and method.run.without_machine()}) for method in methods
-    ]
 
 
 def shipped_record(workspace: Workspace, split: str) -> StandardTable | None:

@@ -119,6 +119,7 @@ def test_rows_of_networks_that_were_changed_are_left_out_and_baselines_are_not(
             "patches_per_region": 2,
             "patch_size": 64,
             "evaluation_patches": 2,
+            "texture_networks": 0,
         }
     )
     monkeypatch.setitem(NETWORKS, "tiny", TINY_NETWORK)

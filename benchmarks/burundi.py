@@ -25,6 +25,7 @@ from pathlib import Path
 from burundi_scales import scale_transfer_rows
 from real_light import months_of_2016
 from shapely import box
+from standard.boosting import fit_footprint_boosting, fit_gradient_boosting
 
 from nightlights.baselines import compare_baseline, fit_constant_mean, fit_linear_regression
 from nightlights.commands.output import print_table
@@ -41,7 +42,6 @@ from nightlights.region_files import save_collection
 from nightlights.regions import Region, RegionCollection
 from nightlights.regressions import fit_footprint_baseline
 from nightlights.scores import Score
-from nightlights.sharpening.boosting import fit_footprint_boosting, fit_gradient_boosting
 from nightlights.sweeps.series import train_and_score
 from nightlights.workspace import Workspace
 

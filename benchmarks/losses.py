@@ -10,15 +10,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from standard import cities_of, standard_dataset
+from standard.candidates import interpolation_candidates, model_candidate
+from standard.measuring import Candidate, Ground, measure
+from standard.recipes import MORE_PATCHES, RECIPES, SHARPENING
+
 from nightlights.commands.output import print_table
 from nightlights.datasets import Dataset
 from nightlights.ensembles import combine
 from nightlights.manifests import RunRecord, TrainingRequest, TrainingSettings, now, read_record
 from nightlights.progress import NoProgress
-from nightlights.standard import cities_of, standard_dataset
-from nightlights.standard.candidates import interpolation_candidates, model_candidate
-from nightlights.standard.measuring import Candidate, Ground, measure
-from nightlights.standard.recipes import MORE_PATCHES, RECIPES, SHARPENING
 from nightlights.training import train
 from nightlights.workspace import Workspace
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from judging import Floats, Row, coverage_row, rmse
+from standard.cities import City, Group, Split, cities_of
 
 from nightlights.datasets import Dataset, export_dataset
 from nightlights.manifests import ExportRequest, TrainingRequest
@@ -22,7 +23,6 @@ from nightlights.sharpening.interpolation import bicubic
 from nightlights.sharpening.verdict import verdict
 from nightlights.shipped import models_folder
 from nightlights.sources.simulated import SimulatedSource
-from nightlights.standard.cities import City, Group, Split, cities_of
 from nightlights.sweeps.series import train_and_score
 from nightlights.uncertainty.coverage import CoverageSums
 from nightlights.uncertainty.layers import predicted_bounds

@@ -32,11 +32,10 @@ _COMMANDS = {
     "datasets": "Datasets: list, show, import, delete.",
     "networks": "List the networks that can be trained.",
     "train": "Train a network on a dataset, and evaluate it.",
-    "evaluate": "Score a run and its baselines, in its regions or on the standard cities.",
+    "evaluate": "Score a run and its baselines in its regions.",
     "calibrate": "Learn intervals for the predictions of a run: where not to trust them.",
     "crossvalidate": "Hold each region out of training once, and score it.",
-    "sweep": "Search training settings: grid, random, list, show, delete; run the study's table again.",
-    "standard": "The table of targets: train all of its models, show it.",
+    "sweep": "Search training settings: grid, random, list, show, delete.",
     "experiments": "Training runs: list, show, note, delete.",
     "models": "Shipped models: list, promote a run, draft a card.",
     "predict": "Predict the light of a region.",
@@ -105,10 +104,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     that a person can mend, with one line on standard error, 130 after Ctrl-C. ``NIGHTLIGHTS_DEBUG=1``
     shows the traceback of errors that are not expected.
     """
+    return run(app, PROGRAM, arguments)
+
+
+def run(commands: typer.Typer, program: str, arguments: Sequence[str] | None = None) -> int:
+    """Run ``commands`` as the command line called ``program``; see :func:`main`."""
     try:
         load_environment()
-        result = get_command(app).main(
-            args=None if arguments is None else list(arguments), prog_name=PROGRAM, standalone_mode=False
+        result = get_command(commands).main(
+            args=None if arguments is None else list(arguments), prog_name=program, standalone_mode=False
         )
     except Cancelled as error:
         return _fail(str(error), INTERRUPTED)

@@ -388,12 +388,11 @@ def run_evaluate(
     workspace: Workspace, request: EvaluationRequest, progress: Progress, *, resume: bool
 ) -> None:
     """Handle an evaluation job, from the start in any case."""
-    if request.standard is None:
-        evaluate(workspace, request.run, progress, bootstrap_seed=request.bootstrap_seed)
-    else:
-        from nightlights.standard.evaluation import run_standard
-
-        run_standard(workspace, request, progress)
+    if request.standard is not None:
+        raise ModelError(
+            "The standard cities are scored by a benchmark.", "Score on them with: ./run bench standard score"
+        )
+    evaluate(workspace, request.run, progress, bootstrap_seed=request.bootstrap_seed)
 
 
 def run_predict(

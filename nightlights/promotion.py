@@ -15,6 +15,7 @@ from nightlights.files import make_folder, replacing_folder, write_text
 from nightlights.manifests import (
     DatasetManifest,
     ModelConfig,
+    Record,
     RunRecord,
     Score,
     Scores,
@@ -26,7 +27,6 @@ from nightlights.names import checked_name
 from nightlights.networks import network_info
 from nightlights.pipeline import RUN_FILE, SCORES_FILE, read_run
 from nightlights.shipped import CARD_FILE, PREFIX, ShippedModel, models_folder
-from nightlights.standard.records import StandardScores
 from nightlights.uncertainty import UNCERTAINTY_FILE, load_calibration
 from nightlights.workspace import Workspace
 
@@ -36,8 +36,23 @@ SECTIONS: Final = ("Intended use", "Data", "Settings", "Scores", "Limits", "Lice
 LARGEST_BYTES: Final = 20_000_000
 """What a model may take in the project's history of versions."""
 STANDARD_PREFIX: Final = "standard-"
-TABLE_FOLDER: Final = "standard"
-"""Among the models, the folder of the recorded table of targets."""
+"""Begins the names of runs and of files of scores of ``./run bench standard``."""
+
+
+class _CityScore(Score):
+    """A score on the standard cities; over all of them where ``group`` is "all" and there is no planet."""
+
+    group: str
+    planet_seed: int | None
+
+
+class _CityScores(Record):
+    """What a card needs of ``standard-*.json``."""
+
+    split: str
+    standard_version: int
+    methods: list[str]
+    scores: list[_CityScore]
 
 
 def draft_card(workspace: Workspace, run: str, *, overwrite: bool = False) -> Path:
@@ -188,10 +203,8 @@ def _sections(text: str) -> dict[str, str]:
 
 
 def _checked_name(name: str) -> str:
-    """A name whose use as a run, with the prefix, is one too, and which is no other folder of the models."""
+    """A name whose use as a run, with the prefix, is one too."""
     checked_name(PREFIX + name, "name of a model, with shipped- before it,")
-    if name == TABLE_FOLDER:
-        raise ModelError(f"{name} is where the recorded table lies.", "Choose another name with --name.")
     return checked_name(name, "name of a model")
 
 
@@ -375,11 +388,12 @@ def _scores(folder: Path) -> Iterator[str]:
         found += [
             (where, score) for score in own.scores if score.role == "evaluate" and score.region == ALL_REGIONS
         ]
-    for path in sorted(folder.glob("standard-*.json")):
-        record = read_record(path, StandardScores)
+    for path in sorted(folder.glob(f"{STANDARD_PREFIX}*.json")):
+        record = read_record(path, _CityScores)
         where = f"standard {record.split} cities, version {record.standard_version} (simulated)"
-        pooled = (record.pooled(method) for method in record.methods)
-        found += [(where, score) for score in pooled if score is not None]
+        every = (each for each in record.scores if (each.group, each.planet_seed) == ("all", None))
+        pooled = {each.method: each for each in every}
+        found += [(where, pooled[method]) for method in record.methods if method in pooled]
     if not found:
         yield f"{BLANK}: evaluate it first, and draft the card again]"
         return

@@ -90,7 +90,8 @@ class TrainingSettings(Record):
     )
     label_resampling: Resampling = "bilinear"
     loader: Literal["random patches", "study", "study mended"] = Field(
-        default="random patches", description="the study's reads the patches of the last region alone"
+        default="random patches",
+        description="how patches are drawn; the study's two, of its benchmark and of older runs, draw once",
     )
     point_spread: Literal["fixed", "learned"] = "fixed"
     first_output: Literal["as drawn", "mean radiance"] = Field(

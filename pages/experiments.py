@@ -35,7 +35,7 @@ shown = experiment_view.choose_own(experiments)
 found = filtered(shown, words)
 if not found:
     more = (
-        ", or also show the runs of sweeps, cross-validations and the standard table"
+        ", or also show the runs of sweeps, cross-validations and benchmarks"
         if len(shown) < len(experiments)
         else ""
     )

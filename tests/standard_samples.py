@@ -2,14 +2,15 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 from learning_samples import TINY_NETWORK
+from standard import candidates, cities, evaluation, measuring, recipes, traps, work
+from standard.table import CityFigures, MethodFigures, StandardTable, Versions
 
 from nightlights.networks import NETWORKS
-from nightlights.standard import candidates, cities, evaluation, measuring, recipes, traps, work
-from nightlights.standard.table import CityFigures, MethodFigures, StandardTable, Versions
 
 SMALL = {
     "test": tuple(city for city in cities.cities_of("test") if city.name in ("kano", "new-orleans")),
@@ -38,6 +39,12 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(candidates, "INTERPOLATIONS", bicubic)
     patch.setattr(work, "fitted_candidates", lambda training: [next(candidates.fitted_candidates(training))])
     patch.setattr(measuring, "sharpen", lambda light, *_, **__: np.asarray(light, np.float32))
+
+
+def apart(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Shipped models and the record of the table in ``folder``, where there are none yet."""
+    patch.setenv("NIGHTLIGHTS_MODELS", str(folder / "models"))
+    patch.setattr(work, "RECORD", folder / "record.json")
 
 
 def figures(city: str = "kano", group: str = "Africa", **given: float) -> CityFigures:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from learning_samples import TINY_NETWORK, learnable_dataset
+from study.runs import loader_of
 
 from nightlights.bands import STUDY_TRANSFORM, RadianceTransform
 from nightlights.commands.train import choice
@@ -74,7 +75,7 @@ def test_a_run_begins_at_the_mean_of_its_training_regions_where_it_is_asked_to(
 
     def bias(name: str, **settings: Any) -> float:
         request = TrainingRequest(run=name, dataset="sample", settings=steady(**settings))
-        train(dataset, request, tmp_path / name, NoProgress())
+        train(dataset, request, tmp_path / name, NoProgress(), loader=loader_of(request.settings))
         return bias_of(tmp_path / name)
 
     drawn = bias("drawn")

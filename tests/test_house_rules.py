@@ -107,7 +107,6 @@ FLOORS: dict[str, int] = {
             "publishing",
             "task_files",
             "report",
-            "standard",
             "crossvalidation",
             "calibrating",
             "sweeps",
@@ -178,6 +177,18 @@ def test_a_package_is_imported_only_where_it_belongs(package: str, allowed: obje
         if module.split(".")[0] == package and not allowed(path)
     ]
     assert not wrong, wrong
+
+
+def test_the_program_imports_no_benchmark() -> None:
+    names = {path.stem for path in (ROOT / "benchmarks").iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert {"standard", "study", "science"} <= names
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {module}"
+        for path in SOURCES
+        for module, line in imports(path)
+        if module.split(".")[0] in {"benchmarks", *names}
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 def called_name(node: ast.Call) -> str:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from learning_samples import TINY_NETWORK, learnable_dataset
 from numpy.typing import NDArray
+from standard.candidates import model_candidate
+from standard.recipes import RECIPES
 
 from nightlights import cli, cog, pipeline
 from nightlights.bands import RadianceTransform
@@ -26,8 +28,6 @@ from nightlights.progress import NoProgress
 from nightlights.promotion import BLANK, draft_card, promote
 from nightlights.sharpening.verdict import USUAL
 from nightlights.shipped import shipped_models
-from nightlights.standard.candidates import model_candidate
-from nightlights.standard.recipes import RECIPES
 from nightlights.uncertainty import load_calibration
 from nightlights.uncertainty.calibration import calibrate
 from nightlights.uncertainty.features import region_features

@@ -109,7 +109,7 @@ def test_every_advanced_setting_reaches_the_request(
         page.number_input(key=f"train_{name}").set_value(value)
     contrast = page.number_input(key="train_sharpening_contrast")
     assert (contrast.min, contrast.max) == (0.1, 2)
-    words = {"loss": "mixture", "point_spread": "learned", "schedule": "plateau", "loader": "study mended"}
+    words = {"loss": "mixture", "point_spread": "learned", "schedule": "plateau"}
     words["first_output"] = "mean radiance"
     for name, word in words.items():
         page.selectbox(key=f"train_{name}").set_value(word)

@@ -10,6 +10,7 @@ import pytest
 from learning_samples import TINY_NETWORK, WINDOWS, LearnableSource, learnable_dataset
 from numpy.typing import NDArray
 from shapely import box
+from standard.boosting import fit_footprint_boosting, fit_gradient_boosting
 
 from nightlights.bands import Band, Scaling, heavy_tailed
 from nightlights.baselines import compare_baseline, fit_linear_regression
@@ -38,7 +39,6 @@ from nightlights.regions import Region
 from nightlights.regressions import FootprintBaseline, fit_footprint_baseline, fit_regression, sums
 from nightlights.regressions.classes import class_map
 from nightlights.regressions.samples import training_sample
-from nightlights.sharpening.boosting import fit_footprint_boosting, fit_gradient_boosting
 from nightlights.training import train
 from nightlights.training.choices import choosing_cost, footprints_per_patch, patches_per_region
 from nightlights.training.configs import guide_imagery, new_config

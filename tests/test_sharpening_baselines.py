@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from learning_samples import learnable_dataset
+from standard.boosting import fit_gradient_boosting
 
 from nightlights import cog
 from nightlights.bands import RADIANCE_UNIT
@@ -15,7 +16,6 @@ from nightlights.observation import PointSpread, observe
 from nightlights.prediction.fine_scores import layer_fine_scores
 from nightlights.scores import BICUBIC, CONSTANT, KRIGING, REGRESSION_KRIGING
 from nightlights.sharpening import sharpen
-from nightlights.sharpening.boosting import fit_gradient_boosting
 from nightlights.sharpening.interpolation import INTERPOLATIONS, area_to_point_kriging, bicubic
 
 WINDOW = Window(44_000, 18_000, 12, 10)

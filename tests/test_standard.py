@@ -6,11 +6,22 @@ from pathlib import Path
 
 import pytest
 from learning_samples import TINY_NETWORK
+from standard import (
+    StandardScores,
+    cities,
+    cities_of,
+    cli,
+    evaluate_standard,
+    evaluation,
+    standard_dataset,
+)
+from standard.jobs import KINDS_REFERENCE, StandardRequest
 
-from nightlights import cli, pipeline
-from nightlights.commands.evaluate import _label
+from nightlights import pipeline
+from nightlights.cli import run
 from nightlights.datasets import Dataset
-from nightlights.errors import ModelError
+from nightlights.errors import JobError, ModelError
+from nightlights.jobs import EvaluationRequest, JobStore
 from nightlights.manifests import (
     ExportRequest,
     TrainingRequest,
@@ -22,17 +33,10 @@ from nightlights.networks import NETWORKS
 from nightlights.planet import PLANET_VERSION
 from nightlights.presets import PRESETS
 from nightlights.progress import NoProgress
+from nightlights.promotion import draft_card
 from nightlights.region_files import save_collection
 from nightlights.regions import RegionCollection
 from nightlights.settings import Settings
-from nightlights.standard import (
-    StandardScores,
-    cities,
-    cities_of,
-    evaluate_standard,
-    evaluation,
-    standard_dataset,
-)
 from nightlights.workspace import Workspace
 
 SETTINGS = TrainingSettings(
@@ -69,8 +73,8 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> "tuple[Workspace, Standa
         pipeline.export(workspace, request, NoProgress(), Settings(patch_size=64))
         training = TrainingRequest(run="tiny", dataset="seen", settings=SETTINGS)
         pipeline.train(workspace, training, NoProgress())
-        arguments = ["evaluate", "--standard", "--run", "tiny", "--seed", "5"]
-        assert cli.main([*arguments, "--workspace", str(workspace.root)]) == 0
+        arguments = ["score", "--run", "tiny", "--seed", "5", "--workspace", str(workspace.root)]
+        assert run(cli.app, "standard", arguments) == 0
         path = workspace.run_folder("tiny") / "standard-test.json"
         return workspace, read_record(path, StandardScores), path.read_text()
 
@@ -115,6 +119,16 @@ def test_pooled_figures_add_pixels_and_means_count_cities(
     assert scores.mean(lambda score: score.rmse if score.planet_seed == 1 else None, "tiny") is None
 
 
+def test_a_card_has_the_scores_on_the_standard_cities(
+    scored: tuple[Workspace, StandardScores, str],
+) -> None:
+    workspace, scores, _ = scored
+    pooled = scores.pooled("tiny")
+    card = draft_card(workspace, "tiny", overwrite=True).read_text()
+    assert pooled is not None
+    assert f"| standard test cities, version 2 (simulated) | tiny | {pooled.rmse:.3f} |" in card
+
+
 def test_versions_seeds_and_what_was_seen_are_told(scored: tuple[Workspace, StandardScores, str]) -> None:
     _, scores, _ = scored
     assert (scores.planet_seeds, scores.training_seed, scores.bootstrap_seed) == ([1, 2], 3, 5)
@@ -144,8 +158,8 @@ def test_the_same_again_and_a_model_without_its_data(
     model.mkdir()
     for name in ("model.keras", "config.json"):
         (model / name).write_bytes((workspace.run_folder("tiny") / name).read_bytes())
-    arguments = ["evaluate", "--standard", "--model", str(model), "--workspace", str(workspace.root)]
-    assert cli.main([*arguments, "--json"]) == 0
+    arguments = ["score", "--model", str(model), "--workspace", str(workspace.root), "--json"]
+    assert run(cli.app, "standard", arguments) == 0
     again = StandardScores.model_validate(json.loads(capfd.readouterr().out))
     # Nothing is exported anew, and the network's own scores are the same.
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
@@ -157,13 +171,13 @@ def test_the_same_again_and_a_model_without_its_data(
     assert not (model / "standard-test.json").exists()
     # Another folder of that name elsewhere keeps scores of its own.
     assert len(list((workspace.root / "standard").glob("shipped-*/standard-test.json"))) == 1
-    assert _label(model) == _label(model / ".") != _label(tmp_path / "elsewhere" / "shipped")
+    assert cli.label(model) == cli.label(model / ".") != cli.label(tmp_path / "elsewhere" / "shipped")
 
 
 def test_the_table_says_what_it_shows(
     scored: tuple[Workspace, StandardScores, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from nightlights.commands.standard_table import print_standard
+    from standard.score_print import print_standard
 
     _, scores, _ = scored
     print_standard(scores, every_city=True)
@@ -193,13 +207,41 @@ def test_options_that_do_not_belong_together_are_refused(
 ) -> None:
     place = ["--workspace", str(tmp_path)]
     for arguments in (
-        ["evaluate"],
-        ["evaluate", "--run", "a", "--cities"],
-        ["evaluate", "--model", str(tmp_path)],
-        ["evaluate", "--standard", "--run", "absent"],
+        ["score"],
+        ["score", "--run", "a", "--model", str(tmp_path)],
+        ["score", "--run", "absent"],
     ):
-        assert cli.main([*arguments, *place]) == 2
+        assert run(cli.app, "standard", [*arguments, *place]) == 2
         assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_jobs_of_the_benchmark_are_told_apart_from_the_programs(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = Workspace.open(tmp_path)
+    store = JobStore(workspace, KINDS_REFERENCE)
+    known = StandardRequest(train=True, only=["absent"])
+    with pytest.raises(ModelError, match="no recipe absent"):
+        store.run_in_foreground("standard", known, NoProgress())
+    (job,) = store.list()
+    assert (job.kind, job.state, job.title) == ("standard", "failed", "Standard table standard-test")
+    # The program lists it, cannot resume it and says who can.
+    assert JobStore(workspace).get(job.id) == job
+    with pytest.raises(JobError, match="belongs to a benchmark") as caught:
+        JobStore(workspace).resume(job.id)
+    assert caught.value.remedy.endswith(f"./run bench standard resume {job.id}")
+    # Older evaluation jobs that asked for the standard cities are refused by the program.
+    request = EvaluationRequest(run="absent", standard="test")
+    with pytest.raises(ModelError) as caught:
+        JobStore(workspace).run_in_foreground("evaluate", request, NoProgress())
+    assert "./run bench standard score" in caught.value.remedy
+    # The benchmark goes on with its own, in a process that finds it.
+    root = Path(__file__).parent.parent
+    monkeypatch.setenv("PYTHONPATH", f"{root}:{root / 'benchmarks'}")
+    assert run(cli.app, "standard", ["resume", job.id, "--workspace", str(tmp_path)]) == 2
+    assert "There is no recipe absent" in capfd.readouterr().err
+    assert JobStore(workspace).get(job.id).attempt == 2
+    JobStore(workspace).delete(job.id)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:

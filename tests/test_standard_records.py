@@ -6,27 +6,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 from learning_samples import TINY_NETWORK, learnable_dataset
-from standard_samples import WHEN, figures, method, table
+from standard import cli, outdated, work
+from standard.cities import City
+from standard.identity import sharpening_constants, sharpening_digest
+from standard.jobs import StandardRequest
+from standard.measuring import Candidate, Ground, measure
+from standard.outdated import belonging, why_outdated
+from standard.recipes import RECIPES
+from standard.reduction import reduced
+from standard.runs import is_as_wanted
+from standard.table import MethodFigures, StandardTable, Versions
+from standard.target_print import print_targets
+from standard.targets import TargetRow, target_rows
+from standard.work import RECORD, keep_record, table_folder
+from standard_samples import WHEN, apart, figures, method, table
 
-from nightlights import cli
-from nightlights.commands import evaluate
-from nightlights.commands.standard_targets import print_targets
+from nightlights.cli import run
 from nightlights.errors import ModelError
-from nightlights.jobs.kinds import StandardRequest
 from nightlights.manifests import RunRecord, SourceRecord, TrainingRequest, read_record, write_record
 from nightlights.networks import NETWORKS, NETWORKS_VERSION
 from nightlights.progress import NoProgress
 from nightlights.sharpening import estimate, scene
-from nightlights.sharpening.constants import sharpening_constants, sharpening_digest
-from nightlights.standard import outdated, work
-from nightlights.standard.cities import City
-from nightlights.standard.measuring import Candidate, Ground, measure
-from nightlights.standard.outdated import belonging, why_outdated
-from nightlights.standard.recipes import RECIPES
-from nightlights.standard.runs import is_as_wanted
-from nightlights.standard.table import MethodFigures, StandardTable, Versions
-from nightlights.standard.targets import TargetRow, target_rows
-from nightlights.standard.work import keep_record, table_folder
 from nightlights.training import train
 from nightlights.uncertainty.records import METHOD
 from nightlights.workspace import Workspace
@@ -65,8 +65,10 @@ def test_other_constants_of_sharpening_make_other_figures(monkeypatch: pytest.Mo
 def test_every_number_at_the_top_of_a_module_of_sharpening_is_looked_at() -> None:
     """A constant that is added belongs into the digest, or among those on which no figure depends."""
     no_figure = {"_STRIP_PIXELS", "KEPT_BYTES", "PIXELS"}
+    # Stands with another in one entry.
+    no_figure |= {"_NOISE"}
     found = 0
-    for name in ("agreement", "estimate", "interpolation", "scene", "sharpen", "strips", "verdict"):
+    for name in ("agreement", "dark", "estimate", "interpolation", "scene", "sharpen", "strips", "verdict"):
         module = import_module(f"nightlights.sharpening.{name}")
         # Those that are imported from another module are counted there.
         own = Path(str(module.__file__)).read_text()
@@ -117,6 +119,7 @@ def test_rows_of_networks_that_were_changed_are_left_out_and_baselines_are_not(
             "patches_per_region": 2,
             "patch_size": 64,
             "evaluation_patches": 2,
+            "texture_networks": 0,
         }
     )
     monkeypatch.setitem(NETWORKS, "tiny", TINY_NETWORK)
@@ -140,6 +143,7 @@ def test_rows_whose_intervals_were_made_by_another_method_are_left_out(
     # What has no intervals does not depend on how they are made.
     without = method("study-africa", figures()).model_copy(update={"interval_method": METHOD - 1})
     assert not why_outdated(without)
+    apart(monkeypatch, tmp_path)
     workspace = Workspace.open(tmp_path)
     mixing = work._Work(workspace, StandardRequest(), lambda: WHEN)
     mixing.training_data = learnable_dataset(tmp_path)
@@ -153,8 +157,7 @@ def test_rows_whose_intervals_were_made_by_another_method_are_left_out(
 
 
 def test_intervals_of_the_record_that_ships_are_made_as_now() -> None:
-    path = Path(__file__).parent.parent / "models" / "standard" / "standard-table.json"
-    shipped = read_record(path, StandardTable)
+    shipped = read_record(work.RECORD, StandardTable)
     assert {each.interval_method for each in shipped.methods} <= {None, METHOD}
     assert not [each.method for each in shipped.methods if outdated.interval_change(each)]
 
@@ -180,7 +183,7 @@ def test_figures_say_by_which_method_their_intervals_were_made(tmp_path: Path) -
 def test_a_table_is_written_without_what_does_not_belong_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("NIGHTLIGHTS_MODELS", str(tmp_path / "models"))
+    apart(monkeypatch, tmp_path)
     workspace = Workspace.open(tmp_path / "w")
     settings = RECIPES["oracle"].settings()
     other = [settings[0].model_copy(update={"seed": 99}), *settings[1:]]
@@ -192,7 +195,7 @@ def test_a_table_is_written_without_what_does_not_belong_and_says_so(
         ModelError, match="oracle: the recipe was changed since: seed 99 then, 1 now"
     ) as caught:
         keep_record(workspace)
-    assert caught.value.remedy.endswith("nightlights standard train --only oracle")
+    assert caught.value.remedy.endswith("./run bench standard train --only oracle")
     mixing = work._Work(workspace, StandardRequest(), lambda: WHEN)
     mixing.training_data = learnable_dataset(tmp_path)
     shipped = sharpened("sharpening", 1.0).model_copy(update={"settings": other[:1]})
@@ -203,14 +206,14 @@ def test_a_table_is_written_without_what_does_not_belong_and_says_so(
     print_targets(found)
     said = " ".join(capsys.readouterr().err.split())
     assert "Left out oracle: the recipe was changed since: seed 99 then" in said
-    assert "nightlights standard train --only oracle" in said
+    assert "./run bench standard train --only oracle" in said
     assert "sharpening: it ships, but trained as 1 networks" in said and "nightlights models promote" in said
 
 
 def test_why_a_row_was_left_out_stays_told_until_it_is_scored_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("NIGHTLIGHTS_MODELS", str(tmp_path / "models"))
+    apart(monkeypatch, tmp_path)
     workspace, dataset = Workspace.open(tmp_path / "w"), learnable_dataset(tmp_path)
     settings = RECIPES["oracle"].settings()
     now = sharpened("oracle", 1.0)
@@ -242,18 +245,27 @@ def test_why_a_row_was_left_out_stays_told_until_it_is_scored_again(
     assert trained().methods == [now.model_copy(update={"recorded": True})]
 
 
-def test_whose_machine_it_was_is_not_kept_with_rows_that_are_set_aside(
+def test_the_record_keeps_no_run_and_so_not_whose_machine_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("NIGHTLIGHTS_MODELS", str(tmp_path / "models"))
+    apart(monkeypatch, tmp_path)
     workspace = Workspace.open(tmp_path / "w")
     folder = table_folder(workspace, "test")
     folder.mkdir(parents=True)
     whole = table(*(sharpened(key, 1.0) for key in RECIPES if key != "oracle-unet"))
     aside = sharpened("oracle-unet", 1.0).model_copy(update={"settings": [], "run": _run()})
     write_record(folder / "standard-table.json", whole.model_copy(update={"set_aside": [aside]}))
-    kept = read_record(keep_record(workspace), StandardTable)
-    assert [each.run and each.run.device for each in kept.set_aside] == ["CPU"]
+    path = keep_record(workspace)
+    assert [each.run for each in read_record(path, StandardTable).set_aside] == [None]
+    assert "Some Processor" not in path.read_text()
+
+
+def test_the_record_of_the_project_is_reduced_and_prints_what_was_measured() -> None:
+    text = RECORD.read_text()
+    record = read_record(RECORD, StandardTable)
+    assert reduced(record) == text and len(text.splitlines()) < 1000
+    figures = {each.figure: each.measured for each in target_rows(record) if each.task.startswith("VIIRS")}
+    assert figures["fine-scale RMSE against bicubic VIIRS"] == pytest.approx(0.727, abs=5e-4)
 
 
 def _run() -> RunRecord:
@@ -344,24 +356,24 @@ def test_total_light_is_added_up_where_it_is_seen_and_where_it_is(tmp_path: Path
 def test_that_nothing_ships_is_said_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("NIGHTLIGHTS_MODELS", str(tmp_path / "models"))
+    apart(monkeypatch, tmp_path)
 
     def work_begins(*_: object, **__: object) -> None:
         said = capsys.readouterr().err
         assert "No model of the table ships in models/" in said and "there is no record of them" in said
         raise ModelError("stopped", "")
 
-    monkeypatch.setattr(evaluate, "run_job", work_begins)
-    arguments = ["evaluate", "--standard", "--workspace", str(tmp_path / "w")]
-    assert cli.main(arguments) == 2
+    monkeypatch.setattr(cli, "run_job", work_begins)
+    arguments = ["table", "--workspace", str(tmp_path / "w")]
+    assert run(cli.app, "standard", arguments) == 2
     workspace = Workspace.open(tmp_path / "w")
     folder = table_folder(workspace, "test")
     folder.mkdir(parents=True)
-    monkeypatch.setattr(evaluate, "run_job", lambda *_, **__: _refuse())
+    monkeypatch.setattr(cli, "run_job", lambda *_, **__: _refuse())
 
     def said(*rows: MethodFigures) -> str:
         write_record(folder / "standard-table.json", table(sharpened("bicubic VIIRS", 1.0), *rows))
-        assert cli.main(arguments) == 2
+        assert run(cli.app, "standard", arguments) == 2
         return " ".join(capsys.readouterr().err.split())
 
     old = sharpened("oracle", 1.0).model_copy(update={"settings": []})
@@ -371,7 +383,7 @@ def test_that_nothing_ships_is_said_before_any_work(
     assert "standard train --only daytime-africa,daytime-united-states,sharpening,oracle,oracle-unet" in some
     none = said(old)
     assert "Read from the record: no network. Left out oracle: the settings" in none
-    assert none.count("nightlights standard train") == 1 and "--only" not in none
+    assert none.count("./run bench standard train") == 1 and "--only" not in none
     assert "there is no record of them" in said()
     whole = said(*(sharpened(key, 1.0) for key in RECIPES))
     assert "Read from the record: daytime-africa, daytime-united-states" in whole

@@ -4,14 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from standard_samples import shrink
+from standard import recipes
+from standard.jobs import StandardRequest
+from standard.work import make_table
+from standard_samples import apart, shrink
 
 from nightlights.experiments import list_experiments
-from nightlights.jobs.kinds import StandardRequest
 from nightlights.manifests import RunRecord, read_record, write_record
 from nightlights.progress import NoProgress
-from nightlights.standard import recipes
-from nightlights.standard.work import make_table
 from nightlights.training.run import _Run
 from nightlights.workspace import Workspace
 
@@ -27,7 +27,7 @@ def _refuse(*_: object) -> None:
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A table with an ensemble of two tiny networks."""
     shrink(monkeypatch)
-    monkeypatch.setenv("NIGHTLIGHTS_MODELS", str(tmp_path / "models"))
+    apart(monkeypatch, tmp_path)
     recipe = recipes.RECIPES["sharpening"]
     monkeypatch.setitem(recipes.RECIPES, "sharpening", replace(recipe, members=({"seed": 3}, {"seed": 4})))
     workspace = Workspace.open(tmp_path / "w")

@@ -10,27 +10,29 @@ import numpy as np
 import pytest
 from calibration_samples import calibration_of
 from learning_samples import learnable_dataset
-from standard_samples import WHEN, figures, method, shrink, table
+from standard import calibrating, cities_of, cli, recipes, work
+from standard.calibrating import calibration_cities, calibration_sources, is_calibrated
+from standard.cities import City
+from standard.jobs import StandardRequest
+from standard.measuring import Candidate, Ground, measure
+from standard.recipes import RECIPES
+from standard.table import PlaceTraps, StandardTable
+from standard.target_print import print_targets
+from standard.targets import LISTED_BASELINES, TargetRow, target_rows
+from standard.traps import TRAPS, TrapSum, trap_masks, trap_places, trap_sums
+from standard.work import keep_record, make_table, shipped_record, table_folder
+from standard_samples import WHEN, apart, figures, method, shrink, table
 
-from nightlights import cli, training
-from nightlights.commands.standard_targets import print_targets
+from nightlights import training
+from nightlights.cli import run
 from nightlights.errors import Cancelled, NightlightsError
 from nightlights.grid import Window
 from nightlights.jobs import JobStore
-from nightlights.jobs.kinds import FIRST_LOOK, FirstLookRequest, StandardRequest
+from nightlights.jobs.kinds import FIRST_LOOK, FirstLookRequest
 from nightlights.manifests import PredictionRecord, read_record, write_record
 from nightlights.progress import NoProgress
 from nightlights.promotion import BLANK, draft_card, promote
 from nightlights.sources.simulated import SimulatedSource
-from nightlights.standard import calibrating, cities_of, recipes
-from nightlights.standard.calibrating import calibration_cities, calibration_sources, is_calibrated
-from nightlights.standard.cities import City
-from nightlights.standard.measuring import Candidate, Ground, measure
-from nightlights.standard.recipes import RECIPES
-from nightlights.standard.table import PlaceTraps, StandardTable
-from nightlights.standard.targets import LISTED_BASELINES, TargetRow, target_rows
-from nightlights.standard.traps import TRAPS, TrapSum, trap_masks, trap_places, trap_sums
-from nightlights.standard.work import keep_record, make_table, shipped_record, table_folder
 from nightlights.training_settings import FOOTPRINT_LOSSES
 from nightlights.uncertainty import load_calibration
 from nightlights.uncertainty.records import METHOD, CalibratedRegion
@@ -258,7 +260,7 @@ def test_everything_is_trained_scored_kept_and_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     shrink(monkeypatch)
-    monkeypatch.setenv("NIGHTLIGHTS_MODELS", str(tmp_path / "models"))
+    apart(monkeypatch, tmp_path)
     workspace = Workspace.open(tmp_path / "w")
     place = ["--workspace", str(workspace.root)]
 
@@ -272,7 +274,7 @@ def test_everything_is_trained_scored_kept_and_told(
     with pytest.raises(Cancelled):
         make_table(workspace, request, Killed())
     first = (workspace.run_folder("standard-daytime-africa") / "model.keras").stat().st_mtime_ns
-    assert cli.main(["standard", "train", "--only", "daytime-africa", *place]) == 0
+    assert run(cli.app, "standard", ["train", "--only", "daytime-africa", *place]) == 0
     assert (workspace.run_folder("standard-daytime-africa") / "model.keras").stat().st_mtime_ns == first
     path = table_folder(workspace, "test") / "standard-table.json"
     found = read_record(path, StandardTable)
@@ -297,10 +299,10 @@ def test_everything_is_trained_scored_kept_and_told(
     stamps = {file: file.stat().st_mtime_ns for file in path.parent.glob("methods/*")}
     monkeypatch.setattr(training, "train", _refuse)
     capfd.readouterr()
-    assert cli.main(["standard", "show", *place, "--json"]) == 0
+    assert run(cli.app, "standard", ["show", *place, "--json"]) == 0
     assert StandardTable.model_validate(json.loads(capfd.readouterr().out)) == found
     # Without a shipped model, all networks are read from the record, and the baselines are scored now.
-    assert cli.main(["evaluate", "--standard", *place]) == 0
+    assert run(cli.app, "standard", ["table", *place]) == 0
     printed = " ".join(capfd.readouterr().out.split())
     assert "Recorded with program" in printed and "Scored now with program" in printed
     assert {file: file.stat().st_mtime_ns for file in stamps} == stamps
@@ -309,7 +311,7 @@ def test_everything_is_trained_scored_kept_and_told(
     card = draft_card(workspace, "standard-daytime-africa")
     card.write_text(card.read_text().replace(BLANK, "(written"))
     promote(workspace, "standard-daytime-africa")
-    assert cli.main(["evaluate", "--standard", "--json", *place]) == 0
+    assert run(cli.app, "standard", ["table", "--json", *place]) == 0
     again = StandardTable.model_validate(json.loads(capfd.readouterr().out))
     live = again.method("daytime-africa")
     assert live is not None and not live.recorded and live.cities == african.cities
@@ -362,7 +364,7 @@ def _refuse(*_: object, **__: object) -> None:
 def test_a_record_is_kept_when_it_is_whole_and_read_where_nothing_was_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("NIGHTLIGHTS_MODELS", str(tmp_path / "models"))
+    apart(monkeypatch, tmp_path)
     workspace = Workspace.open(tmp_path / "w")
     with pytest.raises(NightlightsError, match="no table"):
         keep_record(workspace)
@@ -374,13 +376,19 @@ def test_a_record_is_kept_when_it_is_whole_and_read_where_nothing_was_trained(
         keep_record(workspace)
     known = table(*known.methods, method("daytime", figures()))
     write_record(folder / "standard-table.json", known)
-    assert cli.main(["standard", "record", "--workspace", str(workspace.root)]) == 0
+    assert run(cli.app, "standard", ["record", "--workspace", str(workspace.root)]) == 0
     elsewhere = Workspace.open(tmp_path / "other")
-    assert shipped_record(elsewhere, "test") == known
+    kept = shipped_record(elsewhere, "test")
+    # What was scored is told by no digest there, and traps are added up over all places.
+    assert kept is not None and {each.identity for each in kept.methods} == {""}
+    places = {place.place for each in kept.methods for place in each.traps}
+    assert places == {"everywhere"} and target_rows(kept) == target_rows(known)
+    assert [each.settings for each in kept.methods] == [each.settings for each in known.methods]
+    assert [each.cities for each in kept.methods] == [each.cities for each in known.methods]
     assert shipped_record(elsewhere, "validation") is None
     # Figures of other cities or of another planet are none of this table's.
     old = known.model_copy(update={"versions": known.versions.model_copy(update={"standard": 1})})
-    write_record(tmp_path / "models" / "standard" / "standard-table.json", old)
+    write_record(work.RECORD, old)
     assert shipped_record(elsewhere, "test") is None
 
 
@@ -399,7 +407,7 @@ def test_a_recipe_that_cannot_be_trained_is_told_before_any_is(
 
 
 def test_an_unknown_recipe_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["standard", "train", "--only", "absent", "--workspace", str(tmp_path)]) == 2
+    assert run(cli.app, "standard", ["train", "--only", "absent", "--workspace", str(tmp_path)]) == 2
     assert "daytime-africa" in capsys.readouterr().err
     with pytest.raises(NightlightsError):
         make_table(Workspace.open(tmp_path), StandardRequest(train=True, only=["absent"]), NoProgress())

@@ -290,6 +290,4 @@ def test_the_command_runs_it_as_a_job_that_holds_its_runs(
     assert cli.main(["sweep", "show", "again", *place]) == 2
     assert "There is no sweep again" in capfd.readouterr().err
     assert cli.main(["sweep", "grid", "--name", "x", "--vary", "seed=1", *place]) == 2
-    assert cli.main(["sweep", "study", "--rows", "21", "--workspace", str(workspace.root)]) == 2
-    assert "The study has no row 21" in capfd.readouterr().err
     workspace.delete(workspace.run_folder("again-001"))

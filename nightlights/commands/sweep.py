@@ -1,4 +1,4 @@
-"""``nightlights sweep``: search training settings, and run the study's table again."""
+"""``nightlights sweep``: search training settings."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,7 +15,6 @@ from nightlights.commands.options import (
     writable_workspace,
 )
 from nightlights.commands.output import confirm, print_json, print_table, say
-from nightlights.commands.sweep_study import study
 from nightlights.commands.work import record_of, run_job, start_job
 from nightlights.errors import SettingsError
 
@@ -25,11 +24,10 @@ if TYPE_CHECKING:
     from nightlights.workspace import Workspace
 
 app = typer.Typer(
-    help="Search training settings: grid, random, list, show, delete; run the study's table again.",
+    help="Search training settings: grid, random, list, show, delete.",
     no_args_is_help=True,
     add_completion=False,
 )
-app.command("study")(study)
 
 NameOption = Annotated[
     str, typer.Option("--name", help="Name of the sweep; its runs are NAME-001 and so on.")

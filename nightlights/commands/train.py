@@ -117,15 +117,6 @@ def train(
             advanced=True,
         ),
     ] = None,
-    loader: Annotated[
-        str | None,
-        _setting(
-            "loader",
-            "How patches are drawn: random-patches, new ones every epoch; study, whose loader reads "
-            "the last region alone; or study-mended, which reads all.",
-            advanced=True,
-        ),
-    ] = None,
     point_spread: Annotated[
         str | None,
         _setting(
@@ -287,7 +278,6 @@ def train(
         "evaluation_patches": evaluation_patches,
         "footprint_share": footprint_share,
         "label": choice("label", label),
-        "loader": choice("loader", loader),
         "point_spread": choice("point_spread", point_spread),
         "viirs_input": viirs_input,
         "guide": choice("guide", guide),

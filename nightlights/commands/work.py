@@ -159,8 +159,23 @@ def record_of(kind: type[AnyRecord], prefix: str = "", /, **values: Any) -> AnyR
         raise SettingsError(f"{option} cannot be {first['input']!r}: {reason}.") from error
 
 
-def run_job(workspace: "Workspace", kind: "JobKind", request: "Record", *, title: str = "") -> "Job":
+def run_job(
+    workspace: "Workspace",
+    kind: "JobKind",
+    request: "Record",
+    *,
+    title: str = "",
+    kinds: str | None = None,
+    resume: str = "nightlights jobs resume",
+) -> "Job":
     """Do the work of a job here, with progress on standard error.
+
+    Parameters
+    ----------
+    kinds:
+        Another registry of the kinds than the program's, see :class:`nightlights.jobs.JobStore`.
+    resume:
+        The command that goes on with a job, whose name follows.
 
     Raises
     ------
@@ -170,9 +185,10 @@ def run_job(workspace: "Workspace", kind: "JobKind", request: "Record", *, title
         Why it did not succeed.
     """
     from nightlights.jobs import JobStore
-    from nightlights.jobs.kinds import KINDS
+    from nightlights.jobs.kinds import KINDS_REFERENCE, load_reference
 
-    store = JobStore(workspace)
+    kinds = kinds or KINDS_REFERENCE
+    store = JobStore(workspace, kinds)
     before = {job.id for job in store.list(kind)}
 
     def mine() -> str | None:
@@ -183,8 +199,8 @@ def run_job(workspace: "Workspace", kind: "JobKind", request: "Record", *, title
             with TerminalProgress(terminal) as progress:
                 return store.run_in_foreground(kind, request, progress, title)
         except Cancelled as error:
-            again = f"nightlights jobs resume {mine()}" if mine() else "the same command"
-            purpose = "To go on" if KINDS[kind].resumes else "To run it again from the start"
+            again = f"{resume} {mine()}" if mine() else "the same command"
+            purpose = "To go on" if load_reference(kinds)[kind].resumes else "To run it again from the start"
             raise Cancelled("Cancelled.", f"{purpose}: {again}") from error
         finally:
             _append_to_log(workspace, mine(), chatter)
@@ -204,12 +220,19 @@ def _append_to_log(workspace: "Workspace", job_id: str | None, chatter: IO[bytes
 
 
 def start_job(
-    workspace: "Workspace", kind: "JobKind", request: "Record", *, json: bool, title: str = ""
+    workspace: "Workspace",
+    kind: "JobKind",
+    request: "Record",
+    *,
+    json: bool,
+    title: str = "",
+    kinds: str | None = None,
 ) -> None:
     """Start a job in the background and say its name."""
     from nightlights.jobs import JobStore
+    from nightlights.jobs.kinds import KINDS_REFERENCE
 
-    job = JobStore(workspace).submit(kind, request, title)
+    job = JobStore(workspace, kinds or KINDS_REFERENCE).submit(kind, request, title)
     if json:
         print_json(job.model_dump(mode="json"))
     else:

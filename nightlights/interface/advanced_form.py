@@ -14,11 +14,6 @@ _SPREADS = {"fixed": "As in the dataset", "learned": "Learned"}
 _DECODERS = {"transposed": "Transposed convolutions", "resize": "Doubled pixels, then a convolution"}
 _GUIDES = {"none": "None: the network alone", "footprint regression": "Footprint regression"}
 _FIRST_OUTPUTS = {"as drawn": "As drawn", "mean radiance": "Mean radiance"}
-_LOADERS = {
-    "random patches": "New random patches every epoch",
-    "study": "The study's, with its mistake",
-    "study mended": "The study's, mended",
-}
 
 
 def ask_for_advanced(network: str) -> dict[str, object]:
@@ -57,13 +52,6 @@ def _compared() -> dict[str, object]:
         "How far VIIRS spreads the light of a point. Learned: training finds the width itself, between "
         "300 and 2,000 m, beginning with that of the dataset. Needs a footprint loss or a mixture.",
     )
-    loader = _choice(
-        "Loader",
-        _LOADERS,
-        "train_loader",
-        "How patches are drawn. The study drew a region's patches once and, by mistake, read those of "
-        "the last region alone; it is kept for comparison, with the mistake and without.",
-    )
     viirs = st.checkbox(
         "VIIRS is an input, too",
         key="train_viirs_input",
@@ -75,7 +63,6 @@ def _compared() -> dict[str, object]:
         "footprint_share": share,
         "label": label,
         "point_spread": spread,
-        "loader": loader,
         "viirs_input": viirs,
     }
 

@@ -32,7 +32,7 @@ def choose_own(experiments: Sequence[Experiment]) -> list[Experiment]:
     if not own or not others:
         return own or others
     shown = st.toggle(
-        f"Also runs of sweeps, cross-validations and the standard table ({len(others)})",
+        f"Also runs of sweeps, cross-validations and benchmarks ({len(others)})",
         key="others",
         bind="query-params",
         help="Sweeps and cross-validations have panels of their own at the bottom of this page.",

@@ -95,7 +95,7 @@ def _buttons(job: "Job") -> None:
             st.button(
                 "Cancel", key=f"cancel-{job.id}", icon=":material/stop:", on_click=_cancel, args=(job.id,)
             )
-        elif job.resumable:
+        elif job.resumable and job.kind in KINDS:
             goes_on = KINDS[job.kind].resumes
             st.button(
                 "Resume" if goes_on else "Run again",

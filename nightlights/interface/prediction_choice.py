@@ -45,7 +45,7 @@ class Target:
 def usable_runs(workspace: Workspace) -> list[RunRecord]:
     """The runs that have a model, newest first, then what ships; what cannot be read is left out.
 
-    Runs of sweeps, cross-validations and the standard table stand behind those that a person trained.
+    Runs of sweeps, cross-validations and benchmarks stand behind those that a person trained.
     """
     told = series_of_runs(workspace)
     runs = []

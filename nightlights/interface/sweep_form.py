@@ -35,7 +35,7 @@ def sweep_form(runs: Sequence[RunRecord]) -> None:
     )
     fields = st.multiselect(
         "Settings to vary",
-        list(TrainingSettings.model_fields),
+        [field for field in TrainingSettings.model_fields if field != "loader"],
         default=["learning_rate"],
         format_func=setting_title,
         wrap=True,

@@ -105,9 +105,9 @@ class EvaluationRequest(Record):
     run:
         Whose regions are scored.
     standard:
-        Score on these standard cities of the simulated planet instead.
+        In jobs of the benchmark ``./run bench standard`` alone: which of its cities are scored.
     model:
-        With ``standard``: the folder of a trained model that is no run of the workspace; ``run`` names its
+        In those jobs: the folder of a trained model that is no run of the workspace; ``run`` names its
         scores then.
     bootstrap_seed:
         Of the confidence intervals.
@@ -140,30 +140,6 @@ class CalibrationRequest(Record):
     orientations: Literal[1, 2, 4, 8] = 8
 
 
-class StandardRequest(Record):
-    """The arguments of a job that fills the table of targets.
-
-    Attributes
-    ----------
-    train:
-        Train the recipes from nothing and score them; otherwise the shipped models are scored.
-    only:
-        Keys of the recipes to train; all unless given.
-    scale:
-        Times the patches of every recipe.
-    split:
-        Which cities score.
-    fresh:
-        Begin the trainings anew instead of keeping what is finished.
-    """
-
-    train: bool = False
-    only: list[str] | None = None
-    scale: float = Field(default=1.0, gt=0, le=10)
-    split: Literal["test", "validation"] = "test"
-    fresh: bool = False
-
-
 class FirstLookRequest(Record):
     """The arguments of a first look: which model predicts a small square of the simulated planet."""
 
@@ -188,7 +164,8 @@ class ExampleRequest(Record):
     overwrite: bool = False
 
 
-def _dataset_of_run(workspace: Workspace, run: str) -> list[str]:
+def dataset_of_run(workspace: Workspace, run: str) -> list[str]:
+    """Path of the dataset that ``run`` was trained on; nothing where there is no such run."""
     with contextlib.suppress(WorkspaceError):
         return [f"datasets/{read_record(workspace.run_folder(run) / 'run.json', RunRecord).dataset}"]
     return []
@@ -196,20 +173,7 @@ def _dataset_of_run(workspace: Workspace, run: str) -> list[str]:
 
 def _calibration_reads(workspace: Workspace, request: CalibrationRequest) -> list[str]:
     named = [f"datasets/{name}" for name in request.datasets or []]
-    return list(dict.fromkeys([*_dataset_of_run(workspace, request.run), *named]))
-
-
-def _evaluation_writes(_: Workspace, request: EvaluationRequest) -> list[str]:
-    if request.standard is None:
-        return [f"runs/{request.run}"]
-    scores = f"standard/{request.run}" if request.model else f"runs/{request.run}"
-    # The imagery is exported by whoever needs it first, so two of these wait for each other.
-    return [scores, f"standard-{request.standard}"]
-
-
-def _standard_writes(_: Workspace, request: StandardRequest) -> list[str]:
-    # The imagery and the names of the runs are the same for all of these, so they wait for each other.
-    return ["standard", f"standard-{request.split}"]
+    return list(dict.fromkeys([*dataset_of_run(workspace, request.run), *named]))
 
 
 def fold_run(name: str, region: str) -> str:
@@ -263,7 +227,7 @@ def _sweep_writes(_: Workspace, request: SweepRequest) -> list[str]:
 
 
 def _prediction_reads(workspace: Workspace, request: PredictionRequest) -> list[str]:
-    dataset = [f"datasets/{request.dataset}"] if request.dataset else _dataset_of_run(workspace, request.run)
+    dataset = [f"datasets/{request.dataset}"] if request.dataset else dataset_of_run(workspace, request.run)
     return [f"runs/{request.run}", *dataset]
 
 
@@ -295,8 +259,8 @@ KINDS: dict[JobKind, Kind] = {
         EvaluationRequest,
         "nightlights.pipeline:run_evaluate",
         target=lambda request: str(request.run),
-        writes=_evaluation_writes,
-        reads=lambda workspace, request: _dataset_of_run(workspace, request.run),
+        writes=lambda _, request: [f"runs/{request.run}"],
+        reads=lambda workspace, request: dataset_of_run(workspace, request.run),
         resumes=False,
     ),
     "calibrate": Kind(
@@ -320,13 +284,6 @@ KINDS: dict[JobKind, Kind] = {
         target=lambda request: str(request.name),
         writes=_sweep_writes,
         reads=lambda _, request: [f"datasets/{request.dataset}"],
-    ),
-    "standard": Kind(
-        StandardRequest,
-        "nightlights.standard.work:run_standard_table",
-        target=lambda request: f"standard-{request.split}",
-        writes=_standard_writes,
-        reads=lambda _, __: [],
     ),
     "first-look": Kind(
         FirstLookRequest,

@@ -44,7 +44,7 @@ _TITLES: dict[JobKind, str] = {
     "calibrate": "Calibrate run",
     "cross-validate": "Cross-validate",
     "sweep": "Sweep",
-    "standard": "Standard table",
+    "standard": "Standard table",  # of a benchmark, whose kinds benchmarks/standard knows
     "first-look": "First look",
     "predict": "Predict",
     "publish": "Publish prediction",
@@ -133,6 +133,11 @@ class JobStore:
             job = self.get(job_id)
             if not job.resumable:
                 raise JobError(f"Job {job_id} cannot be resumed: it is {job.state_text}.")
+            if job.kind not in self._kinds:
+                raise JobError(
+                    f"Job {job_id} belongs to a benchmark.",
+                    f"Resume it there: ./run bench standard resume {job_id}",
+                )
             self._check_free(job.writes, job.reads)
             files = self._files(job_id)
             with files.locked() as lock:
@@ -271,7 +276,9 @@ class JobStore:
         others = (other for other in self.list() if other.id != job.id and other.state != "done")
         if not job.resumable or any(set(other.writes) & set(job.writes) for other in others):
             return ()
-        kind = self._kinds[job.kind]
+        kind = self._kinds.get(job.kind)
+        if kind is None:
+            return ()
         try:
             return kind.remains(self.workspace, checked_request(kind, job.request))
         except JobError:

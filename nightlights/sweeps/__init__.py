@@ -1,5 +1,5 @@
-"""Series of training runs: searches over settings, and the study's table run again.
+"""Series of training runs: searches over settings.
 
 ``records`` (what a sweep is), ``variations`` (settings from words), ``trials`` (which settings each run
-has), ``search`` (train and score them), ``estimate`` (how long), ``study_table`` and ``study``.
+has), ``search`` (train and score them), ``estimate`` (how long).
 """

@@ -190,15 +190,25 @@ def check_patch_size(settings: TrainingSettings, info: NetworkInfo) -> None:
         )
 
 
-def check_choices(manifest: DatasetManifest, settings: TrainingSettings) -> None:
+def check_choices(manifest: DatasetManifest, settings: TrainingSettings, *, own_loader: bool = False) -> None:
     """Refuse settings that the dataset's manifest alone shows to be impossible, before any work begins.
+
+    Parameters
+    ----------
+    own_loader:
+        Whether the caller brings the loader that the settings name.
 
     Raises
     ------
     DatasetError, ModelError
         When the network is unknown, the patches do not fit the network or a region, there are no regions,
-        or the settings contradict each other.
+        the settings contradict each other, or they name the loader of a benchmark.
     """
+    if settings.loader != "random patches" and not own_loader:
+        raise ModelError(
+            f"The loader {settings.loader!r} is part of a benchmark.",
+            "Choose random patches, or train with: ./run bench study train",
+        )
     info = network_info(settings.network)
     check_patch_size(settings, info)
     check_combination(manifest, settings)

@@ -43,9 +43,9 @@ from nightlights.training.first_output import begin_at, mean_radiance
 from nightlights.training.footprints import PatchFootprints
 from nightlights.training.history import HISTORY_FILE, read_history, write_history
 from nightlights.training.learning_rates import learning_rate_at, plateau_factor
+from nightlights.training.loaders import Loader, RandomPatches
 from nightlights.training.prefetch import prefetched
 from nightlights.training.stopping import kept_epoch, stops
-from nightlights.training.study_loader import regions_read, with_loader
 from nightlights.training.texture import part_progress, remove_texture, train_texture
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def train(
     *,
     clock: Callable[[], datetime] = now,
     timer: Callable[[], float] = time.perf_counter,
+    loader: Loader | None = None,
 ) -> RunRecord:
     """Train a network and leave ``run.json``, ``config.json``, ``history.csv`` and ``model.keras``.
 
@@ -96,6 +97,8 @@ def train(
         Go on after the last finished epoch, if there is one.
     clock, timer:
         Give the date of creation, and seconds to measure with.
+    loader:
+        Fills the batches as ``settings.loader`` says, where that is not with random patches.
 
     Raises
     ------
@@ -110,7 +113,7 @@ def train(
     """
     with clear_os_errors(folder):
         parts = part_progress(progress, request.settings)
-        run = _Run(dataset, request, folder, parts[0], timer)
+        run = _Run(dataset, request, folder, parts[0], timer, loader)
         run.begin(resume, clock)
         if run.record.finished is None:
             run.work()
@@ -143,12 +146,14 @@ class _Run:
         folder: Path,
         progress: Progress,
         timer: Callable[[], float],
+        loader: Loader | None = None,
     ) -> None:
         self.dataset, self.request, self.folder = dataset, request, folder
         self.progress, self.timer = progress, timer
         self.settings: TrainingSettings = request.settings
         self.info = network_info(self.settings.network).with_decoder(used_decoder(self.settings))
-        check_choices(dataset.manifest, self.settings)
+        check_choices(dataset.manifest, self.settings, own_loader=loader is not None)
+        self.loader = loader or RandomPatches()
         self.regions = chosen_regions(dataset.manifest, self.settings)
         self._preparation: _Preparation | None = None
 
@@ -203,7 +208,7 @@ class _Run:
         from nightlights.training.shrinkage import config_with_share
         from nightlights.training.steps import Trainer, clear_memory_errors
 
-        read = regions_read(self.regions[0], settings.loader)
+        read = self.loader.regions_read(self.regions[0])
         with clear_memory_errors():
             config, before = config_with_share(
                 self.dataset, ready.config, self.info, plan, read, len(self.regions[0]), self.progress
@@ -285,14 +290,14 @@ class _Run:
         settings = self.settings
         self.progress.update(0, 1, message="reading the imagery")
         train_sampler, *evaluate_samplers = [
-            self._sampler(regions_read(names, settings.loader)) for names in self.regions if names
+            self._sampler(self.loader.regions_read(names)) for names in self.regions if names
         ]
         config = self._stored_config() if resumed else None
         config = config or new_config(
             self.dataset,
             settings,
             self.info,
-            regions_read(self.regions[0], settings.loader),
+            self.loader.regions_read(self.regions[0]),
             train_sampler,
             self.progress,
         )
@@ -314,7 +319,7 @@ class _Run:
             epochs=settings.epochs,
             seed=settings.seed,
         )
-        plan = with_loader(plan, settings.loader, len(self.regions[0]))
+        plan = self.loader.plan(plan, len(self.regions[0]))
         scored = [self._scored(maker, plan.size, sampler) for sampler in (train_sampler, *evaluate_samplers)]
         self.progress.update(0, 1, message="starting TensorFlow")
         backend = prepare()

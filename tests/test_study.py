@@ -9,27 +9,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 from learning_samples import TINY_NETWORK, learnable_dataset
-
-from nightlights import cli, training
-from nightlights.commands import sweep_study
-from nightlights.commands.sweep_study import print_study
-from nightlights.datasets import Dataset
-from nightlights.errors import SettingsError
-from nightlights.manifests import TrainingRequest, TrainingSettings, now
-from nightlights.networks import NETWORKS
-from nightlights.patches import PatchSampler
-from nightlights.progress import NoProgress
-from nightlights.sweeps.study import (
+from study import cli
+from study.cli import print_study
+from study.loader import BUFFER_SIZE, StudyLoader, StudyOrder, StudyPlan, shuffled
+from study.runs import (
     StudyComparison,
     StudyOutcome,
     StudyRecord,
     StudyRegions,
     StudyScale,
     answers,
+    loader_of,
 )
-from nightlights.sweeps.study_table import STUDY_ROWS, study_regions
+from study.table import STUDY_ROWS, study_regions
+
+from nightlights import training
+from nightlights.cli import run
+from nightlights.datasets import Dataset
+from nightlights.errors import ModelError, SettingsError
+from nightlights.manifests import RunRecord, TrainingRequest, TrainingSettings, now, read_record
+from nightlights.networks import NETWORKS
+from nightlights.patches import PatchSampler
+from nightlights.progress import NoProgress
+from nightlights.training.loaders import RandomPatches
 from nightlights.training.run import _Run
-from nightlights.training.study_loader import BUFFER_SIZE, StudyLoader, StudyPlan, regions_read, shuffled
+from nightlights.workspace import Workspace
 
 PUBLISHED = Path(__file__).parent.parent.parent / "shared" / "reference" / "notebook_results.csv"
 
@@ -55,16 +59,16 @@ def compared(row: int, defect: StudyOutcome, mended: StudyOutcome) -> StudyCompa
 
 
 def test_the_loader_reads_the_last_region_alone() -> None:
-    assert regions_read(["a", "b", "c"], "study") == ["c"]
-    assert regions_read(["a", "b", "c"], "study mended") == ["a", "b", "c"]
-    assert regions_read(["a", "b", "c"], "random patches") == ["a", "b", "c"]
+    assert StudyLoader("study").regions_read(["a", "b", "c"]) == ["c"]
+    assert StudyLoader("study mended").regions_read(["a", "b", "c"]) == ["a", "b", "c"]
+    assert RandomPatches().regions_read(["a", "b", "c"]) == ["a", "b", "c"]
 
 
 def test_a_pass_holds_every_patch_once_and_the_next_repeats_them_in_another_order(
     dataset: Dataset,
 ) -> None:
     # 8 x 100 patches in batches of 16, as in the study's best row: 50 steps an epoch, 7 batches a pass.
-    loader = StudyLoader(sampler(dataset, ["south"]), 1, 100, 16, seed=1)
+    loader = StudyOrder(sampler(dataset, ["south"]), 1, 100, 16, seed=1)
     batches = [loader.records(step) for step in range(50)]
     assert [len(batch) for batch in batches[:8]] == [16] * 6 + [4, 16]
     passes = [list(chain(*batches[start : start + 7])) for start in range(0, 49, 7)]
@@ -78,7 +82,7 @@ def test_a_pass_holds_every_patch_once_and_the_next_repeats_them_in_another_orde
 
 
 def test_the_patches_themselves_never_change_and_come_from_their_regions(dataset: Dataset) -> None:
-    loader = StudyLoader(sampler(dataset, ["north", "south"]), 2, 3, 4, seed=1)
+    loader = StudyOrder(sampler(dataset, ["north", "south"]), 2, 3, 4, seed=1)
     places: dict[int, object] = {}
     for step in range(6):
         batch = loader.batch(step)
@@ -129,7 +133,7 @@ def test_a_run_trains_and_measures_on_what_the_loader_reads(
 
     monkeypatch.setattr(PatchSampler, "_collect", watched)
     request = TrainingRequest(run="run", dataset="sample", settings=settings)
-    run = _Run(dataset, request, tmp_path, NoProgress(), lambda: 0.0)
+    run = _Run(dataset, request, tmp_path, NoProgress(), lambda: 0.0, loader_of(settings))
     plan = run._prepare(resumed=False).plan
     assert isinstance(plan, StudyPlan)
     # An epoch is as long as if all regions were read: int(2 x 3 / 2) steps.
@@ -140,14 +144,25 @@ def test_a_run_trains_and_measures_on_what_the_loader_reads(
 
 
 def test_a_run_with_the_loader_says_so_in_its_record(
-    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(NETWORKS, "tiny", TINY_NETWORK)
     settings = TrainingSettings(
         network="tiny", epochs=1, patches_per_region=2, patch_size=64, batch_size=2, evaluation_patches=2
     ).model_copy(update={"loader": "study"})
     request = TrainingRequest(run="run", dataset="sample", settings=settings)
-    record = training.train(dataset, request, tmp_path / "run", NoProgress())
+    # The program itself has no such loader.
+    with pytest.raises(ModelError, match="part of a benchmark") as caught:
+        training.train(dataset, request, tmp_path / "run", NoProgress())
+    assert "./run bench study train" in caught.value.remedy and not (tmp_path / "run").exists()
+    asked = ["train", "--dataset", "sample", "--run", "run", "--network", "tiny"]
+    for name in ("epochs", "patches_per_region", "patch_size", "batch_size", "evaluation_patches"):
+        asked += ["--set", f"{name}={getattr(settings, name)}"]
+    asked += ["--set", "texture_networks=0", "--set", "guide=none", "--set", "light_cap=0"]
+    space = Workspace(dataset.folder.parent.parent)
+    assert run(cli.app, "study", [*asked, "--workspace", str(space.root)]) == 0
+    assert "nightlights evaluate --run run" in capfd.readouterr().out
+    record = read_record(space.run_folder("run") / "run.json", RunRecord)
     assert record.settings.loader == "study"
     # The record names the regions that the study believed it trained on.
     assert record.train_regions == ["north", "south"]
@@ -207,6 +222,11 @@ def test_scaling_keeps_the_steps_of_an_epoch_and_the_recipe() -> None:
         StudyScale(0.0)
 
 
+def test_a_row_that_the_study_has_not_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(cli.app, "study", ["--rows", "21", "--workspace", str(tmp_path)]) == 2
+    assert "The study has no row 21" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("size", "words"),
     [
@@ -218,8 +238,8 @@ def test_scaling_keeps_the_steps_of_an_epoch_and_the_recipe() -> None:
 def test_patches_that_cannot_be_are_refused_before_anything_is_written(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], size: str, words: str
 ) -> None:
-    asked = ["sweep", "study", "--scale", "0.0001", "--rows", "8", "--patch-size", size]
-    assert cli.main([*asked, "--workspace", str(tmp_path / "place")]) == 2
+    asked = ["--scale", "0.0001", "--rows", "8", "--patch-size", size]
+    assert run(cli.app, "study", [*asked, "--workspace", str(tmp_path / "place")]) == 2
     said = " ".join(capfd.readouterr().err.split())
     assert words in said and "Unexpected" not in said
     assert not (tmp_path / "place").exists()
@@ -274,7 +294,7 @@ def test_runs_that_diverged_or_learned_a_constant_are_marked_and_compared_with_n
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     printed: list[tuple[object, ...]] = []
-    monkeypatch.setattr(sweep_study, "print_table", lambda *parts: printed.extend(parts[2]))
+    monkeypatch.setattr(cli, "print_table", lambda *parts: printed.extend(parts[2]))
 
     def outcome(rmse: float) -> StudyOutcome:
         return StudyOutcome.of("r", 1.0, rmse, rmse)

@@ -7,12 +7,12 @@ from typing import Final
 
 from nightlights.datasets import Dataset
 from nightlights.errors import ModelError
-from nightlights.standard import recipes
-from nightlights.standard.cities import City, cities_of
-from nightlights.standard.recipes import Recipe
 from nightlights.uncertainty import load_calibration
 from nightlights.uncertainty.calibration import Source
 from nightlights.uncertainty.records import METHOD
+from standard import recipes
+from standard.cities import City, cities_of
+from standard.recipes import Recipe
 
 ENOUGH_CITIES: Final = 5
 """With fewer, how cities differ cannot be told: cities of other continents are taken, too."""

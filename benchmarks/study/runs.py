@@ -27,11 +27,12 @@ from nightlights.progress import NoProgress, Progress
 from nightlights.records import SCHEMA_VERSION, Record
 from nightlights.region_files import save_collection
 from nightlights.regions import RegionCollection
-from nightlights.sweeps.study_table import STUDY_ROWS, RegionSize, StudyRow, study_regions
 from nightlights.sweeps.trials import checked_values
 from nightlights.training.choices import check_patch_size
 from nightlights.wording import counted
 from nightlights.workspace import Workspace
+from study.loader import Loading, StudyLoader
+from study.table import STUDY_ROWS, RegionSize, StudyRow, study_regions
 
 if TYPE_CHECKING:
     from nightlights.datasets import Dataset
@@ -41,7 +42,7 @@ STUDY_FILE: Final = "study.json"
 SIDE_DEGREES: Final[dict[RegionSize, float]] = {"small": 0.2, "large": 0.4}
 """Sides of the squares that stand for the study's regions, with patches of 256 pixels; our choice."""
 
-_LOADERS: Final[dict[Literal["study", "study mended"], str]] = {"study": "defect", "study mended": "mended"}
+_LOADERS: Final[dict[Loading, str]] = {"study": "defect", "study mended": "mended"}
 _FIXED_PATCHES: Final = 32
 
 Verdict = Literal["–", "diverged", "no better", "better"]
@@ -82,7 +83,7 @@ class StudyScale:
         checked_values(TrainingSettings(), values)
         check_patch_size(self.settings(STUDY_ROWS[0], "study"), network_info(self.network))
 
-    def settings(self, row: StudyRow, loader: Literal["study", "study mended"]) -> TrainingSettings:
+    def settings(self, row: StudyRow, loader: Loading) -> TrainingSettings:
         """The study's recipe for ``row``: its own loss, labels, optimizer and constant learning rate."""
         shrink = math.sqrt(self.work)
         patches = max(1, round(row.patches_per_region * shrink))
@@ -251,6 +252,11 @@ def run_study(
     return record
 
 
+def loader_of(settings: TrainingSettings) -> StudyLoader | None:
+    """The loader that ``settings`` name; None for random patches."""
+    return None if settings.loader == "random patches" else StudyLoader(settings.loader)
+
+
 def rows_of(numbers: Sequence[int] | None) -> list[StudyRow]:
     """The rows with these numbers, all unless given.
 
@@ -354,7 +360,7 @@ def _outcome(
     )
     folder = workspace.run_folder(run)
     try:
-        record = training.train(dataset, request, folder, progress, True)
+        record = training.train(dataset, request, folder, progress, True, loader=loader_of(settings))
     except ModelError as error:
         return StudyOutcome(run=run, failure=str(error))
     method = network_method(settings.network, Predictor.load(folder), folder)

@@ -1,4 +1,4 @@
-"""``nightlights sweep study``: the study's table again, with its loader's defect and without it."""
+"""``./run bench study``: the study's table again, and other runs with its loader."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -6,16 +6,20 @@ import typer
 
 from nightlights.commands.options import JsonOption, WorkspaceOption, writable_workspace
 from nightlights.commands.output import print_json, print_table
-from nightlights.commands.work import TerminalProgress
+from nightlights.commands.work import TerminalProgress, record_of
 from nightlights.errors import SettingsError
 
 if TYPE_CHECKING:
-    from nightlights.sweeps.study import StudyRecord
+    from study.runs import StudyRecord
 
 _SMALL_PATCH = 96
 
+app = typer.Typer(add_completion=False)
 
+
+@app.callback(invoke_without_command=True)
 def study(
+    context: typer.Context,
     scale: Annotated[
         float,
         typer.Option(
@@ -45,7 +49,9 @@ def study(
     Prints our RMSE beside the published one. The same command goes on where it was stopped; runs of the
     same settings are not trained again.
     """
-    from nightlights.sweeps.study import StudyScale, rows_of, run_study
+    if context.invoked_subcommand is not None:
+        return
+    from study.runs import StudyScale, rows_of, run_study
 
     try:
         numbers = [int(word) for word in rows.split(",")] if rows else None
@@ -62,10 +68,49 @@ def study(
         print_study(record)
 
 
+@app.command()
+def train(
+    dataset: Annotated[str, typer.Option(help="Name of the dataset.")],
+    run: Annotated[str, typer.Option(help="Name of the run; of the same settings, it goes on.")],
+    loader: Annotated[
+        str, typer.Option(help="study, which reads the last region alone, or study-mended, which reads all.")
+    ] = "study",
+    network: Annotated[str, typer.Option(help="Network to train.")] = "study-unet",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A training setting, such as epochs=5; repeat it.", metavar="NAME=VALUE"),
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Train a run of any dataset with the study's loader; a run that was stopped goes on.
+
+    Settings that are not given are the network's own.
+    """
+    from nightlights.datasets import Dataset
+    from nightlights.manifests import TrainingRequest
+    from nightlights.networks.registry import network_info
+    from nightlights.sweeps.trials import settings_with
+    from nightlights.sweeps.variations import parse_variation
+    from nightlights.training import train as train_run
+    from study.runs import loader_of
+
+    info = network_info(network)
+    given = [f"loader={loader}", *(settings or [])]
+    values = {each.field: each.values[0] for each in (parse_variation(text, info.settings) for text in given)}
+    request = record_of(
+        TrainingRequest, run=run, dataset=dataset, settings=settings_with(info.settings, values)
+    )
+    place = writable_workspace(workspace)
+    imagery, folder = Dataset.open(place, dataset), place.run_folder(run)
+    with TerminalProgress() as progress:
+        train_run(imagery, request, folder, progress, True, loader=loader_of(request.settings))
+    typer.echo(f"Trained {run}. Score it: nightlights evaluate --run {run}")
+
+
 def print_study(record: "StudyRecord") -> None:
     """The table, then the answers."""
-    from nightlights.sweeps.study import answers, figure, work_share
-    from nightlights.sweeps.study_table import STUDY_ROWS
+    from study.runs import answers, figure, work_share
+    from study.table import STUDY_ROWS
 
     published = {row.row: row for row in STUDY_ROWS}
     unit = record.unit

@@ -1,8 +1,8 @@
 """The standard test set: fixed cities on the simulated planet, on which every method is compared."""
 
-from nightlights.standard.cities import GROUPS, PLANET_SEEDS, STANDARD_VERSION, City, Split, cities_of
-from nightlights.standard.evaluation import evaluate_standard, scores_file, standard_dataset
-from nightlights.standard.records import StandardScore, StandardScores
+from standard.cities import GROUPS, PLANET_SEEDS, STANDARD_VERSION, City, Split, cities_of
+from standard.evaluation import evaluate_standard, scores_file, standard_dataset
+from standard.records import StandardScore, StandardScores
 
 __all__ = [
     "GROUPS",

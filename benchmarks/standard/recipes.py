@@ -1,15 +1,15 @@
 """The models of the table of targets: how each is trained, and on which cities.
 
 Everything that a person may change stands in the constants at the top. Choose them by the validation cities
-(``nightlights standard train --split validation``), never by the test cities.
+(``./run bench standard train --split validation``), never by the test cities.
 """
 
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from nightlights.manifests import TrainingSettings
-from nightlights.standard.cities import Group, cities_of
 from nightlights.uncertainty.records import Orientations
+from standard.cities import Group, cities_of
 
 SEED: Final = 1
 """Of the weights, the patches and their rotation: the same for every model."""

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from nightlights.baselines import CONSTANT_MEAN, LINEAR_REGRESSION
-from nightlights.sharpening.boosting import GRADIENT_BOOSTING
 from nightlights.sharpening.interpolation import INTERPOLATIONS
-from nightlights.standard.cities import Group
-from nightlights.standard.recipes import CONTINENTS
-from nightlights.standard.table import CityFigures, MethodFigures, StandardTable
-from nightlights.standard.traps import TRAPS, Trap
+from standard.boosting import GRADIENT_BOOSTING
+from standard.cities import Group
+from standard.recipes import CONTINENTS
+from standard.table import CityFigures, MethodFigures, StandardTable
+from standard.traps import TRAPS, Trap
 
 BICUBIC: Final = "bicubic VIIRS"
 LISTED_BASELINES: Final = (*INTERPOLATIONS, LINEAR_REGRESSION, GRADIENT_BOOSTING)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightlights import __version__
-from nightlights.errors import DatasetError, ModelError, WorkspaceError
+from nightlights.errors import DatasetError, JobError, ModelError, WorkspaceError
 from nightlights.evaluation import Method, Share, baseline_methods, network_method
 from nightlights.files import make_folder
 from nightlights.jobs.kinds import EvaluationRequest
@@ -16,7 +16,8 @@ from nightlights.manifests import ExportRequest, RunRecord, WindowRecord, now, r
 from nightlights.planet import PLANET_VERSION
 from nightlights.progress import Progress
 from nightlights.regions import Region
-from nightlights.standard.cities import (
+from nightlights.workspace import Workspace
+from standard.cities import (
     GROUPS,
     PLANET_SEEDS,
     STANDARD_VERSION,
@@ -25,8 +26,7 @@ from nightlights.standard.cities import (
     Split,
     cities_of,
 )
-from nightlights.standard.records import ALL_GROUPS, StandardScore, StandardScores
-from nightlights.workspace import Workspace
+from standard.records import ALL_GROUPS, StandardScore, StandardScores
 
 if TYPE_CHECKING:
     from nightlights.datasets import Dataset
@@ -86,8 +86,10 @@ def scores_file(workspace: Workspace, name: str, split: Split, *, is_run: bool) 
     return folder / f"standard-{split}.json"
 
 
-def run_standard(workspace: Workspace, request: EvaluationRequest, progress: Progress) -> None:
-    """Handle an evaluation job that asks for the standard cities; write the scores.
+def run_standard(
+    workspace: Workspace, request: EvaluationRequest, progress: Progress, *, resume: bool
+) -> None:
+    """Handle a job that scores on the standard cities, from the start in any case; write the scores.
 
     Raises
     ------
@@ -95,7 +97,7 @@ def run_standard(workspace: Workspace, request: EvaluationRequest, progress: Pro
         As :func:`evaluate_standard`.
     """
     if request.standard is None:
-        raise ValueError("the request asks for no standard cities")
+        raise JobError("This job scores a run in its own regions.", "Resume it with: nightlights jobs resume")
     folder = Path(request.model) if request.model else workspace.run_folder(request.run)
     scores = evaluate_standard(
         workspace, folder, progress, split=request.standard, bootstrap_seed=request.bootstrap_seed

@@ -19,11 +19,11 @@ from nightlights.observation import PointSpread, observe
 from nightlights.progress import Progress
 from nightlights.sharpening import Agreement, sharpen
 from nightlights.sharpening.verdict import USUAL, verdict
-from nightlights.standard.cities import City, Split, cities_of
-from nightlights.standard.table import CityFigures, MethodFigures, PlaceTraps, Versions
-from nightlights.standard.traps import Trap, trap_masks, trap_places, trap_sums
 from nightlights.training_settings import TrainingSettings
 from nightlights.uncertainty.orientations import block_means
+from standard.cities import City, Split, cities_of
+from standard.table import CityFigures, MethodFigures, PlaceTraps, Versions
+from standard.traps import Trap, trap_masks, trap_places, trap_sums
 
 Light = NDArray[np.floating[Any]]
 Predict = Callable[[Dataset, str, Progress], Light]

@@ -17,7 +17,7 @@ from nightlights.commands.scores import (
 
 if TYPE_CHECKING:
     from nightlights.scores import Score
-    from nightlights.standard import StandardScores
+    from standard import StandardScores
 
 _Row = tuple[str | None, ...]
 

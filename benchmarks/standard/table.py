@@ -13,10 +13,10 @@ from nightlights.manifests import RunRecord
 from nightlights.networks import NETWORKS_VERSION
 from nightlights.planet import PLANET_VERSION
 from nightlights.records import SCHEMA_VERSION, Record
-from nightlights.sharpening.constants import sharpening_digest
-from nightlights.standard.cities import STANDARD_VERSION
-from nightlights.standard.traps import TrapSum
 from nightlights.training_settings import TrainingSettings
+from standard.cities import STANDARD_VERSION
+from standard.identity import sharpening_digest
+from standard.traps import TrapSum
 
 TABLE_FILE = "standard-table.json"
 _PACKAGES = ("tensorflow", "keras", "numpy")
@@ -110,11 +110,11 @@ class MethodFigures(Record):
     method:
         Key of a recipe, or name of a baseline.
     identity:
-        Digest of what was scored: the same method scored again has the same.
+        Digest of what was scored: the same method scored again has the same. Not in the project's record.
     recorded:
         Read from a record instead of scored now.
     run:
-        Of a trained model.
+        Of a trained model. Not in the project's record.
     settings:
         With which it was trained; of an ensemble, those of each member.
     interval_method:
@@ -124,7 +124,7 @@ class MethodFigures(Record):
 
     method: str
     title: str
-    identity: str
+    identity: str = ""
     created: datetime
     recorded: bool = False
     versions: Versions

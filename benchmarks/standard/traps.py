@@ -27,7 +27,7 @@ from nightlights.planet.spectra import CLASSES
 from nightlights.planet.surface import surface
 from nightlights.records import Record
 from nightlights.sources.simulated import fill_blocks
-from nightlights.standard.cities import City, Split
+from standard.cities import City, Split
 
 Trap = Literal["bare sand", "unlit settlements", "water"]
 TRAPS: Final[tuple[Trap, ...]] = get_args(Trap)

@@ -23,12 +23,12 @@ from nightlights.manifests import RunRecord, read_record
 from nightlights.models import MODEL_FILE, model_parts
 from nightlights.observation import PointSpread
 from nightlights.progress import NoProgress, Progress
-from nightlights.sharpening.boosting import GRADIENT_BOOSTING, fit_gradient_boosting
 from nightlights.sharpening.interpolation import INTERPOLATIONS, Interpolation
-from nightlights.standard.measuring import Candidate, Interval, Light
-from nightlights.standard.recipes import SEED, Recipe
 from nightlights.uncertainty import UNCERTAINTY_FILE, Calibration, load_calibration
 from nightlights.uncertainty.layers import region_bounds
+from standard.boosting import GRADIENT_BOOSTING, fit_gradient_boosting
+from standard.measuring import Candidate, Interval, Light
+from standard.recipes import SEED, Recipe
 
 if TYPE_CHECKING:
     from nightlights.prediction import Predictor

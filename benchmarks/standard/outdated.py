@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from nightlights.networks import NETWORKS_VERSION
-from nightlights.standard.recipes import RECIPES
-from nightlights.standard.table import MethodFigures, Versions
 from nightlights.training_settings import TrainingSettings
 from nightlights.uncertainty.records import METHOD
+from standard.recipes import RECIPES
+from standard.table import MethodFigures, Versions
 
 _SHOWN: Final = 3
 """So many differing settings are named."""
@@ -94,5 +94,5 @@ def told(reasons: dict[str, str], scale: float | None) -> list[str]:
     again = [key for key in reasons if key in RECIPES]
     lines = [f"Left out {method}: {reason}." for method, reason in reasons.items()]
     if again:
-        lines.append(f"Make them anew: nightlights standard train --only {','.join(again)}{given}")
+        lines.append(f"Make them anew: ./run bench standard train --only {','.join(again)}{given}")
     return lines

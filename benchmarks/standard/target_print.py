@@ -8,15 +8,15 @@ from nightlights.commands.output import print_table, say
 from nightlights.wording import local_time
 
 if TYPE_CHECKING:
-    from nightlights.standard.table import MethodFigures, StandardTable
-    from nightlights.standard.targets import TargetRow
+    from standard.table import MethodFigures, StandardTable
+    from standard.targets import TargetRow
 
 _SIMULATED = "All of it is simulated: these figures say nothing about the Earth."
 
 
 def print_targets(table: "StandardTable") -> None:
     """Every target with what was measured, then the mean figures of every method."""
-    from nightlights.standard.targets import target_rows
+    from standard.targets import target_rows
 
     for line in table.left_out:
         say(line)
@@ -117,7 +117,7 @@ def _origin(table: "StandardTable") -> str:
 
 
 def _seeds(table: "StandardTable") -> Iterator[str]:
-    seeds = sorted({method.run.settings.seed for method in table.methods if method.run})
+    seeds = sorted({settings.seed for method in table.methods for settings in method.settings})
     trained = ", ".join(str(seed) for seed in seeds) or "none"
     planets = ", ".join(str(seed) for seed in table.planet_seeds)
     yield f"Seeds: planets {planets}, training {trained} on planet {table.training_planet}."

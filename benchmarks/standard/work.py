@@ -10,33 +10,38 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from nightlights import pipeline, training
 from nightlights.datasets import Dataset
 from nightlights.ensembles import combine
 from nightlights.errors import ModelError, WorkspaceError
-from nightlights.files import make_folder
-from nightlights.jobs.kinds import StandardRequest
+from nightlights.files import make_folder, write_text
 from nightlights.manifests import TrainingRequest, now, read_record, write_record
 from nightlights.names import suggested_name
 from nightlights.networks import network_info
 from nightlights.progress import Progress
-from nightlights.shipped import models_folder, shipped_models
-from nightlights.standard import recipes
-from nightlights.standard.calibrating import calibration_sources, is_calibrated
-from nightlights.standard.candidates import fitted_candidates, interpolation_candidates, model_candidate
-from nightlights.standard.cities import PLANET_SEEDS, TRAINING_PLANET
-from nightlights.standard.evaluation import simulated_dataset, standard_dataset
-from nightlights.standard.measuring import Candidate, Ground, measure
-from nightlights.standard.outdated import belonging, interval_change, recipe_change, told
-from nightlights.standard.recipes import RECIPES, Recipe
-from nightlights.standard.runs import SERIES, is_as_wanted, is_combined
-from nightlights.standard.table import TABLE_FILE, MethodFigures, StandardTable, Versions
-from nightlights.standard.targets import LARGER_ORACLE
-from nightlights.standard.traps import trap_places
+from nightlights.shipped import shipped_models
 from nightlights.training.choices import check_combination, check_patch_size
 from nightlights.uncertainty.calibration import calibrate
 from nightlights.workspace import Workspace
+from standard import recipes
+from standard.calibrating import calibration_sources, is_calibrated
+from standard.candidates import fitted_candidates, interpolation_candidates, model_candidate
+from standard.cities import PLANET_SEEDS, TRAINING_PLANET
+from standard.evaluation import simulated_dataset, standard_dataset
+from standard.jobs import StandardRequest
+from standard.measuring import Candidate, Ground, measure
+from standard.outdated import belonging, interval_change, recipe_change, told
+from standard.recipes import RECIPES, Recipe
+from standard.reduction import reduced
+from standard.runs import SERIES, is_as_wanted, is_combined
+from standard.table import TABLE_FILE, MethodFigures, StandardTable, Versions
+from standard.targets import LARGER_ORACLE
+from standard.traps import trap_places
+
+RECORD: Final = Path(__file__).with_name(TABLE_FILE)
+"""The project's record of the table."""
 
 _IMAGERY_WEIGHT, _SCORE_WEIGHT, _SHARPENED_WEIGHT = 2.0, 2.0, 10.0
 _TRAINING_WEIGHT, _STUDY_WEIGHT = 20.0, 60.0
@@ -308,7 +313,7 @@ class _Work:
 
 
 def keep_record(workspace: Workspace, split: str = "test") -> Path:
-    """Copy the workspace's table into the project's models, where the scores of what does not ship are read.
+    """Make the workspace's table the project's record, from which the scores of what does not ship are read.
 
     Raises
     ------
@@ -318,37 +323,28 @@ def keep_record(workspace: Workspace, split: str = "test") -> Path:
     table = _record(table_folder(workspace, split) / TABLE_FILE, split)
     if table is None:
         raise ModelError(
-            f"There is no table of the {split} cities of this version.", "Make it: nightlights standard train"
+            f"There is no table of the {split} cities of this version.", "Make it: ./run bench standard train"
         )
     _, reasons = belonging([*table.methods, *(row for row in table.set_aside if row.method != LARGER_ORACLE)])
     if reasons:
         again = ",".join(key for key in reasons if key in RECIPES)
         raise ModelError(
             f"The table cannot be kept: {'; '.join(f'{key}: {why}' for key, why in reasons.items())}.",
-            f"Make it anew: nightlights standard train{f' --only {again}' if again else ''}",
+            f"Make it anew: ./run bench standard train{f' --only {again}' if again else ''}",
         )
     missing = [key for key, recipe in RECIPES.items() if recipe.usual and table.method(key) is None]
     if missing:
         raise ModelError(
             f"The table lacks {', '.join(missing)}.",
-            f"Train them: nightlights standard train --only {','.join(missing)}",
+            f"Train them: ./run bench standard train --only {','.join(missing)}",
         )
-    target = models_folder() / "standard" / TABLE_FILE
-    make_folder(target.parent)
-    rows = {"methods": _without_machine(table.methods), "set_aside": _without_machine(table.set_aside)}
-    write_record(target, table.model_copy(update=rows))
-    return target
-
-
-def _without_machine(methods: list[MethodFigures]) -> list[MethodFigures]:
-    return [
-        method.model_copy(update={"run": method.run and method.run.without_machine()}) for method in methods
-    ]
+    write_text(RECORD, reduced(table))
+    return RECORD
 
 
 def shipped_record(workspace: Workspace, split: str) -> StandardTable | None:
     """The figures that the retraining of everything gave: the project's record, or the workspace's own."""
-    for path in (models_folder() / "standard" / TABLE_FILE, table_folder(workspace, split) / TABLE_FILE):
+    for path in (RECORD, table_folder(workspace, split) / TABLE_FILE):
         found = _record(path, split)
         if found is not None:
             return found

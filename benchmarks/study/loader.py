@@ -27,25 +27,43 @@ import numpy as np
 
 from nightlights.training.batches import Arrays, Patches, Plan, Sampler
 
-StudyLoading = Literal["study", "study mended"]
+Loading = Literal["study", "study mended"]
 
 BUFFER_SIZE: Final = 2000
 """Patches in the buffer of the notebook's ``shuffle``."""
 
 
-def regions_read(regions: Sequence[str], loader: str) -> list[str]:
-    """The regions whose patches ``loader`` reads: the study's loader reads those of the last alone."""
-    return list(regions[-1:] if loader == "study" else regions)
+@dataclass(frozen=True)
+class StudyLoader:
+    """The loader of a run, see :class:`nightlights.training.loaders.Loader`.
+
+    Attributes
+    ----------
+    loading:
+        With the defect ("study"), or without it ("study mended").
+    """
+
+    loading: Loading
+
+    def regions_read(self, regions: Sequence[str]) -> list[str]:
+        """The regions whose patches are read: with the defect those of the last alone."""
+        return list(regions[-1:] if self.loading == "study" else regions)
+
+    def plan(self, plan: Plan, regions: int) -> Plan:
+        """``plan`` with its steps filled; its patches an epoch count all ``regions``, read or not."""
+        read = 1 if self.loading == "study" else regions
+        order = StudyOrder(plan.sampler, read, plan.patches // regions, plan.size, plan.seed)
+        return StudyPlan(**{**vars(plan), "order": order})
 
 
 @dataclass(frozen=True)
-class StudyLoader:
+class StudyOrder:
     """Batches of a sampler's patches in the order in which the study's loader gives them.
 
     Attributes
     ----------
     sampler:
-        Of the regions that are read, see :func:`regions_read`.
+        Of the regions that are read, see :meth:`StudyLoader.regions_read`.
     regions:
         How many those are.
     patches_per_region:
@@ -82,34 +100,15 @@ class StudyPlan(Plan):
 
     Attributes
     ----------
-    loader:
+    order:
         Gives the patches; how many steps make an epoch is counted over all regions, read or not.
     """
 
-    loader: StudyLoader
+    order: StudyOrder
 
     def arrays(self, step: int) -> Arrays:
         """The arrays of ``step``, counted over all epochs."""
-        return self.maker.for_training(self.loader.batch(step), step)
-
-
-def with_loader(plan: Plan, loader: str, regions: int) -> Plan:
-    """``plan`` as it is, or with its steps filled by the study's loader.
-
-    Parameters
-    ----------
-    plan:
-        Its sampler draws from the regions that are read.
-    loader:
-        See :class:`nightlights.training_settings.TrainingSettings`.
-    regions:
-        Number of regions of the run; the plan's patches an epoch count all of them.
-    """
-    if loader not in ("study", "study mended"):
-        return plan
-    read = 1 if loader == "study" else regions
-    loading = StudyLoader(plan.sampler, read, plan.patches // regions, plan.size, plan.seed)
-    return StudyPlan(**{**vars(plan), "loader": loading})
+        return self.maker.for_training(self.order.batch(step), step)
 
 
 @lru_cache(maxsize=8)

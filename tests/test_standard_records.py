@@ -65,8 +65,6 @@ def test_other_constants_of_sharpening_make_other_figures(monkeypatch: pytest.Mo
 def test_every_number_at_the_top_of_a_module_of_sharpening_is_looked_at() -> None:
     """A constant that is added belongs into the digest, or among those on which no figure depends."""
     no_figure = {"_STRIP_PIXELS", "KEPT_BYTES", "PIXELS"}
-    # Stands with another in one entry.
-    no_figure |= {"_NOISE"}
     found = 0
     for name in ("agreement", "dark", "estimate", "interpolation", "scene", "sharpen", "strips", "verdict"):
         module = import_module(f"nightlights.sharpening.{name}")

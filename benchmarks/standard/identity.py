@@ -5,8 +5,9 @@ import json
 
 from nightlights.sharpening import dark, estimate, interpolation, scene, verdict
 from nightlights.sharpening.agreement import _SIGMAS
+from nightlights.sharpening.sharpen import _DARK_SHARE
 
-PROCEDURE = 4
+PROCEDURE = 5
 """Counts changes of the procedures of this package that are no change of a constant."""
 
 
@@ -27,14 +28,20 @@ def sharpening_constants() -> dict[str, float | list[float]]:
         "neighbours": estimate._NEIGHBOURS,
         "darkest": scene._DARKEST,
         "reach of levels": scene._LEVEL_REACH,
-        "closing": [estimate._CLOSING, estimate._CLOSED],
-        "calm": [dark._CALM, float(dark._CALM_SIDE), dark._CALM_WITHIN],
+        "closing": estimate._CLOSING,
+        "closed": estimate._CLOSED,
+        "calm": dark._CALM,
+        "calm side": dark._CALM_SIDE,
+        "calm within": dark._CALM_WITHIN,
         "dark stands out": dark._STANDS_OUT,
         "dark side": dark._SIDE,
         "dark percentile": dark._PERCENTILE,
-        "dark smoothing": [dark._BEFORE, dark._AFTER],
+        "dark smoothing before": dark._BEFORE,
+        "dark smoothing after": dark._AFTER,
         "dark kept": dark._KEPT,
         "dark largest": dark._LARGEST,
+        "dark share": _DARK_SHARE,
+        "verdict alike": verdict._ALIKE,
         "least coverage": scene._LEAST_COVERAGE,
         "sigmas of agreement": _SIGMAS,
         "verdict factors": [float(factor) for factor in verdict.FACTORS],

@@ -22,8 +22,10 @@ _SIDE: Final = 9
 """VIIRS pixels: side of the surroundings."""
 _PERCENTILE: Final = 5
 """Of them, which counts as dark."""
-_BEFORE, _AFTER = 1.0, 2.0
-"""VIIRS pixels by which noise is smoothed before, and the level after."""
+_BEFORE: Final = 1.0
+"""VIIRS pixels by which noise is smoothed before."""
+_AFTER: Final = 2.0
+"""VIIRS pixels by which the level is smoothed after."""
 _KEPT: Final = 0.9
 _LARGEST: Final = 4.5
 """In units of the noise of dark ground: brighter surroundings are a town's, and streets leave gaps in it."""

@@ -30,8 +30,10 @@ _NEIGHBOURHOOD = 2.0
 """Its standard deviation in VIIRS pixels: some 50 pixels, whose mean square is known to a fifth."""
 _LARGEST_RESIDUAL = 3.0
 """In standard deviations: a larger one is fitted at its own place, and counts as this in others'."""
-_CLOSING, _CLOSED = 20, 1e-4
-"""Factors of the whole window that keep the total of light: so many, as not all light takes a factor."""
+_CLOSING = 20
+"""At most so many factors of the whole window keep the total of light: not all light takes a factor."""
+_CLOSED = 1e-4
+"""Logarithm of a factor that closes it."""
 _LEAST_GATE = 0.02
 """Share of a step below which no neighbourhood moves any more."""
 _FAINT = 0.05

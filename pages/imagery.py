@@ -72,7 +72,7 @@ def show_dataset(manifest: DatasetManifest) -> None:
     st.caption(dataset_view.description(manifest))
     for sentence in manifest.source.attribution:
         st.caption(sentence)
-    page_link("train", "Go on to train a network on it")
+    page_link("train", "Go on to train a network on it", dataset=manifest.name)
     try:
         dataset_view.gallery(manifest, settings().patch_size)
     except NightlightsError as error:

@@ -347,6 +347,20 @@ def test_the_first_look_is_shown_once_it_is_there_whatever_was_chosen(
     assert not [button for button in page.button if button.label == "Show me a prediction"]
 
 
+def test_after_a_training_the_page_opens_on_its_run_not_on_the_first_look(
+    app: Any, ships: Workspace, maps: Any
+) -> None:
+    add_dataset(ships)
+    made = add_prediction(ships, "shipped-daytime", "kinshasa", "first-look")
+    ships.prediction_folder(made.name).rename(ships.prediction_folder("first-look"))
+    record = ships.prediction_folder("first-look") / "prediction.json"
+    record.write_text(record.read_text().replace(made.name, "first-look"))
+    assert app("compare", ships).selectbox(key="run").value == "shipped-daytime"
+    add_run(ships, "mine")
+    page = app("compare", ships)
+    assert (page.selectbox(key="run").value, page.selectbox(key="region").value) == ("mine", "abuja")
+
+
 def test_another_run_stays_at_the_place_whatever_it_calls_it(app: Any, space: Workspace, maps: Any) -> None:
     add_run(space)
     add_dataset(space, "another")

@@ -369,3 +369,19 @@ def test_a_first_epoch_that_was_far_off_does_not_flatten_the_curves(first: float
     assert layout.yaxis.type == axis
     # Three epochs get three ticks, not one at each half.
     assert layout.xaxis.dtick == 1
+
+
+def link(page: Any, label: str) -> tuple[str, str]:
+    """The page and the choices that a link leads to."""
+    (element,) = (each for each in page.get("page_link") if each.proto.label == label)
+    return element.proto.page, element.proto.query_string
+
+
+def test_links_onward_carry_what_was_just_made(app: Any, exported: Workspace) -> None:
+    add_run(exported, "newest")
+    add_run(exported, "older")
+    page = app("train", exported, curves=["newest"])
+    assert link(page, "Go on to predict and compare") == ("compare", "run=newest")
+    add_dataset(exported, "another")
+    page = app("imagery", exported, dataset="another")
+    assert link(page, "Go on to train a network on it") == ("train", "dataset=another")

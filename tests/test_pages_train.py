@@ -306,6 +306,37 @@ def test_the_plan_says_what_every_part_of_a_run_does_and_how_long_it_takes(space
     assert "**10 epochs**" in plan_sentence(fitted, cpu)
 
 
+def test_the_plan_takes_no_time_from_a_run_that_did_not_finish(space: Workspace) -> None:
+    cpu = Device("CPU", "a processor", 2**33)
+    settings = TrainingSettings(epochs=10, patches_per_region=30, batch_size=16)
+    later = {"created": CREATED + timedelta(days=1)}
+    # Most of its 90 s were the start of TensorFlow.
+    cancelled = add_run(space, "cancelled", epochs_done=1).model_copy(update=later)
+    unknown = plan(settings, 3, [cancelled])
+    assert unknown.seconds is None and "known after the first epoch" in plan_sentence(unknown, cpu)
+    finished = add_run(space)
+    work = plan(settings, 3, [cancelled, finished])
+    assert work.measured_on == "first"
+    assert work.seconds == pytest.approx(90 / (6 * finished.settings.patches_per_region * 2) * 90 * 10)
+    # A run of one epoch began and ended: it serves where nothing better is known.
+    short = add_run(space, "short", epochs=1, epochs_done=1).model_copy(update=later)
+    assert plan(settings, 3, [short, finished]).measured_on == "first"
+    assert plan(settings, 3, [short]).measured_on == "short"
+
+
+def test_the_plan_names_every_run_that_it_takes_time_from(space: Workspace) -> None:
+    cpu = Device("CPU", "a processor", 2**33)
+    settings = TrainingSettings(epochs=10, patches_per_region=30, batch_size=16, texture_networks=3)
+    level = add_run(space)
+    said = plan_sentence(plan(settings, 3, [level]), cpu)
+    assert "as fast as first, pixel networks by its level network)" in said
+    parts = [PartRecord(part="texture", network="pixel", networks=2, seconds=30)]
+    changes = {"name": "other", "parts": parts, "settings": settings.model_copy(update={"network": "unet"})}
+    other = level.model_copy(update=changes)
+    said = plan_sentence(plan(settings, 3, [level, other]), cpu)
+    assert "as fast as first, pixel networks as fast as other)" in said
+
+
 def test_a_run_that_was_trained_on_the_truth_says_so_where_runs_are_listed(space: Workspace) -> None:
     run = add_run(space)
     said = "trained on the hidden truth"

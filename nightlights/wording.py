@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from nightlights.scores import (
     BICUBIC,
+    LARGEST_EXPONENT,
     USUAL_EXPONENT,
     MethodFineScore,
     ScaleVerdict,
@@ -22,6 +23,10 @@ FIRST_OUTPUT: Final = (
     "training regions, which spares dark countries hundreds of steps."
 )
 """Explains the setting ``first_output`` wherever it is chosen."""
+
+
+_SMOOTH: Final = f"{BICUBIC}, sharpened"
+"""What every gain is compared with, as tables name it."""
 
 
 def counted(count: int, noun: str) -> str:
@@ -66,14 +71,14 @@ def local_time(moment: datetime) -> str:
 
 
 def sharpening_words(record: SharpeningRecord, fine: Sequence[MethodFineScore] = ()) -> list[str]:
-    """What is known of a sharpened layer, in sentences: its agreement, then the verdict on its texture.
+    """What is known of a sharpened layer, in sentences: whether it is better, how well it agrees, and why.
 
     Parameters
     ----------
     fine:
         Scores against the truth, where it is known: the only word on 30 m itself.
     """
-    lines = []
+    lines = [_better_words(record.verdict)]
     if record.chi_square is not None and record.within_two_sigma is not None:
         noise = f"{100 * record.noise.share:.2g} % of the light and {record.noise.floor:.2g} nW/cm²/sr"
         lines.append(
@@ -87,18 +92,55 @@ def sharpening_words(record: SharpeningRecord, fine: Sequence[MethodFineScore] =
         return lines
     if verdict.found is None:
         lines.append(
-            f"The region is too small to tell how far the texture of the prediction is to be trusted: the "
-            f"exponent is {_usual_words(verdict)}."
+            "How far the texture of the prediction is to be trusted, nothing here shows: its exponent, from "
+            f"0 to {LARGEST_EXPONENT:g}, is {_usual_words(verdict)}."
         )
     else:
         lines.append(
-            f"Exponent of the texture of the prediction: {verdict.exponent:g} (0 is interpolated VIIRS, "
-            f"sharpened; 1 the texture in full). VIIRS moved up in scale asks for {verdict.found:g}, which "
-            f"counts {100 * verdict.weight:.0f} %; {_usual_words(verdict)} is the rest."
+            f"Exponent of the texture of the prediction: {verdict.exponent:g}, from 0 (interpolated VIIRS, "
+            f"sharpened) over 1 (the texture in full) to {LARGEST_EXPONENT:g}. VIIRS moved up in scale asks "
+            f"for {verdict.found:g}, which counts {100 * verdict.weight:.0f} %; {_usual_words(verdict)} is "
+            "the rest."
         )
     lines.extend(map(_scale_words, verdict.scales))
     lines.append(_at_30_m(fine))
     return lines
+
+
+def _better_words(verdict: Verdict | None) -> str:
+    """Whether the texture lowered the error of interpolation, in one or two plain sentences."""
+    better = "the picture is better than interpolated VIIRS"
+    if verdict is None:
+        return f"Not tested here: whether {better}."
+    tested = [scale for scale in verdict.scales if scale.lower is not None and scale.upper is not None]
+    if not tested:
+        return f"Too little VIIRS here to tell whether {better}: the region is too small or too dark."
+    gained = [scale for scale in tested if scale.lower is not None and scale.lower > 0]
+    lost = [scale for scale in tested if scale.upper is not None and scale.upper < 0]
+    words = [f"{_at(gained)} {better}: {_amounts(gained)} less error."] if gained else []
+    if lost:
+        worse = "it is worse" if gained else "the picture is worse than interpolated VIIRS"
+        words.append(f"{_at(lost)} {worse}: {_amounts(lost)} more error.")
+    if not words:
+        scales = "the scale" if len(tested) == 1 else "every scale"
+        words = [
+            f"No better than interpolated VIIRS was shown: at {scales} tested, the 95 % interval of the gain "
+            "holds 0."
+        ]
+    return " ".join(words)
+
+
+def _at(scales: Sequence[ScaleVerdict]) -> str:
+    return f"At {_listed([str(scale.factor) for scale in scales])} times the scale of VIIRS"
+
+
+def _amounts(scales: Sequence[ScaleVerdict]) -> str:
+    return _listed([f"{100 * abs(scale.gain):.0f} %" for scale in scales])
+
+
+def _listed(words: Sequence[str]) -> str:
+    """``2``, ``2 and 4``, ``2, 4 and 8``."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _usual_words(verdict: Verdict) -> str:
@@ -108,7 +150,7 @@ def _usual_words(verdict: Verdict) -> str:
 
 
 def _scale_words(scale: ScaleVerdict) -> str:
-    amount = f"{100 * abs(scale.gain):.0f} % {'less' if scale.gain >= 0 else 'more'} error than interpolation"
+    amount = f"{100 * abs(scale.gain):.0f} % {'less' if scale.gain >= 0 else 'more'} error than {_SMOOTH}"
     if scale.lower is None or scale.upper is None:
         return f"VIIRS moved up {scale.factor} times: {amount}."
     bounds = f"{100 * scale.lower:.0f} to {100 * scale.upper:.0f} %"
@@ -121,4 +163,5 @@ def _at_30_m(fine: Sequence[MethodFineScore]) -> str:
     if not smooth or ours is None:
         return "At 30 m: not measured, for the truth is not known. Gains at coarser scales do not carry over."
     gain = 1 - ours / smooth
-    return f"At 30 m, against the truth: {100 * abs(gain):.0f} % {'less' if gain >= 0 else 'more'} error."
+    amount = f"{100 * abs(gain):.0f} % {'less' if gain >= 0 else 'more'} error than {_SMOOTH}"
+    return f"At 30 m, against the truth: {amount}."

@@ -49,10 +49,23 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
+EXACT_GLOW: Final = "It is exact: the simulated planet was made with it, so an estimate adds nothing."
+"""Said of a recorded glow that need not be estimated."""
+
+_GLOW_REMEDY: Final = (
+    "Export regions with open water or dark country around bright towns, and VIIRS as a median of several "
+    "months; then estimate again. Nothing is recorded."
+)
+
+
 def glow_words(found: "GlowEstimate") -> str:
     """What was estimated of the glow of VIIRS, with intervals and units, or why there is none."""
     if not found.supported:
-        return f"No glow. {found.reason}"
+        most = f"{100 * found.share_upper:.0f} % of the light (95 % interval)."
+        if found.absent:
+            return f"No glow. There is at most {most}"
+        why = f"It may have 0 to {most}" if found.reaches_zero else found.reason
+        return f"Cannot tell whether there is a glow. {why} {_GLOW_REMEDY}"
     words = (
         f"Fraction of light in the glow: {100 * found.share:.0f} % "
         f"({100 * found.share_lower:.0f} to {100 * found.share_upper:.0f} %). "

@@ -76,11 +76,12 @@ def test_every_setting_reaches_the_request(app: Any, exported: Workspace, submit
     page = app("train", exported)
     wanted = {"epochs": 3, "batch_size": 5, "patches_per_region": 11, "patch_size": 64, "seed": 42}
     wanted["texture_networks"] = 2
+    page.number_input(key="train_passes").set_value(0.0).run()
     for name, value in wanted.items():
         page.number_input(key=f"train_{name}").set_value(value)
     page.number_input(key="train_learning_rate").set_value(0.002)
     page.selectbox(key="train_optimizer").set_value("Adam")
-    page.selectbox(key="train_loss").set_value("pixel Huber")
+    page.selectbox(key="train_loss").set_value("pixel Huber").run()
     page.selectbox(key="train_label_resampling").set_value("nearest")
     page.checkbox(key="train_mirror").set_value(False)
     page.multiselect(key="train_on_cities").set_value(["accra"])
@@ -88,7 +89,6 @@ def test_every_setting_reaches_the_request(app: Any, exported: Workspace, submit
     page.text_area(key="train_notes").set_value("why")
     page.run()
     assert any("11 patches in 3 steps" in caption.value for caption in page.caption)
-    assert page.number_input(key="train_passes").value == 0
     press(page, "Train")
     request = submitted[0][1]
     settings = request.settings
@@ -97,6 +97,36 @@ def test_every_setting_reaches_the_request(app: Any, exported: Workspace, submit
     assert (settings.label_resampling, settings.rotate, settings.mirror) == ("nearest", True, False)
     assert (settings.train_regions, settings.evaluate_regions) == (["accra"], None)
     assert (request.run, request.notes) == ("mine", "why")
+
+
+def test_what_has_no_effect_is_shut(app: Any, exported: Workspace) -> None:
+    page = app("train", exported)
+
+    def shut(*names: str) -> list[bool]:
+        page.run()
+        elements = {
+            element.key: element.disabled for kind in (page.number_input, page.selectbox) for element in kind
+        }
+        return [elements[f"train_{name}"] for name in names]
+
+    amount = ("passes", "epochs", "batch_size", "learning_rate", "optimizer")
+    page.number_input(key="train_passes").set_value(20.0)
+    assert shut("patches_per_region", *amount) == [True] + [False] * 5
+    page.number_input(key="train_passes").set_value(0.0)
+    assert shut("patches_per_region") == [False]
+    # A footprint loss compares nothing at 29 m, and only AdamW decays weights.
+    page.selectbox(key="train_loss").set_value("footprint Huber")
+    page.selectbox(key="train_optimizer").set_value("AdamW")
+    assert shut("label_resampling", "weight_decay") == [True, False]
+    page.selectbox(key="train_loss").set_value("mixture")
+    page.selectbox(key="train_optimizer").set_value("SGD")
+    assert shut("label_resampling", "weight_decay") == [False, True]
+    # A regression has no steps; its texture networks do, by an optimizer of their own.
+    page.selectbox(key="train_network").set_value("footprint-regression")
+    page.number_input(key="train_texture_networks").set_value(0)
+    assert shut("patches_per_region", *amount) == [True] * 6
+    page.number_input(key="train_texture_networks").set_value(2)
+    assert shut("patches_per_region", *amount) == [False] * 4 + [True] * 2
 
 
 def test_every_advanced_setting_reaches_the_request(

@@ -40,6 +40,17 @@ def rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else round(value, digits) + 0.0
 
 
+def rounded_area(km2: float) -> float:
+    """Square kilometres as they are shown: whole ones from 10 on, two significant digits below."""
+    return float(round(km2)) if abs(km2) >= 9.95 else float(f"{km2:.2g}")
+
+
+def area_words(km2: float) -> str:
+    """``0.21 km²``, ``3.4 km²``, ``1,234 km²``."""
+    value = rounded_area(km2)
+    return f"{value:,.0f} km²" if value >= 10 else f"{value:.2g} km²"
+
+
 def size(count: float) -> str:
     """Bytes in the unit that a person would choose: "820 kB", "1.4 GB"."""
     for unit in ("B", "kB", "MB", "GB"):

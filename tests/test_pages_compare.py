@@ -101,7 +101,12 @@ def test_the_swipe_never_offers_the_layer_itself(app: Any, space: Workspace, map
     page.radio(key="layer").set_value("VIIRS").run()
     assert not page.exception
     assert "VIIRS" not in page.selectbox(key="swipe").options
-    assert maps[-1]["swipe"] is None
+    # The sides change places, rather than the other side being lost.
+    assert maps[-1]["swipe"] == ("VIIRS", "Predicted")
+    page.radio(key="layer").set_value("Difference").run()
+    assert maps[-1]["swipe"] == ("Difference", "Predicted")
+    page.radio(key="layer").set_value("Predicted").run()
+    assert maps[-1]["swipe"] == ("Predicted", "Difference")
 
 
 def test_the_figures_of_the_region_carry_their_units(app: Any, space: Workspace, maps: Any) -> None:

@@ -4,10 +4,14 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from shapely import box
 
+from nightlights.interface.region_table import region_rows
 from nightlights.noise import Noise
+from nightlights.regions import Region
 from nightlights.scores import BICUBIC, FineScore, MethodFineScore, ScaleVerdict, SharpeningRecord, Verdict
-from nightlights.wording import counted, local_time, rounded, sharpening_words
+from nightlights.settings import Settings
+from nightlights.wording import area_words, counted, local_time, rounded, sharpening_words
 
 
 def test_one_of_a_thing_has_no_s() -> None:
@@ -113,3 +117,17 @@ def test_where_nothing_could_be_tested_the_verdict_claims_nothing() -> None:
     given = sharpening_words(record_of(None))
     assert given[0] == "Not tested here: whether the picture is better than interpolated VIIRS."
     assert given[-1] == "The exponent of its texture is 0.6."
+
+
+@pytest.mark.parametrize(
+    ("km2", "said"),
+    [(0.213, "0.21"), (3.449, "3.4"), (9.94, "9.9"), (9.97, "10"), (12.6, "13"), (1234.4, "1,234"), (0, "0")],
+)
+def test_small_areas_keep_two_digits(km2: float, said: str) -> None:
+    assert area_words(km2) == f"{said} km²"
+
+
+def test_the_table_of_regions_shows_the_area_of_a_small_one() -> None:
+    region = Region("small", "predict", box(7.4, 9.0, 7.404, 9.004))
+    (area,) = region_rows([region], [], Settings())["area"]
+    assert area == 0.2

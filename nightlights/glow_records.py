@@ -1,6 +1,6 @@
 """The glow of the point spread in records, and its estimate."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,12 @@ from nightlights.observation import (
     WIDEST_GLOW_M,
 )
 from nightlights.records import Record
+
+LARGEST_UNSEEN_SHARE: Final = 0.15
+"""Where an interval from 0 reaches beyond this, a glow as VIIRS has may be there unseen."""
+
+LEAST_SHARE: Final = 0.01
+"""A smaller fraction is none: errors of the model are as large."""
 
 
 class GlowRecord(Record):
@@ -59,3 +65,13 @@ class GlowEstimate(Record):
     supported: bool = False
     ground: Literal["water", "dark ground"] = "dark ground"
     reason: str = ""
+
+    @property
+    def absent(self) -> bool:
+        """Whether the dark ground rules a glow out; else, unless supported, nothing can be told."""
+        return not self.supported and self.reaches_zero and self.share_upper <= LARGEST_UNSEEN_SHARE
+
+    @property
+    def reaches_zero(self) -> bool:
+        """Whether there was dark ground enough for an interval of the fraction, and it begins at 0."""
+        return self.share_upper > 0 and self.share_lower <= LEAST_SHARE

@@ -140,6 +140,12 @@ class DatasetManifest(GlowRecord):
     regions: list[DatasetRegion]
 
     @property
+    def glow_is_exact(self) -> bool:
+        """Whether the glow is the one that the simulated planet was made with."""
+        made = {name: self.source.parameters.get(name) for name in self.glow}
+        return self.source.simulated and self.glow_share > 0 and made == self.glow
+
+    @property
     def viirs_noise(self) -> Noise:
         """How far VIIRS scatters, as its source says, or as a median of so many months does."""
         usual = SIMULATED if self.source.simulated else MONTH.of_median(self.months_composed or 1)

@@ -178,7 +178,8 @@ class Verdict(Record):
     exponent:
         Which is used.
     found:
-        Which served best at the scales that were tested; None where the region is too small for any.
+        Which served best at the scales that were tested; None where the region is too small or too
+        dark for any.
     weight:
         Of ``found`` in ``exponent``, from 0 to 1; the rest is the exponent that is usual.
     usual:

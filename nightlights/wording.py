@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from nightlights.scores import (
     BICUBIC,
+    LARGEST_EXPONENT,
     USUAL_EXPONENT,
     MethodFineScore,
     ScaleVerdict,
@@ -24,6 +25,10 @@ FIRST_OUTPUT: Final = (
 """Explains the setting ``first_output`` wherever it is chosen."""
 
 
+_SMOOTH: Final = f"{BICUBIC}, sharpened"
+"""What every gain is compared with, as tables name it."""
+
+
 def counted(count: int, noun: str) -> str:
     """``1 region``, ``2 regions``, ``1,200 patches``, ``30 epochs``."""
     plural = "es" if noun.endswith(("ch", "s", "x")) and not noun.endswith("epoch") else "s"
@@ -35,6 +40,17 @@ def rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else round(value, digits) + 0.0
 
 
+def rounded_area(km2: float) -> float:
+    """Square kilometres as they are shown: whole ones from 10 on, two significant digits below."""
+    return float(round(km2)) if abs(km2) >= 9.95 else float(f"{km2:.2g}")
+
+
+def area_words(km2: float) -> str:
+    """``0.21 km²``, ``3.4 km²``, ``1,234 km²``."""
+    value = rounded_area(km2)
+    return f"{value:,.0f} km²" if value >= 10 else f"{value:.2g} km²"
+
+
 def size(count: float) -> str:
     """Bytes in the unit that a person would choose: "820 kB", "1.4 GB"."""
     for unit in ("B", "kB", "MB", "GB"):
@@ -44,10 +60,23 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
+EXACT_GLOW: Final = "It is exact: the simulated planet was made with it, so an estimate adds nothing."
+"""Said of a recorded glow that need not be estimated."""
+
+_GLOW_REMEDY: Final = (
+    "Export regions with open water or dark country around bright towns, and VIIRS as a median of several "
+    "months; then estimate again. Nothing is recorded."
+)
+
+
 def glow_words(found: "GlowEstimate") -> str:
     """What was estimated of the glow of VIIRS, with intervals and units, or why there is none."""
     if not found.supported:
-        return f"No glow. {found.reason}"
+        most = f"{100 * found.share_upper:.0f} % of the light (95 % interval)."
+        if found.absent:
+            return f"No glow. There is at most {most}"
+        why = f"It may have 0 to {most}" if found.reaches_zero else found.reason
+        return f"Cannot tell whether there is a glow. {why} {_GLOW_REMEDY}"
     words = (
         f"Fraction of light in the glow: {100 * found.share:.0f} % "
         f"({100 * found.share_lower:.0f} to {100 * found.share_upper:.0f} %). "
@@ -66,14 +95,14 @@ def local_time(moment: datetime) -> str:
 
 
 def sharpening_words(record: SharpeningRecord, fine: Sequence[MethodFineScore] = ()) -> list[str]:
-    """What is known of a sharpened layer, in sentences: its agreement, then the verdict on its texture.
+    """What is known of a sharpened layer, in sentences: whether it is better, how well it agrees, and why.
 
     Parameters
     ----------
     fine:
         Scores against the truth, where it is known: the only word on 30 m itself.
     """
-    lines = []
+    lines = [_better_words(record.verdict)]
     if record.chi_square is not None and record.within_two_sigma is not None:
         noise = f"{100 * record.noise.share:.2g} % of the light and {record.noise.floor:.2g} nW/cm²/sr"
         lines.append(
@@ -87,18 +116,55 @@ def sharpening_words(record: SharpeningRecord, fine: Sequence[MethodFineScore] =
         return lines
     if verdict.found is None:
         lines.append(
-            f"The region is too small to tell how far the texture of the prediction is to be trusted: the "
-            f"exponent is {_usual_words(verdict)}."
+            "How far the texture of the prediction is to be trusted, nothing here shows: its exponent, from "
+            f"0 to {LARGEST_EXPONENT:g}, is {_usual_words(verdict)}."
         )
     else:
         lines.append(
-            f"Exponent of the texture of the prediction: {verdict.exponent:g} (0 is interpolated VIIRS, "
-            f"sharpened; 1 the texture in full). VIIRS moved up in scale asks for {verdict.found:g}, which "
-            f"counts {100 * verdict.weight:.0f} %; {_usual_words(verdict)} is the rest."
+            f"Exponent of the texture of the prediction: {verdict.exponent:g}, from 0 (interpolated VIIRS, "
+            f"sharpened) over 1 (the texture in full) to {LARGEST_EXPONENT:g}. VIIRS moved up in scale asks "
+            f"for {verdict.found:g}, which counts {100 * verdict.weight:.0f} %; {_usual_words(verdict)} is "
+            "the rest."
         )
     lines.extend(map(_scale_words, verdict.scales))
     lines.append(_at_30_m(fine))
     return lines
+
+
+def _better_words(verdict: Verdict | None) -> str:
+    """Whether the texture lowered the error of interpolation, in one or two plain sentences."""
+    better = "the picture is better than interpolated VIIRS"
+    if verdict is None:
+        return f"Not tested here: whether {better}."
+    tested = [scale for scale in verdict.scales if scale.lower is not None and scale.upper is not None]
+    if not tested:
+        return f"Too little VIIRS here to tell whether {better}: the region is too small or too dark."
+    gained = [scale for scale in tested if scale.lower is not None and scale.lower > 0]
+    lost = [scale for scale in tested if scale.upper is not None and scale.upper < 0]
+    words = [f"{_at(gained)} {better}: {_amounts(gained)} less error."] if gained else []
+    if lost:
+        worse = "it is worse" if gained else "the picture is worse than interpolated VIIRS"
+        words.append(f"{_at(lost)} {worse}: {_amounts(lost)} more error.")
+    if not words:
+        scales = "the scale" if len(tested) == 1 else "every scale"
+        words = [
+            f"No better than interpolated VIIRS was shown: at {scales} tested, the 95 % interval of the gain "
+            "holds 0."
+        ]
+    return " ".join(words)
+
+
+def _at(scales: Sequence[ScaleVerdict]) -> str:
+    return f"At {_listed([str(scale.factor) for scale in scales])} times the scale of VIIRS"
+
+
+def _amounts(scales: Sequence[ScaleVerdict]) -> str:
+    return _listed([f"{100 * abs(scale.gain):.0f} %" for scale in scales])
+
+
+def _listed(words: Sequence[str]) -> str:
+    """``2``, ``2 and 4``, ``2, 4 and 8``."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _usual_words(verdict: Verdict) -> str:
@@ -108,7 +174,7 @@ def _usual_words(verdict: Verdict) -> str:
 
 
 def _scale_words(scale: ScaleVerdict) -> str:
-    amount = f"{100 * abs(scale.gain):.0f} % {'less' if scale.gain >= 0 else 'more'} error than interpolation"
+    amount = f"{100 * abs(scale.gain):.0f} % {'less' if scale.gain >= 0 else 'more'} error than {_SMOOTH}"
     if scale.lower is None or scale.upper is None:
         return f"VIIRS moved up {scale.factor} times: {amount}."
     bounds = f"{100 * scale.lower:.0f} to {100 * scale.upper:.0f} %"
@@ -121,4 +187,5 @@ def _at_30_m(fine: Sequence[MethodFineScore]) -> str:
     if not smooth or ours is None:
         return "At 30 m: not measured, for the truth is not known. Gains at coarser scales do not carry over."
     gain = 1 - ours / smooth
-    return f"At 30 m, against the truth: {100 * abs(gain):.0f} % {'less' if gain >= 0 else 'more'} error."
+    amount = f"{100 * abs(gain):.0f} % {'less' if gain >= 0 else 'more'} error than {_SMOOTH}"
+    return f"At 30 m, against the truth: {amount}."

@@ -3,7 +3,7 @@
 import streamlit as st
 from pydantic import ValidationError
 
-from nightlights.errors import NightlightsError
+from nightlights.errors import NightlightsError, RegionError
 from nightlights.interface import dataset_view
 from nightlights.interface.choices import chosen, chosen_before
 from nightlights.interface.export_form import ask_for_export, export_is_simulated, plan_export
@@ -31,17 +31,17 @@ page_header(
 content, form = st.columns([3, 1], gap="large")
 
 
-def export_form() -> None:
-    """Ask what to export, say what it takes, and start it."""
+def export_form() -> bool:
+    """Ask what to export, say what it takes, and start it; whether there is a button that does."""
     st.markdown("#### Export")
     if not space.region_names():
         st.info("There are no regions yet. Draw or upload some first.")
         page_link("regions", "Draw regions")
-        return
+        return False
     try:
         request = ask_for_export(space, settings(), taken)
         if request is None:
-            return
+            return False
         plan = plan_export(space, request, settings())
         st.caption(plan.sentence)
         if request.earthengine is not None:
@@ -61,10 +61,14 @@ def export_form() -> None:
         if any(job.active for job in exports):
             # The button is far below the card of the job that it started.
             st.caption("A dataset is being made: how far it is stands at the top of this page.")
+        return True
     except ValidationError as error:
         st.error(f"**{error.errors()[0]['msg'].removeprefix('Value error, ')}.**")
     except NightlightsError as error:
         show_error(error)
+        if isinstance(error, RegionError):
+            page_link("regions", "Go back to the regions")
+    return False
 
 
 def show_dataset(manifest: DatasetManifest) -> None:
@@ -72,7 +76,7 @@ def show_dataset(manifest: DatasetManifest) -> None:
     st.caption(dataset_view.description(manifest))
     for sentence in manifest.source.attribution:
         st.caption(sentence)
-    page_link("train", "Go on to train a network on it")
+    page_link("train", "Go on to train a network on it", dataset=manifest.name)
     try:
         dataset_view.gallery(manifest, settings().patch_size)
     except NightlightsError as error:
@@ -89,7 +93,7 @@ def show_dataset(manifest: DatasetManifest) -> None:
 
 
 with form:
-    export_form()
+    ready = export_form()
     import_panel(settings(), taken)
 with content:
     for job in jobs_to_show(exports):
@@ -100,4 +104,5 @@ with content:
         name = chosen("Dataset", list(datasets), key="dataset")
         show_dataset(datasets[name])
     elif not any(job.active for job in exports):
-        st.info("There is no dataset yet. Choose regions and click **Export**; the patches appear here.")
+        click = "Choose regions and click **Export**" if ready else "First do what the form under Export says"
+        st.info(f"There is no dataset yet. {click}; the patches appear here.")

@@ -96,7 +96,7 @@ def watch(names: list[str], following: str | None, known: list[str]) -> None:
     elif names:
         st.info("The curve begins after the first epoch.")
     if following and any(run.name == following and run.finished for run in runs):
-        page_link("compare", "Go on to predict and compare")
+        page_link("compare", "Go on to predict and compare", run=following)
 
 
 if not datasets:

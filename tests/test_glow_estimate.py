@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from data_samples import AnalyticSource, region
 from numpy.typing import NDArray
 from pages_workspace import app
@@ -20,7 +21,7 @@ from nightlights.glow_records import GlowEstimate
 from nightlights.grid import FINE_PER_VIIRS, Window
 from nightlights.interface.background import background
 from nightlights.interface.glow_panel import glow_question
-from nightlights.manifests import DatasetManifest, ExportRequest, SourceRecord, read_record
+from nightlights.manifests import DatasetManifest, ExportRequest, SourceRecord, read_record, write_record
 from nightlights.observation import ObservationOperator, PointSpread
 from nightlights.pipeline import make_source
 from nightlights.progress import NoProgress
@@ -172,19 +173,67 @@ def test_the_page_estimates_records_and_removes_the_glow(app: Any, workspace: Wo
     page.run()
     stated = next(each.value for each in page.markdown if "Fraction of light in the glow" in each.value)
     assert stated == glow_words(found) and "95 % intervals" in stated and " km (" in stated
-    assert labels() == {"Record the glow"}
+    assert labels() == {"Record the glow", "Estimate the glow"}
     press("Record the glow")
     kept = Dataset.open(workspace, "glowing").manifest
     assert (kept.glow_share, kept.glow_fwhm_m) == (found.share, found.fwhm_m)
     assert any(f"Recorded: **{100 * found.share:.0f} %**" in each.value for each in page.markdown)
-    assert labels() == {"Remove the glow"}
+    assert labels() == {"Remove the glow", "Estimate the glow"}
     press("Remove the glow")
     assert Dataset.open(workspace, "glowing").manifest.glow_share == 0
     page = app("imagery", workspace, dataset="plain")
     press("Estimate the glow")
     assert not estimate("plain").supported
     page.run()
-    assert any(each.value.startswith("No glow. ") for each in page.markdown) and not labels()
+    stated = next(each.value for each in page.markdown if each.value.startswith("No glow. "))
+    assert "at most" in stated and "% of the light" in stated
+    assert labels() == {"Estimate the glow"}
+
+
+def test_where_nothing_can_be_told_the_words_say_so_with_a_remedy(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dark = estimate_glow([np.zeros((30, 40))], [Window(44_000, 18_000, 40, 30)])
+    inland = estimate_glow([coast(2, PointSpread(), 3.0)], [WINDOW])
+    for found in (dark, inland):
+        assert not found.supported and not found.absent
+        words = glow_words(found)
+        assert words.startswith("Cannot tell whether there is a glow. ") and "Export regions" in words
+    assert "too little dark ground" in glow_words(dark)
+    assert f"It may have 0 to {100 * inland.share_upper:.0f} % of the light" in glow_words(inland)
+    # What is recorded stays where an estimate tells nothing.
+    place = workspace.dataset_folder("plain") / "dataset.json"
+    manifest = read_record(place, DatasetManifest).model_copy(update={"glow_share": 0.1})
+    write_record(place, manifest)
+    path = Dataset.open(workspace, "plain").path(manifest.regions[0].nighttime)
+    with rasterio.open(path, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as raster:
+        raster.write(np.zeros((1, *raster.shape), np.float32))
+    assert main(["datasets", "glow", "plain", "--record"]) == 0
+    assert "Cannot tell" in "".join(capsys.readouterr())
+    assert Dataset.open(workspace, "plain").manifest.glow_share == 0.1
+
+
+def test_the_planets_own_glow_is_exact_and_no_estimate_replaces_it(
+    app: Any, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = workspace.dataset_folder("glowing") / "dataset.json"
+    glow = {"glow_share": 0.15, "glow_fwhm_m": 6_000.0}
+    source = SourceRecord(kind="simulated", label="Planet", simulated=True, parameters=glow)
+    changes = {"source": source, **glow}
+    write_record(path, read_record(path, DatasetManifest).model_copy(update=changes))
+    page = app("imagery", workspace, dataset="glowing")
+    assert any("**15 %**" in each.value and "It is exact" in each.value for each in page.markdown)
+    next(button for button in page.button if button.label == "Estimate the glow").click().run()
+    future = background().peek(glow_question(Dataset.open(workspace, "glowing").manifest))
+    assert future is not None and future.result(timeout=120).supported
+    page.run()
+    assert {button.label for button in page.button if "glow" in button.label} == {
+        "Remove the glow",
+        "Estimate the glow",
+    }
+    assert main(["datasets", "glow", "glowing", "--record"]) != 0
+    assert "It is exact" in "".join(capsys.readouterr())
+    assert PointSpread.of(Dataset.open(workspace, "glowing").manifest) == PointSpread(742.0, 0.15, 6_000.0)
 
 
 def test_a_dataset_gives_its_glow_and_keeps_it(

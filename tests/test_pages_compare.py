@@ -101,7 +101,12 @@ def test_the_swipe_never_offers_the_layer_itself(app: Any, space: Workspace, map
     page.radio(key="layer").set_value("VIIRS").run()
     assert not page.exception
     assert "VIIRS" not in page.selectbox(key="swipe").options
-    assert maps[-1]["swipe"] is None
+    # The sides change places, rather than the other side being lost.
+    assert maps[-1]["swipe"] == ("VIIRS", "Predicted")
+    page.radio(key="layer").set_value("Difference").run()
+    assert maps[-1]["swipe"] == ("Difference", "Predicted")
+    page.radio(key="layer").set_value("Predicted").run()
+    assert maps[-1]["swipe"] == ("Predicted", "Difference")
 
 
 def test_the_figures_of_the_region_carry_their_units(app: Any, space: Workspace, maps: Any) -> None:
@@ -345,6 +350,20 @@ def test_the_first_look_is_shown_once_it_is_there_whatever_was_chosen(
     assert [layer.name for layer in maps[-1]["layers"]] == ["Predicted"]
     # Whoever has a prediction is no newcomer.
     assert not [button for button in page.button if button.label == "Show me a prediction"]
+
+
+def test_after_a_training_the_page_opens_on_its_run_not_on_the_first_look(
+    app: Any, ships: Workspace, maps: Any
+) -> None:
+    add_dataset(ships)
+    made = add_prediction(ships, "shipped-daytime", "kinshasa", "first-look")
+    ships.prediction_folder(made.name).rename(ships.prediction_folder("first-look"))
+    record = ships.prediction_folder("first-look") / "prediction.json"
+    record.write_text(record.read_text().replace(made.name, "first-look"))
+    assert app("compare", ships).selectbox(key="run").value == "shipped-daytime"
+    add_run(ships, "mine")
+    page = app("compare", ships)
+    assert (page.selectbox(key="run").value, page.selectbox(key="region").value) == ("mine", "abuja")
 
 
 def test_another_run_stays_at_the_place_whatever_it_calls_it(app: Any, space: Workspace, maps: Any) -> None:

@@ -356,3 +356,16 @@ def test_what_was_exported_last_is_shown_as_soon_as_it_is_there(
     page.run()
     assert not page.exception
     assert page.selectbox(key="dataset").value == submitted[0][1].dataset != "cities"
+
+
+def test_with_a_faulty_region_no_button_is_named_that_is_not_there(
+    app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = Workspace.open(tmp_path / "faulty")
+    add_regions(space)
+    assert any("click **Export**" in each.value for each in app("imagery", space).info)
+    monkeypatch.setenv("NIGHTLIGHTS_MAXIMUM_REGION_KM2", "1")
+    page = app("imagery", space)
+    assert not [button for button in page.button if button.label == "Export"]
+    assert not any("click **Export**" in each.value for each in page.info)
+    assert "Go back to the regions" in [each.proto.label for each in page.get("page_link")]

@@ -76,11 +76,12 @@ def test_every_setting_reaches_the_request(app: Any, exported: Workspace, submit
     page = app("train", exported)
     wanted = {"epochs": 3, "batch_size": 5, "patches_per_region": 11, "patch_size": 64, "seed": 42}
     wanted["texture_networks"] = 2
+    page.number_input(key="train_passes").set_value(0.0).run()
     for name, value in wanted.items():
         page.number_input(key=f"train_{name}").set_value(value)
     page.number_input(key="train_learning_rate").set_value(0.002)
     page.selectbox(key="train_optimizer").set_value("Adam")
-    page.selectbox(key="train_loss").set_value("pixel Huber")
+    page.selectbox(key="train_loss").set_value("pixel Huber").run()
     page.selectbox(key="train_label_resampling").set_value("nearest")
     page.checkbox(key="train_mirror").set_value(False)
     page.multiselect(key="train_on_cities").set_value(["accra"])
@@ -88,7 +89,6 @@ def test_every_setting_reaches_the_request(app: Any, exported: Workspace, submit
     page.text_area(key="train_notes").set_value("why")
     page.run()
     assert any("11 patches in 3 steps" in caption.value for caption in page.caption)
-    assert page.number_input(key="train_passes").value == 0
     press(page, "Train")
     request = submitted[0][1]
     settings = request.settings
@@ -97,6 +97,36 @@ def test_every_setting_reaches_the_request(app: Any, exported: Workspace, submit
     assert (settings.label_resampling, settings.rotate, settings.mirror) == ("nearest", True, False)
     assert (settings.train_regions, settings.evaluate_regions) == (["accra"], None)
     assert (request.run, request.notes) == ("mine", "why")
+
+
+def test_what_has_no_effect_is_shut(app: Any, exported: Workspace) -> None:
+    page = app("train", exported)
+
+    def shut(*names: str) -> list[bool]:
+        page.run()
+        elements = {
+            element.key: element.disabled for kind in (page.number_input, page.selectbox) for element in kind
+        }
+        return [elements[f"train_{name}"] for name in names]
+
+    amount = ("passes", "epochs", "batch_size", "learning_rate", "optimizer")
+    page.number_input(key="train_passes").set_value(20.0)
+    assert shut("patches_per_region", *amount) == [True] + [False] * 5
+    page.number_input(key="train_passes").set_value(0.0)
+    assert shut("patches_per_region") == [False]
+    # A footprint loss compares nothing at 29 m, and only AdamW decays weights.
+    page.selectbox(key="train_loss").set_value("footprint Huber")
+    page.selectbox(key="train_optimizer").set_value("AdamW")
+    assert shut("label_resampling", "weight_decay") == [True, False]
+    page.selectbox(key="train_loss").set_value("mixture")
+    page.selectbox(key="train_optimizer").set_value("SGD")
+    assert shut("label_resampling", "weight_decay") == [False, True]
+    # A regression has no steps; its texture networks do, by an optimizer of their own.
+    page.selectbox(key="train_network").set_value("footprint-regression")
+    page.number_input(key="train_texture_networks").set_value(0)
+    assert shut("patches_per_region", *amount) == [True] * 6
+    page.number_input(key="train_texture_networks").set_value(2)
+    assert shut("patches_per_region", *amount) == [False] * 4 + [True] * 2
 
 
 def test_every_advanced_setting_reaches_the_request(
@@ -306,6 +336,37 @@ def test_the_plan_says_what_every_part_of_a_run_does_and_how_long_it_takes(space
     assert "**10 epochs**" in plan_sentence(fitted, cpu)
 
 
+def test_the_plan_takes_no_time_from_a_run_that_did_not_finish(space: Workspace) -> None:
+    cpu = Device("CPU", "a processor", 2**33)
+    settings = TrainingSettings(epochs=10, patches_per_region=30, batch_size=16)
+    later = {"created": CREATED + timedelta(days=1)}
+    # Most of its 90 s were the start of TensorFlow.
+    cancelled = add_run(space, "cancelled", epochs_done=1).model_copy(update=later)
+    unknown = plan(settings, 3, [cancelled])
+    assert unknown.seconds is None and "known after the first epoch" in plan_sentence(unknown, cpu)
+    finished = add_run(space)
+    work = plan(settings, 3, [cancelled, finished])
+    assert work.measured_on == "first"
+    assert work.seconds == pytest.approx(90 / (6 * finished.settings.patches_per_region * 2) * 90 * 10)
+    # A run of one epoch began and ended: it serves where nothing better is known.
+    short = add_run(space, "short", epochs=1, epochs_done=1).model_copy(update=later)
+    assert plan(settings, 3, [short, finished]).measured_on == "first"
+    assert plan(settings, 3, [short]).measured_on == "short"
+
+
+def test_the_plan_names_every_run_that_it_takes_time_from(space: Workspace) -> None:
+    cpu = Device("CPU", "a processor", 2**33)
+    settings = TrainingSettings(epochs=10, patches_per_region=30, batch_size=16, texture_networks=3)
+    level = add_run(space)
+    said = plan_sentence(plan(settings, 3, [level]), cpu)
+    assert "as fast as first, pixel networks by its level network)" in said
+    parts = [PartRecord(part="texture", network="pixel", networks=2, seconds=30)]
+    changes = {"name": "other", "parts": parts, "settings": settings.model_copy(update={"network": "unet"})}
+    other = level.model_copy(update=changes)
+    said = plan_sentence(plan(settings, 3, [level, other]), cpu)
+    assert "as fast as first, pixel networks as fast as other)" in said
+
+
 def test_a_run_that_was_trained_on_the_truth_says_so_where_runs_are_listed(space: Workspace) -> None:
     run = add_run(space)
     said = "trained on the hidden truth"
@@ -369,3 +430,19 @@ def test_a_first_epoch_that_was_far_off_does_not_flatten_the_curves(first: float
     assert layout.yaxis.type == axis
     # Three epochs get three ticks, not one at each half.
     assert layout.xaxis.dtick == 1
+
+
+def link(page: Any, label: str) -> tuple[str, str]:
+    """The page and the choices that a link leads to."""
+    (element,) = (each for each in page.get("page_link") if each.proto.label == label)
+    return element.proto.page, element.proto.query_string
+
+
+def test_links_onward_carry_what_was_just_made(app: Any, exported: Workspace) -> None:
+    add_run(exported, "newest")
+    add_run(exported, "older")
+    page = app("train", exported, curves=["newest"])
+    assert link(page, "Go on to predict and compare") == ("compare", "run=newest")
+    add_dataset(exported, "another")
+    page = app("imagery", exported, dataset="another")
+    assert link(page, "Go on to train a network on it") == ("train", "dataset=another")

@@ -92,13 +92,16 @@ def glow(
     from nightlights.errors import SettingsError
     from nightlights.glow import glow_of_dataset, record_glow
     from nightlights.glow_records import GlowEstimate
-    from nightlights.wording import glow_words
+    from nightlights.wording import EXACT_GLOW, glow_words
 
     if record and remove:
         raise SettingsError("--record and --remove exclude each other.", "Give one of them.")
     place = writable_workspace(workspace) if record or remove else readable_workspace(workspace)
     dataset = Dataset.open(place, name)
+    if record and dataset.manifest.glow_is_exact:
+        raise SettingsError(f"The dataset {name} has its glow recorded. {EXACT_GLOW}", "Leave it as it is.")
     found = GlowEstimate() if remove else glow_of_dataset(dataset)
+    record = record and (found.supported or found.absent)
     if record or remove:
         check_unused(place, f"datasets/{name}")
         record_glow(dataset, found)

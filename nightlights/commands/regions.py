@@ -16,7 +16,7 @@ from nightlights.commands.options import (
     writable_workspace,
 )
 from nightlights.commands.output import confirm, print_json, print_table, say
-from nightlights.wording import counted
+from nightlights.wording import area_words, counted
 
 if TYPE_CHECKING:
     from nightlights.region_checks import Problem
@@ -80,7 +80,7 @@ def show(
             (
                 row["name"],
                 row["role"],
-                f"{row['area_km2']:,.0f}",
+                area_words(row["area_km2"]).removesuffix(" km²"),
                 row["patches"],
                 None if row["export_bytes"] is None else f"{row['export_bytes'] / _MEGABYTE:,.0f}",
             )

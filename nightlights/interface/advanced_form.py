@@ -185,6 +185,7 @@ def _descent(info: NetworkInfo) -> dict[str, object]:
         format="%.4g",
         key="train_weight_decay",
         persist_state="session",
+        disabled=st.session_state.get("train_optimizer") != "AdamW",
         help="Of AdamW alone: how strongly weights are drawn towards 0, against overfitting.",
     )
     average = st.number_input(

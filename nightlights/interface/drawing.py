@@ -27,6 +27,7 @@ from nightlights.names import suggested_name
 from nightlights.places import cities
 from nightlights.region_checks import Problem, repaired
 from nightlights.regions import Region, RegionCollection, polygons_of
+from nightlights.wording import area_words
 
 DECIMALS: Final = 6
 """Digits of a degree that the map gives back: 0.1 m."""
@@ -271,7 +272,7 @@ class RegionEditor:
 
 
 def _area(region: Region) -> str:
-    return f"{region.area_km2:,.0f} km²"
+    return area_words(region.area_km2)
 
 
 def _polygon(feature: Mapping[str, Any]) -> Polygon | MultiPolygon | None:

@@ -7,7 +7,7 @@ import streamlit as st
 from nightlights.errors import NightlightsError
 from nightlights.firstlook import REGION, first_look_region, show_ready_made
 from nightlights.interface.job_list import jobs_to_show, show_job
-from nightlights.interface.prediction_choice import Target
+from nightlights.interface.prediction_choice import Target, own_runs
 from nightlights.interface.state import job_store, show_error, workspace
 from nightlights.jobs.kinds import FIRST_LOOK, FirstLookRequest
 from nightlights.manifests import PredictionRecord, read_record
@@ -30,14 +30,19 @@ def first_look_target() -> Target:
 def choose_first_look() -> None:
     """Once the first prediction is there, make it what the page shows; before its choices are drawn.
 
-    A workspace that holds nothing yet gets the one that ships.
+    A workspace that holds nothing yet gets the one that ships. Where a network was trained, the page opens
+    on that.
     """
     if not st.session_state.get(_AWAITED):
         show_ready_made(workspace())
     held = workspace().prediction_names()
     if _AWAITED in st.session_state and FIRST_LOOK in held:
         _choose(st.session_state.pop(_AWAITED))
-    elif held == [FIRST_LOOK] and not ({"run", "region"} & {*st.session_state, *st.query_params}):
+    elif (
+        held == [FIRST_LOOK]
+        and not ({"run", "region"} & {*st.session_state, *st.query_params})
+        and not own_runs(workspace())
+    ):
         # After a reload too: the first model in the list need not be the one that made it.
         with contextlib.suppress(NightlightsError):
             path = workspace().prediction_folder(FIRST_LOOK) / "prediction.json"

@@ -8,7 +8,7 @@ from nightlights.glow_records import GlowEstimate
 from nightlights.interface.background import background, failure_of, is_done, wait_for
 from nightlights.interface.state import flash, job_store, show_error, workspace
 from nightlights.manifests import DatasetManifest
-from nightlights.wording import glow_words
+from nightlights.wording import EXACT_GLOW, glow_words
 
 _MEANING = (
     "Besides the footprint of some 750 m, VIIRS spreads part of the light of a town over kilometres around "
@@ -26,6 +26,7 @@ def glow_panel(manifest: DatasetManifest) -> None:
         st.markdown(
             f"Recorded: **{100 * manifest.glow_share:.0f} %** of the light in a glow of "
             f"**{manifest.glow_fwhm_m / 1000:.1f} km** (full width at half maximum)."
+            + (f" {EXACT_GLOW}" if manifest.glow_is_exact else "")
         )
         st.button(
             "Remove the glow",
@@ -52,7 +53,7 @@ def glow_panel(manifest: DatasetManifest) -> None:
     elif not manifest.glow_share:
         st.caption("None is recorded. Whether the dataset shows one is estimated within seconds to a minute.")
     with st.container(horizontal=True):
-        if found is not None and found.supported and not _is_recorded(manifest, found):
+        if found is not None and found.supported and not _needs_no_record(manifest, found):
             st.button(
                 "Record the glow",
                 key=f"record-glow-{name}",
@@ -61,14 +62,13 @@ def glow_panel(manifest: DatasetManifest) -> None:
                 on_click=_record,
                 args=(name, found),
             )
-        if found is None:
-            st.button(
-                "Estimate the glow",
-                key=f"estimate-glow-{name}",
-                icon=":material/blur_on:",
-                on_click=_estimate,
-                args=(question, name),
-            )
+        st.button(
+            "Estimate the glow",
+            key=f"estimate-glow-{name}",
+            icon=":material/blur_on:",
+            on_click=_estimate,
+            args=(question, name),
+        )
 
 
 def glow_question(manifest: DatasetManifest) -> tuple[object, ...]:
@@ -76,8 +76,8 @@ def glow_question(manifest: DatasetManifest) -> tuple[object, ...]:
     return ("glow", str(workspace().root), manifest.name, manifest.created)
 
 
-def _is_recorded(manifest: DatasetManifest, found: GlowEstimate) -> bool:
-    return manifest.glow == {"glow_share": found.share, "glow_fwhm_m": found.fwhm_m}
+def _needs_no_record(manifest: DatasetManifest, found: GlowEstimate) -> bool:
+    return manifest.glow_is_exact or manifest.glow == {"glow_share": found.share, "glow_fwhm_m": found.fwhm_m}
 
 
 def _estimate(question: tuple[object, ...], name: str) -> None:

@@ -1,9 +1,14 @@
 """Which layers of a prediction to make and to look at."""
 
+from typing import Final
+
 import streamlit as st
 
 from nightlights.interface import compare_map
 from nightlights.manifests import PredictionRecord
+
+_SHOWN: Final = "layer-shown"
+"""The layer of the last run of the page."""
 
 
 def choose_layer(record: PredictionRecord) -> compare_map.LayerChoice:
@@ -11,7 +16,16 @@ def choose_layer(record: PredictionRecord) -> compare_map.LayerChoice:
     choices = compare_map.layer_choices(record)
     titles = list(choices)
     first = titles.index("Predicted") if "Predicted" in titles else 0
-    return choices[st.radio("Layer", titles, index=first, key="layer", bind="query-params")]
+    title = st.radio("Layer", titles, index=first, key="layer", bind="query-params", on_change=_swap)
+    st.session_state[_SHOWN] = title
+    return choices[title]
+
+
+def _swap() -> None:
+    """Where the other side of the swipe is chosen as the layer, the sides change places."""
+    before = st.session_state.get(_SHOWN)
+    if before and st.session_state.get("swipe") == st.session_state["layer"] != before:
+        st.session_state["swipe"] = before
 
 
 def compare_layer(

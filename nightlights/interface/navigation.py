@@ -47,10 +47,10 @@ def pages() -> list[Page]:
     return [page(info) for info in PAGES if (PAGES_FOLDER / f"{info.key}.py").is_file()]
 
 
-def page_link(key: str, label: str) -> None:
-    """A plain link to the page ``key``."""
+def page_link(key: str, label: str, **choices: str) -> None:
+    """A plain link to the page ``key``; ``choices`` become part of its address, as ``run="first"``."""
     info = next(info for info in PAGES if info.key == key)
-    st.page_link(page(info), label=label, icon=info.icon)
+    st.page_link(page(info), label=label, icon=info.icon, query_params=choices or None)
 
 
 def go_to_page(key: str) -> None:

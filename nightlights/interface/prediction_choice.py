@@ -43,7 +43,14 @@ class Target:
 
 
 def usable_runs(workspace: Workspace) -> list[RunRecord]:
-    """The runs that have a model, newest first, then what ships; what cannot be read is left out.
+    """The runs of :func:`own_runs`, then what ships."""
+    runs = own_runs(workspace)
+    names = {run.name for run in runs}
+    return runs + [model.run for model in shipped_models() if model.run.name not in names]
+
+
+def own_runs(workspace: Workspace) -> list[RunRecord]:
+    """The runs of a workspace that have a model, newest first; what cannot be read is left out.
 
     Runs of sweeps, cross-validations and benchmarks stand behind those that a person trained.
     """
@@ -56,8 +63,7 @@ def usable_runs(workspace: Workspace) -> list[RunRecord]:
                 runs.append(read_record(folder / "run.json", RunRecord))
     runs.sort(key=lambda run: run.created, reverse=True)
     runs.sort(key=lambda run: bool(series_of(run, told)))
-    names = {run.name for run in runs}
-    return runs + [model.run for model in shipped_models() if model.run.name not in names]
+    return runs
 
 
 def targets(workspace: Workspace, run: RunRecord) -> list[Target]:

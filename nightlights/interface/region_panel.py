@@ -18,7 +18,7 @@ from nightlights.region_checks import Problem
 from nightlights.region_files import import_upload
 from nightlights.regions import export_bytes
 from nightlights.settings import Settings
-from nightlights.wording import counted
+from nightlights.wording import area_words, counted
 
 _ROLE_HELP = "Gold regions train the network, blue ones judge it, magenta ones are only predicted."
 _RESULTS = 4
@@ -207,6 +207,6 @@ def next_step(work: RegionWork, problems: list[Problem], settings: Settings) -> 
             if (count := sum(region.role == role for region in regions))
         )
         st.caption(
-            f"{counted(len(regions), 'region')} ({roles}), {area:,.0f} km², {counted(patches, 'patch')}; "
+            f"{counted(len(regions), 'region')} ({roles}), {area_words(area)}, {counted(patches, 'patch')}; "
             f"exporting makes at most {size}."
         )

@@ -16,6 +16,7 @@ from nightlights.palettes import role_colour
 from nightlights.region_checks import Problem
 from nightlights.regions import Region, export_bytes
 from nightlights.settings import Settings
+from nightlights.wording import rounded_area
 
 BAND_COUNT: Final = 9
 
@@ -60,7 +61,7 @@ def region_rows(regions: Sequence[Region], problems: Sequence[Problem], settings
                 "colour": _swatch(region.role),
                 "name": region.name,
                 "role": region.role,
-                "area": region.area_km2,
+                "area": rounded_area(region.area_km2),
                 "patches": patches,
                 "size": megabytes,
                 "problem": " ".join(said),
@@ -95,7 +96,7 @@ def region_table(work: RegionWork, problems: Sequence[Problem], settings: Settin
                 help="train: its pixels fit the network. evaluate: its pixels judge it. "
                 "predict: only to look at.",
             ),
-            "area": st.column_config.NumberColumn("Area (km²)", format="%,.0f"),
+            "area": st.column_config.NumberColumn("Area (km²)", format="localized"),
             "patches": st.column_config.NumberColumn(
                 "Patches", help=f"Patches of {size} x {size} pixels that fit side by side."
             ),

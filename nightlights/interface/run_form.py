@@ -20,6 +20,7 @@ from nightlights.manifests import (
 from nightlights.names import unused_name
 from nightlights.networks.registry import NETWORKS
 from nightlights.training.choices import check_choices
+from nightlights.training_settings import PIXEL_LOSSES
 
 STUDY = "study-unet"
 """The network whose settings are those of the study's best row."""
@@ -100,7 +101,15 @@ def ask_for_run(
     st.caption(NETWORKS[network].description)
     _presets(network)
     texture = ask_for_texture()
-    chosen = {"network": network, **_amount(), **_learning(), **_details(), **ask_for_advanced(network)}
+    fitted = NETWORKS[network].fitted
+    idle = fitted and not texture["texture_networks"]
+    chosen = {
+        "network": network,
+        **_amount(idle),
+        **_learning(idle, fitted),
+        **_details(idle),
+        **ask_for_advanced(network),
+    }
     settings = TrainingSettings.model_validate(
         {
             **chosen,
@@ -142,11 +151,8 @@ def _presets(network: str) -> None:
         )
 
 
-def _count_patches() -> None:
-    st.session_state["train_passes"] = 0.0
-
-
-def _amount() -> dict[str, object]:
+def _amount(idle: bool) -> dict[str, object]:
+    """How much is trained; nothing is where ``idle``."""
     left, right = st.columns(2)
     with left:
         passes = st.number_input(
@@ -157,6 +163,7 @@ def _amount() -> dict[str, object]:
             format="%.3g",
             key="train_passes",
             persist_state="session",
+            disabled=idle,
             help="How often training sees each VIIRS pixel of its regions, over all epochs. Patches follow "
             "from it. 0: as many patches a region as stated beside. Below ten, a network has hardly begun.",
         )
@@ -166,11 +173,18 @@ def _amount() -> dict[str, object]:
             100_000,
             key="train_patches_per_region",
             persist_state="session",
-            on_change=_count_patches,
-            help="Drawn anew, at random, every epoch. Counts where passes are 0; changing it sets them to 0.",
+            disabled=idle or passes > 0,
+            help="Drawn anew, at random, every epoch. Set the passes to 0 to choose it: else it follows from "
+            "them.",
         )
         batch = st.number_input(
-            "Batch size", 1, 4096, key="train_batch_size", persist_state="session", help="Patches a step."
+            "Batch size",
+            1,
+            4096,
+            key="train_batch_size",
+            persist_state="session",
+            disabled=idle,
+            help="Patches a step.",
         )
     with right:
         epochs = st.number_input(
@@ -179,6 +193,7 @@ def _amount() -> dict[str, object]:
             10_000,
             key="train_epochs",
             persist_state="session",
+            disabled=idle,
             help="How many times training goes through its patches. Twice as many take twice as long.",
         )
         size = st.number_input(
@@ -200,11 +215,14 @@ def _amount() -> dict[str, object]:
     }
 
 
-def _learning() -> dict[str, object]:
+def _learning(idle: bool, fitted: bool) -> dict[str, object]:
+    """How weights descend; nothing is trained where ``idle``, only texture networks, which have an optimizer
+    of their own, where ``fitted``.
+    """
     left, right = st.columns(2)
     with left:
         optimizer = st.selectbox(
-            "Optimizer", get_args(Optimizer), key="train_optimizer", persist_state="session"
+            "Optimizer", get_args(Optimizer), key="train_optimizer", persist_state="session", disabled=fitted
         )
     with right:
         rate = st.number_input(
@@ -215,14 +233,17 @@ def _learning() -> dict[str, object]:
             format="%.5g",
             key="train_learning_rate",
             persist_state="session",
+            disabled=fitted,
             help="How far each step moves the weights. Lower it where the error jumps.",
         )
     loss = st.selectbox("Loss", get_args(Loss), key="train_loss", help=_LOSS_HELP, persist_state="session")
     left, right = st.columns(2)
     with left:
-        rotate = st.checkbox("Rotate", key="train_rotate", persist_state="session", help="By quarter turns.")
+        rotate = st.checkbox(
+            "Rotate", key="train_rotate", persist_state="session", disabled=idle, help="By quarter turns."
+        )
     with right:
-        mirror = st.checkbox("Mirror", key="train_mirror", persist_state="session")
+        mirror = st.checkbox("Mirror", key="train_mirror", persist_state="session", disabled=idle)
     return {
         "optimizer": optimizer,
         "learning_rate": rate,
@@ -232,7 +253,8 @@ def _learning() -> dict[str, object]:
     }
 
 
-def _details() -> dict[str, object]:
+def _details(idle: bool) -> dict[str, object]:
+    """What most runs leave as it is."""
     with st.expander("Seed, missing pixels, resampling"):
         seed = st.number_input(
             "Seed",
@@ -255,6 +277,9 @@ def _details() -> dict[str, object]:
             get_args(Resampling),
             key="train_label_resampling",
             persist_state="session",
+            disabled=idle
+            or st.session_state.get("train_loss") not in PIXEL_LOSSES
+            or st.session_state.get("train_label") == "truth",
         )
         fixed = st.number_input(
             "Patches for the RMSE curves",

@@ -35,7 +35,9 @@ class TrainingPlan:
     level_seconds, texture_seconds:
         Time of the level network, and of each texture network; None where nothing like it was trained yet.
     measured_on:
-        The run whose speed was taken.
+        The run whose speed the level network was taken to have; of a regression, the texture networks.
+    texture_measured_on:
+        The run whose texture networks were timed; empty where their time follows from the level network's.
     fitted:
         Whether the level is a regression.
     textures:
@@ -50,6 +52,7 @@ class TrainingPlan:
     level_seconds: float | None = None
     texture_seconds: float | None = None
     measured_on: str = ""
+    texture_measured_on: str = ""
     fitted: bool = False
     textures: int = 0
 
@@ -70,7 +73,10 @@ def plan(
     runs: Sequence[RunRecord],
     manifest: DatasetManifest | None = None,
 ) -> TrainingPlan:
-    """Count the work; the time is that of the newest run with the same network and patch size.
+    """Count the work; the time is that of the newest finished run with the same network and patch size.
+
+    A run that was cancelled, failed or still trains has no say: most of its time can be the start of
+    TensorFlow. So can that of a run of one epoch, which counts only where no longer one is known.
 
     Passes over the footprints are counted where the ``manifest`` of the dataset tells how many there are.
     The time of a texture network is taken from runs that had some; where there are none, from that of the
@@ -88,7 +94,7 @@ def plan(
         )
     work = patches * settings.epochs
     alike = [run for run in runs if run.settings.patch_size == settings.patch_size and _patches_seen(run)]
-    alike.sort(key=lambda run: run.created, reverse=True)
+    alike.sort(key=lambda run: (run.epochs_done > 1, run.created), reverse=True)
     level = next((run for run in alike if run.settings.network == settings.network), None)
     with_texture = next((run for run in alike if _texture_seconds(run) is not None), None)
     level_seconds = texture_seconds = None
@@ -99,6 +105,7 @@ def plan(
     if with_texture is not None:
         texture_seconds = (_texture_seconds(with_texture) or 0.0) / _patches_seen(with_texture) * work
     measured_on = with_texture if info.fitted else level
+    texture_measured_on = with_texture if settings.texture_networks else None
     return TrainingPlan(
         level=info.title,
         patches=patches,
@@ -108,22 +115,23 @@ def plan(
         level_seconds=level_seconds,
         texture_seconds=texture_seconds if settings.texture_networks else None,
         measured_on=measured_on.name if measured_on else "",
+        texture_measured_on=texture_measured_on.name if texture_measured_on else "",
         fitted=info.fitted,
         textures=settings.texture_networks,
     )
 
 
 def _patches_seen(run: RunRecord) -> int:
-    """By each of its networks, over all epochs; 0 where the time that they took is not known."""
+    """By each of its networks, over all epochs; 0 where the time that all of them took is not known."""
     info = NETWORKS.get(run.settings.network)
-    if info is None or not run.seconds > 0:
+    if info is None or run.finished is None or not run.seconds > 0:
         return 0
     epochs = (run.settings.epochs if run.parts else 0) if info.fitted else run.epochs_done
     return epochs * (run.patches or run.settings.patches_per_region * len(run.train_regions))
 
 
 def _level_seconds(run: RunRecord) -> float:
-    """While the texture networks train, the seconds of a run are those of its level network."""
+    """Of the level network; a run without parts has no other."""
     return next((part.seconds for part in run.parts if part.part == "level"), run.seconds)
 
 
@@ -159,7 +167,12 @@ def plan_sentence(work: TrainingPlan, device: Device) -> str:
 def _time(work: TrainingPlan) -> str:
     if work.seconds is None:
         return "time known after the first epoch"
-    parts = f"as fast as {work.measured_on}" if work.measured_on else ""
+    parts = f"as fast as {work.measured_on}"
+    other = work.texture_measured_on
+    if other and other != work.measured_on:
+        parts += f", pixel networks as fast as {other}"
+    elif work.textures and not other:
+        parts += ", pixel networks by its level network"
     if work.textures and not work.fitted and work.texture_seconds is not None:
         each = f"{work.textures} x {duration(work.texture_seconds)}"
         parts = f"{duration(work.level_seconds or 0.0)} and {each}, {parts}"

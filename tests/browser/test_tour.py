@@ -98,6 +98,7 @@ def draw_regions(visitor: Visitor, app: RunningApp) -> None:
 def train(visitor: Visitor) -> None:
     page = visitor.page
     enter(visitor, "Patch size (pixels)", 128)
+    enter(visitor, "Passes over the footprints", 0)
     enter(visitor, "Patches a region", 8)
     enter(visitor, "Batch size", 4)
     enter(visitor, "Epochs", 2)

@@ -103,6 +103,19 @@ class Visitor:
         self.page.mouse.move(box["x"] + end[0], box["y"] + end[1], steps=8)
         self.page.mouse.up()
 
+    def take_tool(self, tool: str) -> None:
+        """Take the map's tool named ``edit`` or ``remove``."""
+        self.map.locator(f".leaflet-draw-edit-{tool}").click()
+
+    def leave_tool(self, action: str) -> None:
+        """``Save`` or ``Cancel`` what the tool has done."""
+        self.map.locator(".leaflet-draw-actions a:visible", has_text=action).click()
+
+    def click_map(self, x: float, y: float) -> None:
+        """Click; pixels are counted from the top left of the map."""
+        box = self._box()
+        self.page.mouse.click(box["x"] + x, box["y"] + y)
+
     def delete_everything_drawn(self) -> None:
         """Use the map's own tool: delete, all, which needs no confirmation of ours."""
         self.map.locator(".leaflet-draw-edit-remove").click()
@@ -116,7 +129,13 @@ class Visitor:
     def drag_vertex(self, index: int, by: tuple[float, float]) -> None:
         """Edit the drawn shapes: move one vertex by pixels, save, and wait until Python has it."""
         before = self.revision
-        self.map.locator(".leaflet-draw-edit-edit").click()
+        self.take_tool("edit")
+        self.move_vertex(index, by)
+        self.leave_tool("Save")
+        self.map.locator(f"#map_div:not([data-revision='{before}'])").wait_for()
+
+    def move_vertex(self, index: int, by: tuple[float, float]) -> None:
+        """Move one vertex by pixels while the shapes are being edited."""
         vertex = self.map.locator(".leaflet-marker-pane .leaflet-editing-icon").nth(index)
         box = vertex.bounding_box()
         assert box is not None
@@ -125,8 +144,6 @@ class Visitor:
         self.page.mouse.down()
         self.page.mouse.move(x + by[0], y + by[1], steps=6)
         self.page.mouse.up()
-        self.map.locator(".leaflet-draw-actions a", has_text="Save").click()
-        self.map.locator(f"#map_div:not([data-revision='{before}'])").wait_for()
 
     def script(self, expression: str) -> Any:
         """The value of a JavaScript expression inside the map's frame."""

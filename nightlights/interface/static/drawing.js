@@ -2,7 +2,11 @@
 
    Python owns the regions. Every state that it sends has a revision; every answer of the map begins with a
    feature that names the revision on which it is based. Python ignores answers to older revisions, so a map that
-   was just mounted and is still empty can never wipe out what is on disk, while deleting everything can. */
+   was just mounted and is still empty can never wipe out what is on disk, while deleting everything can.
+
+   Editing and deleting are transactions: until Save the map answers with the shapes as they were at the start.
+   A click on a shape makes streamlit_folium ask, and a half-done change that went to Python would come back as
+   a newer state, which undoes every change after it. */
 (function () {
   "use strict";
 
@@ -10,6 +14,8 @@
   var session = null, revision = null;
   var role = "train", colours = {};
   var busy = false, held = null;
+  /* The open transaction: the answer at its start, and what Save has changed. */
+  var transaction = null;
 
   function identify() {
     return "m" + Date.now().toString(36) + Math.random().toString(36).slice(2, 8);
@@ -58,19 +64,23 @@
     fixed.removeLayer(layer);
   }
 
-  function synchronise(sent) {
+  /* Show what Python sent, but for the shapes in changes (by uid): they were just edited or deleted here. */
+  function synchronise(sent, changes) {
     if (busy) { held = sent; return; }
     if (sent.session !== session) {
       drawn.clearLayers();
       fixed.clearLayers();
       session = sent.session;
     }
-    var existing = layersByIdentity(), unseen = false;
+    var existing = layersByIdentity(), unseen = false, changed = false;
     var wanted = {};
     sent.features.forEach(function (feature) {
       var uid = feature.properties.uid, layer = existing[uid];
       wanted[uid] = true;
-      if (!layer || properties(layer).shape !== feature.properties.shape) {
+      if (changes[uid]) {
+        changed = true;
+        if (!layer) { return; }
+      } else if (!layer || properties(layer).shape !== feature.properties.shape) {
         if (layer) { remove(layer); }
         layer = layerOf(feature);
         (feature.geometry.type === "Polygon" ? drawn : fixed).addLayer(layer);
@@ -85,8 +95,8 @@
     });
     revision = sent.revision;
     map.getContainer().dataset.revision = revision;
-    map.getContainer().dataset.regions = String(drawn.getLayers().length + fixed.getLayers().length);
-    if (unseen) { report(); }
+    map.getContainer().dataset.regions = String(sent.features.length);
+    if (unseen || changed) { report(); }
   }
 
   function report() {
@@ -97,6 +107,7 @@
   function stampAnswers() {
     var plain = drawn.toGeoJSON;
     drawn.toGeoJSON = function () {
+      if (transaction && !transaction.saved) { return transaction.answer; }
       var answer = plain.apply(drawn, arguments);
       var stamp = { type: "Feature", geometry: null, properties: { revision: revision, session: session } };
       return { type: "FeatureCollection", features: [stamp].concat(answer.features) };
@@ -115,12 +126,29 @@
     });
   }
 
-  function pause(event) {
-    map.on(event + "start", function () { busy = true; });
-    map.on(event + "stop", function () {
-      busy = false;
-      if (held) { var sent = held; held = null; window.setTimeout(function () { synchronise(sent); }, 0); }
+  function save(event) {
+    if (!transaction) { return; }
+    transaction.saved = true;
+    event.layers.eachLayer(function (layer) { transaction.changes[properties(layer).uid] = true; });
+  }
+
+  function end() {
+    var changes = transaction ? transaction.changes : {};
+    transaction = null;
+    busy = false;
+    if (held) {
+      var sent = held;
+      held = null;
+      window.setTimeout(function () { synchronise(sent, changes); }, 0);
+    }
+  }
+
+  function pause(event, inTransaction) {
+    map.on(event + "start", function () {
+      busy = true;
+      if (inTransaction) { transaction = { answer: drawn.toGeoJSON(), saved: false, changes: {} }; }
     });
+    map.on(event + "stop", end);
   }
 
   window.NightlightsMap.parts.push({
@@ -135,13 +163,16 @@
         event.layer.feature = { type: "Feature", properties: { uid: identify(), role: role } };
         event.layer.setStyle(style({ role: role }));
       });
-      ["draw:draw", "draw:edit", "draw:delete"].forEach(pause);
+      pause("draw:draw", false);
+      pause("draw:edit", true);
+      pause("draw:delete", true);
+      map.on("draw:edited draw:deleted", save);
       setRole(role);
     },
     receive: function (command) {
       if (!map || !command.regions) { return; }
       setRole(command.regions.new_role);
-      if (command.regions.revision !== revision) { synchronise(command.regions); }
+      if (command.regions.revision !== revision) { synchronise(command.regions, {}); }
     }
   });
 })();

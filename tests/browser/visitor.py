@@ -73,7 +73,7 @@ class Visitor:
         frame.scroll_into_view_if_needed()
         box = frame.bounding_box()
         assert box is not None
-        return dict(box)
+        return {"x": box["x"], "y": box["y"], "width": box["width"], "height": box["height"]}
 
     def draw_polygon(self, corners: list[tuple[float, float]]) -> None:
         """Draw by mouse; corners are pixels from the top left of the map."""

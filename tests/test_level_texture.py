@@ -180,8 +180,8 @@ def test_one_progress_spans_all_parts(whole: tuple[Path, Stop]) -> None:
     "words",
     [
         "Level network: epoch 2",
-        "Texture network 1 of 2: starting",
-        "Texture network 1 of 2: epoch 2",
+        pytest.param("Texture network 1 of 2: starting", marks=pytest.mark.slow),
+        pytest.param("Texture network 1 of 2: epoch 2", marks=pytest.mark.slow),
         "Texture network 2 of 2: epoch 1",
     ],
 )

@@ -200,6 +200,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 def test_the_jax_backend_gives_the_same_numbers(small: Any, tmp_path: Path) -> None:
     from nightlights.losses import footprint_loss, observed_radiance
     from nightlights.observation import PointSpread

@@ -188,6 +188,7 @@ def predicted_in_a_process(code: str, path: Path, **variables: str) -> NDArray[n
     return np.asarray(np.load(path))
 
 
+@pytest.mark.slow
 def test_segformer_trains_and_predicts_with_and_without_onednn(tmp_path: Path) -> None:
     # TensorFlow reads the variable at import.
     without, with_onednn = (

@@ -323,7 +323,7 @@ class StopAt:
                 raise Cancelled
 
 
-@pytest.mark.parametrize("step", [1, 4])
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_a_stopped_hybrid_resumes_to_the_weights_of_an_uninterrupted_one(
     dataset: Dataset, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

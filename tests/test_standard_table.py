@@ -256,6 +256,7 @@ def test_models_that_are_compared_see_the_same_patches_and_no_test_city() -> Non
         assert not (recipe.ships and recipe.key.startswith(("study", "oracle")))
 
 
+@pytest.mark.slow
 def test_everything_is_trained_scored_kept_and_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -27,6 +27,7 @@ _BEFORE: Final = 1.0
 _AFTER: Final = 2.0
 """VIIRS pixels by which the level is smoothed after."""
 _KEPT: Final = 0.9
+"""Share of that level: what is left is noise's, whose darkest is darker than the ground."""
 _LARGEST: Final = 4.5
 """In units of the noise of dark ground: brighter surroundings are a town's, and streets leave gaps in it."""
 
